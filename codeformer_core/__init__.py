@@ -21,7 +21,7 @@ _HOME = {
     "restore": "pipeline",
 }
 
-__all__ = list(_HOME)  # noqa: PLE0604
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

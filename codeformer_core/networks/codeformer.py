@@ -1,0 +1,239 @@
+"""CodeFormer (Zhou et al., NeurIPS 2022): a transformer predicts the codes of a clean face from a degraded one, a generator
+draws them, and the controllable feature transformation brings back as much of the input as the fidelity weight asks for.
+
+Parameter names are those of the released files. One difference: `in_proj` of the attention is kept as three linear layers,
+which the host's casting layers can place one by one; `split_attention` makes them from a released state dict.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .vqgan import Architecture, Codebook, Encoder, Generator, ResBlock
+
+#: What scales the residual of the feature transformation: a number, one value per face (N,), or a map (N, 1, h, w).
+Fidelity = float | Tensor
+
+
+def split_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with every `in_proj_*` (3 D, ...) as `q.*`, `k.*`, `v.*` (D, ...); views, no copies."""
+    result = {}
+    for key, value in state.items():
+        stem, found, kind = key.partition("in_proj_")
+        if found:
+            result |= {f"{stem}{name}.{kind}": part for name, part in zip("qkv", value.chunk(3), strict=True)}
+        else:
+            result[key] = value
+    return result
+
+
+def join_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `split_attention`: a state dict as the released files have it."""
+    result = {}
+    for key, value in state.items():
+        stem, found, kind = key.rpartition("self_attn.q.")
+        if found:
+            result[f"{stem}self_attn.in_proj_{kind}"] = torch.cat([state[f"{stem}self_attn.{name}.{kind}"] for name in "qkv"])
+        elif ".self_attn.k." not in key and ".self_attn.v." not in key:
+            result[key] = value
+    return result
+
+
+def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
+    """`content` (N, C, H, W) with the mean and standard deviation that each channel of `style` has over its cells.
+
+    The variance is the unbiased one and eps is added to it, as in the reference (codeformer_arch.py).
+    """
+    content_std = (content.var(dim=(2, 3), keepdim=True) + eps).sqrt()
+    style_std = (style.var(dim=(2, 3), keepdim=True) + eps).sqrt()
+    centred = (content - content.mean(dim=(2, 3), keepdim=True)) / content_std
+    return centred * style_std + style.mean(dim=(2, 3), keepdim=True)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention whose queries and keys carry the position and whose values do not: (N, T, D) -> (N, T, D)."""
+
+    def __init__(self, dim: int, heads: int, operations: Any = nn) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = operations.Linear(dim, dim)
+        self.k = operations.Linear(dim, dim)
+        self.v = operations.Linear(dim, dim)
+        self.out_proj = operations.Linear(dim, dim)
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        placed = x + position
+        projected = self.q(placed), self.k(placed), self.v(x)
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in projected)  # (N, heads, T, D / heads)
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class TransformerLayer(nn.Module):
+    """Pre-normalised self-attention and a two-layer perceptron, each beside a shortcut: (N, T, D) -> (N, T, D)."""
+
+    def __init__(self, dim: int, heads: int, operations: Any = nn) -> None:
+        super().__init__()
+        self.self_attn = SelfAttention(dim, heads, operations)
+        self.linear1 = operations.Linear(dim, 2 * dim)
+        self.linear2 = operations.Linear(2 * dim, dim)
+        self.norm1 = operations.LayerNorm(dim)
+        self.norm2 = operations.LayerNorm(dim)
+
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        x = x + self.self_attn(self.norm1(x), position)
+        return x + self.linear2(F.gelu(self.linear1(self.norm2(x))))
+
+
+class ControllableFeatureTransform(nn.Module):
+    """Scales and shifts a generator feature by what the encoder saw at the same side: (N, C, s, s) -> (N, C, s, s)."""
+
+    def __init__(self, channels: int, operations: Any = nn) -> None:
+        super().__init__()
+        self.encode_enc = ResBlock(2 * channels, channels, operations)
+        self.scale, self.shift = (
+            nn.Sequential(
+                operations.Conv2d(channels, channels, 3, padding=1),
+                nn.LeakyReLU(0.2, inplace=True),
+                operations.Conv2d(channels, channels, 3, padding=1),
+            )
+            for _ in range(2)
+        )
+
+    def forward(self, encoded: Tensor, generated: Tensor, fidelity: Fidelity) -> Tensor:
+        joint = self.encode_enc(torch.cat([encoded, generated], dim=1))
+        residual = torch.addcmul(self.shift(joint), generated, self.scale(joint))
+        return torch.addcmul(generated, residual, _over_map(fidelity, generated))
+
+
+def _over_map(fidelity: Fidelity, feature: Tensor) -> Tensor:
+    """The fidelity in a shape that multiplies `feature` (N, C, h, w)."""
+    w = torch.as_tensor(fidelity, dtype=feature.dtype, device=feature.device)
+    if w.ndim == 4:
+        return F.interpolate(w, size=feature.shape[-2:], mode="bilinear", antialias=True)
+    return w.reshape(-1, 1, 1, 1)
+
+
+def _check_fidelity(fidelity: Fidelity, faces: int) -> None:
+    if not isinstance(fidelity, Tensor) or fidelity.ndim == 0:
+        return
+    shape = tuple(fidelity.shape)
+    if not (shape == (faces,) or (len(shape) == 4 and shape[0] in (1, faces) and shape[1] == 1)):
+        raise ValueError(
+            f"Found a fidelity of shape {shape} for {faces} faces. Give a number, one value per face ({faces},), "
+            f"or a map ({faces}, 1, height, width)."
+        )
+
+
+class CodeFormer(nn.Module):
+    """The whole network. Load one with `codeformer_core.networks.load`.
+
+    Attributes:
+        role: "restorer".
+        task: what the weights were trained for: "restoration", "colorization" or "inpainting".
+        side: S, the side of the crops in pixels.
+    """
+
+    role = "restorer"
+
+    def __init__(self, arch: Architecture, operations: Any = nn) -> None:
+        super().__init__()
+        self.arch = arch
+        self.side = arch.side
+        self.encoder = Encoder(arch, operations)
+        self.quantize = Codebook(arch, operations)
+        self.generator = Generator(arch, operations)
+        self.position_emb = nn.Parameter(torch.zeros(arch.code_side**2, arch.embed_dim))
+        self.feat_emb = operations.Linear(arch.code_dim, arch.embed_dim)
+        self.ft_layers = nn.ModuleList(TransformerLayer(arch.embed_dim, arch.heads, operations) for _ in range(arch.layers))
+        self.idx_pred_layer = nn.Sequential(
+            operations.LayerNorm(arch.embed_dim), operations.Linear(arch.embed_dim, arch.codebook_size, bias=False)
+        )
+        width = dict(zip(arch.level_sides, arch.channels, strict=True))
+        self.fuse_convs_dict = nn.ModuleDict(
+            {str(side): ControllableFeatureTransform(width[side], operations) for side in arch.fuse_sides}
+        )
+
+    @property
+    def task(self) -> str:
+        """Read from the layout: only restoration fuses at half the crop side, only inpainting has a codebook of 512."""
+        if not self.arch.fuse_sides or self.side // 2 in self.arch.fuse_sides:
+            return "restoration"
+        return "inpainting" if self.arch.codebook_size == 512 else "colorization"
+
+    def memory_used(self, batch: int, height: int, width: int) -> int:
+        """Bytes of activations that one call needs in fp32, beside the weights (measured, see tests)."""
+        # At full resolution the generator holds a map twice as wide as the first level, its normalised copy and the
+        # convolution's result, and the convolution lays its patches out beside them: about eight maps of the first level.
+        return batch * height * width * self.arch.channels[0] * 4 * 8
+
+    def encode(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
+        """Degraded faces (N, 3, S, S) in [-1, 1] -> features (N, C, s, s), and the encoder's maps at the sides in `keep`."""
+        return self.encoder(x, keep)
+
+    def predict(self, features: Tensor) -> Tensor:
+        """Encoder features (N, C, s, s) -> logits (N, s * s, codebook size) of the codes of the clean face."""
+        x = self.feat_emb(features.flatten(2).transpose(1, 2))  # (N, T, D)
+        position = self.position_emb.to(x)
+        for layer in self.ft_layers:
+            x = layer(x, position)
+        return self.idx_pred_layer(x)
+
+    def decode(
+        self, codes: Tensor, features: Tensor, kept: Mapping[int, Tensor], fidelity: Fidelity, match_style: bool = True
+    ) -> Tensor:
+        """Draw the faces that the codes stand for.
+
+        Args:
+            codes: (N, s * s) indices into the codebook.
+            features: (N, C, s, s) encoder features: the style to match.
+            kept: the encoder's maps by side; sides that are absent are not fused.
+            fidelity: weight of the fusion, see `Fidelity`.
+            match_style: give the quantised features the mean and spread of the encoder's.
+
+        Returns:
+            (N, 3, S, S) around [-1, 1].
+        """
+        x = self.quantize(codes, like=features)
+        if match_style:
+            x = adain(x, features)
+        for index, block in enumerate(self.generator.blocks):
+            x = block(x)
+            side = self.generator.tap_sides.get(index)
+            if side in kept:
+                x = self.fuse_convs_dict[str(side)](kept[side], x, fidelity)
+        return x
+
+    def forward(self, x: Tensor, fidelity: Fidelity, match_style: bool = True) -> Tensor:
+        """Degraded faces (N, 3, S, S) in [-1, 1] -> restored faces (N, 3, S, S) around [-1, 1].
+
+        Args:
+            fidelity: 0 follows the codebook (quality), 1 the input; a number, (N,), or (N, 1, h, w) over the face.
+            match_style: see `decode`.
+        """
+        if x.shape[-2:] != (self.side, self.side):
+            raise ValueError(
+                f"Found faces of {x.shape[-1]} x {x.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
+                f"align with side={self.side}."
+            )
+        _check_fidelity(fidelity, x.shape[0])
+        fuses = bool((fidelity > 0).any()) if isinstance(fidelity, Tensor) else fidelity > 0
+        features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())
+        codes = self.predict(features).argmax(dim=2)
+        return self.decode(codes, features, kept, fidelity, match_style)
+
+    @torch.inference_mode()
+    def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1].
+
+        Raises:
+            ValueError: these are the weights of another task, or the crops have another side.
+        """
+        if self.task != "restoration":
+            raise ValueError(
+                f"This is the {self.task} checkpoint (codebook of {self.arch.codebook_size}, fusion at "
+                f"{', '.join(map(str, self.arch.fuse_sides))}). Restoring needs the restoration one: choose codeformer.pth."
+            )
+        return self(crops * 2 - 1, fidelity, match_style).add_(1).div_(2).clamp_(0, 1)

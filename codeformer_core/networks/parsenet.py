@@ -1,0 +1,51 @@
+"""ParseNet: which part of the face each pixel of a crop is, through facexlib's module."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: The classes in the order of the network's output (facexlib, inference/inference_parsing_parsenet.py).
+CLASSES = (
+    "background", "skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow", "left ear", "right ear",
+    "mouth", "upper lip", "lower lip", "hair", "hat", "earring", "necklace", "neck", "cloth",
+)  # fmt: skip
+
+#: The side that the released file was trained at.
+SIDE = 512
+
+
+def build(state: Mapping[str, Tensor], operations: Any = nn) -> tuple["ParseNet", Mapping[str, Tensor]]:
+    """An empty ParseNet on the meta device."""
+    return ParseNet(), {f"network.{name}": value for name, value in state.items()}
+
+
+class ParseNet(nn.Module):
+    """A face parser with 19 classes.
+
+    Attributes:
+        role: "parser".
+    """
+
+    role = "parser"
+
+    def __init__(self) -> None:
+        from facexlib.parsing import parsenet
+
+        super().__init__()
+        with torch.device("meta"):
+            self.network = parsenet.ParseNet(in_size=SIDE, out_size=SIDE, parsing_ch=len(CLASSES))
+
+    def memory_used(self, batch: int, height: int, width: int) -> int:
+        """Bytes of activations that one call needs in fp32, whatever the crops' size: it works at 512 x 512."""
+        return batch * SIDE * SIDE * 64 * 4 * 6  # six maps of 64 channels at full resolution
+
+    @torch.inference_mode()
+    def parse(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into `CLASSES`."""
+        if crops.shape[-2:] != (SIDE, SIDE):
+            crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
+        scores, _ = self.network(crops * 2 - 1)
+        return scores.argmax(dim=1)

@@ -1,0 +1,50 @@
+"""YuNet, the small detector with the most liberal licence (MIT), through OpenCV; it runs on the CPU."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from ..faces import DetectionOptions, Face
+from .retinaface import detection_size, resized
+
+
+class YuNet:
+    """A face detector with five landmarks, from an ONNX file of OpenCV's model zoo.
+
+    Attributes:
+        role: "detector".
+    """
+
+    role = "detector"
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the file. Raises ValueError when OpenCV finds no YuNet in it."""
+        # From memory, because OpenCV's reader cannot open every Unicode path on Windows.
+        model = np.fromfile(path, np.uint8)
+        try:
+            self.network = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), (320, 320))
+        except cv2.error as error:
+            raise ValueError(
+                f"{Path(path).name} is not a YuNet that OpenCV {cv2.__version__} can read ({error.err}). "
+                "Expected face_detection_yunet_2023mar.onnx or a later one: `codeformer models fetch yunet`."
+            ) from error
+
+    def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
+        """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
+        height, width = images.shape[-2:]
+        size = detection_size(height, width, options.side)
+        self.network.setInputSize(size[::-1])
+        self.network.setScoreThreshold(options.confidence)
+        self.network.setNMSThreshold(options.overlap)
+        scale = options.side / min(height, width)
+        faces: list[Face] = []
+        for index, image in enumerate(resized(images, size)):
+            pixels = (image.flip(0) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
+            _, rows = self.network.detect(pixels)  # (n, 15): x, y, w, h, five points, score
+            for x, y, w, h, *points, score in sorted([] if rows is None else rows.tolist(), key=lambda row: -row[-1]):
+                box = (x / scale, y / scale, (x + w) / scale, (y + h) / scale)
+                marks = tuple((points[i] / scale, points[i + 1] / scale) for i in range(0, 10, 2))
+                faces.append(Face(index, box, marks, score))
+        return faces

@@ -1,0 +1,213 @@
+"""The order of the steps: detect, choose, align, restore, paste. The first file to read."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .align import align, is_grey, template
+from .faces import AlignedFaces, DetectionOptions, Face, Skipped, choose
+from .masks import Parser, mask_style
+from .paste import paste
+
+#: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
+Tick = Callable[[int, int], None]
+
+#: What `grey` may be: the picture decides, always, never.
+GREY = ("auto", "on", "off")
+
+
+class Detector(Protocol):
+    """What finds faces."""
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
+        """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
+        ...
+
+
+class Restorer(Protocol):
+    """What restores crops. `side` is the side of the crops in pixels."""
+
+    side: int
+
+    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Fixed(NamedTuple):
+    """What `fix_faces` gives.
+
+    Attributes:
+        images: (B, 3, H', W') RGB in [0, 1].
+        mask: (B, 1, H', W') in [0, 1], where they were changed.
+        aligned: the faces that were restored.
+        skipped: the faces that were found and left alone, and why.
+    """
+
+    images: Tensor
+    mask: Tensor
+    aligned: AlignedFaces
+    skipped: list[Skipped]
+
+
+def no_tick(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def detect(
+    images: Tensor, detector: Detector, options: DetectionOptions = DetectionOptions(), choice: str = "all"
+) -> tuple[list[Face], list[Skipped]]:
+    """The faces of images (B, 3, H, W) RGB in [0, 1] that are worked on, and those that are not and why.
+
+    Args:
+        choice: a row of `faces.CHOICES`.
+    """
+    return choose(detector.detect(images, options), tuple(images.shape[-2:]), choice, options.eye_distance)
+
+
+def restore(
+    aligned: AlignedFaces,
+    restorer: Restorer,
+    fidelity: float | Tensor = 0.5,
+    *,
+    match_style: bool = True,
+    grey: str = "auto",
+    batch: int = 1,
+    tick: Tick = no_tick,
+) -> AlignedFaces:
+    """The faces with restored crops.
+
+    Args:
+        fidelity: 0 trusts the network, 1 the input; a number, one per face (N,), or maps (N, 1, h, w) over the faces.
+        match_style: keep the colour and contrast of the degraded face's features.
+        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
+        batch: faces per call.
+        tick: progress, see `Tick`.
+
+    Raises:
+        ValueError: an unknown choice, or a fidelity of the wrong shape.
+        RuntimeError: the network gave something that is no picture; nothing is pasted.
+    """
+    if grey not in GREY:
+        raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
+    total = len(aligned)
+    tick(0, total)
+    if total == 0:
+        return aligned
+    restored = []
+    for start in range(0, total, batch):
+        part = slice(start, start + batch)
+        weight = fidelity[part] if isinstance(fidelity, Tensor) and fidelity.ndim and fidelity.shape[0] > 1 else fidelity
+        restored.append(restorer.restore(aligned.originals[part], weight, match_style))
+        tick(min(start + batch, total), total)
+    crops = torch.cat(restored)
+    broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
+    if broken:
+        raise RuntimeError(
+            f"The network gave no picture for face {', '.join(str(i + 1) for i in broken)} (values that are not finite), so "
+            "nothing was pasted. Look for pixels that are not finite in the picture, or use another precision or device."
+        )
+    return aligned.with_crops(_greyed(crops, aligned, grey))
+
+
+def _greyed(crops: Tensor, aligned: AlignedFaces, grey: str) -> Tensor:
+    """Crops whose picture is grey as luminance, with the mean and spread of the original crop, channel by channel.
+
+    The statistics bring a tint (sepia) back. Reference: bgr2gray and adain_npy in facelib/utils/misc.py.
+    """
+    wanted = torch.tensor([grey == "on" or (grey == "auto" and flag) for flag in aligned.grey], device=crops.device)
+    if not wanted.any():
+        return crops
+    weights = torch.tensor([0.2989, 0.5870, 0.1140], device=crops.device, dtype=crops.dtype).reshape(1, 3, 1, 1)
+    luminance = (crops * weights).sum(1, keepdim=True).expand_as(crops)
+    original = aligned.originals
+    if grey == "on":  # asked for in a picture with colours: the statistics of the luminance, or the tint would come back
+        original = (original * weights).sum(1, keepdim=True).expand_as(original)
+    mean, spread = luminance.mean((2, 3), keepdim=True), luminance.std((2, 3), keepdim=True)
+    matched = (luminance - mean) / (spread + 1e-5) * original.std((2, 3), keepdim=True) + original.mean((2, 3), keepdim=True)
+    return torch.where(wanted.reshape(-1, 1, 1, 1), matched.clamp(0, 1), crops)
+
+
+def fix_faces(
+    images: Tensor,
+    detector: Detector,
+    restorer: Restorer,
+    *,
+    fidelity: float | Tensor = 0.5,
+    options: DetectionOptions = DetectionOptions(),
+    choice: str = "all",
+    match_style: bool = True,
+    grey: str = "auto",
+    mask: str = "square",
+    parser: Parser | None = None,
+    upscale: float = 1.0,
+    batch: int = 1,
+    tick: Tick = no_tick,
+) -> Fixed:
+    """Find the faces of images, restore them and paste them back.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1]; not modified.
+        upscale: how many times larger the result is; the background is resized (bilinear, as in the reference).
+        mask, parser: see `paste`. The others: see `detect` and `restore`.
+
+    Returns:
+        See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images come back as they are.
+    """
+    mask_style(mask, parser)  # a wrong choice raises before the work, not after it
+    faces, skipped = detect(images, detector, options, choice)
+    aligned = restore(
+        align(images, faces, restorer.side),
+        restorer,
+        fidelity,
+        match_style=match_style,
+        grey=grey,
+        batch=batch,
+        tick=tick,
+    )
+    pasted, changed = paste(enlarge(images, upscale), aligned, mask, parser)
+    return Fixed(pasted, changed, aligned, skipped)
+
+
+def enlarge(images: Tensor, upscale: float) -> Tensor:
+    """Images (B, C, H, W) resized to (B, C, H * upscale, W * upscale), sizes rounded down; the same ones at 1."""
+    if upscale <= 0:
+        raise ValueError(f"Found an upscale of {upscale}. Expected a number above 0: 1 keeps the size, 2 doubles it.")
+    height, width = int(images.shape[-2] * upscale), int(images.shape[-1] * upscale)
+    if (height, width) == tuple(images.shape[-2:]):
+        return images
+    return F.interpolate(images, size=(max(1, height), max(1, width)), mode="bilinear", antialias=upscale < 1)
+
+
+def fix_aligned(
+    images: Tensor,
+    restorer: Restorer,
+    *,
+    fidelity: float | Tensor = 0.5,
+    match_style: bool = True,
+    grey: str = "auto",
+    batch: int = 1,
+    tick: Tick = no_tick,
+) -> Tensor:
+    """Restore pictures (B, 3, H, W) that are aligned faces already: (B, 3, S, S), S being the restorer's side."""
+    size = (restorer.side, restorer.side)
+    crops = images
+    if tuple(images.shape[-2:]) != size:
+        crops = F.interpolate(images, size=size, mode="bilinear", antialias=images.shape[-1] > restorer.side)
+    whole = AlignedFaces(
+        faces=tuple(_whole_picture(index, restorer.side) for index in range(crops.shape[0])),
+        originals=crops,
+        crops=crops,
+        affines=torch.eye(2, 3, dtype=torch.float64).repeat(crops.shape[0], 1, 1),
+        masks=crops.new_ones(crops.shape[0], 1, *size),
+        grey=is_grey(images),
+        image_size=size,
+    )
+    return restore(whole, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick).crops
+
+
+def _whole_picture(index: int, side: int) -> Face:
+    return Face(index, (0.0, 0.0, float(side), float(side)), tuple(map(tuple, template(side).tolist())), 1.0)
