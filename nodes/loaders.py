@@ -1,0 +1,99 @@
+"""Load CodeFormer, Load Face Detector, Load Face Parser: a file name in, a network under the host's memory manager out."""
+
+from comfy_api.latest import io
+
+from . import host, sockets
+
+FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
+
+
+class _Loader(io.ComfyNode):
+    """What the three loaders have in common: a role, and a combo of the files that may have it."""
+
+    ROLE: str
+
+    @classmethod
+    def execute(cls, model_name: str) -> io.NodeOutput:
+        """The network in the chosen file."""
+        return io.NodeOutput(host.load(cls.ROLE, model_name))
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name: str) -> str:
+        """Another file under the same name is loaded anew."""
+        return host.fingerprint(cls.ROLE, model_name)
+
+
+class CodeFormerModelLoader(_Loader):
+    """The restorer."""
+
+    ROLE = "restorer"
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One combo, one socket."""
+        return io.Schema(
+            node_id="CodeFormerModelLoader",
+            display_name="Load CodeFormer",
+            category=sockets.CATEGORY,
+            description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
+            search_aliases=[*sockets.ALIASES, "load face restore model", "facerestore model loader"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=host.model_names(cls.ROLE),
+                    tooltip="The file of the network. codeformer.pth restores faces." + FETCHED,
+                )
+            ],
+            outputs=[sockets.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
+        )
+
+
+class CodeFormerFaceDetectorLoader(_Loader):
+    """The detector."""
+
+    ROLE = "detector"
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One combo, one socket."""
+        return io.Schema(
+            node_id="CodeFormerFaceDetectorLoader",
+            display_name="Load Face Detector",
+            category=sockets.CATEGORY,
+            description="Loads the network that finds faces and their eyes, nose and mouth.",
+            search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=host.model_names(cls.ROLE),
+                    tooltip="The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
+                    "yunet is the smallest and runs on the processor." + FETCHED,
+                )
+            ],
+            outputs=[sockets.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
+        )
+
+
+class CodeFormerFaceParserLoader(_Loader):
+    """The parser."""
+
+    ROLE = "parser"
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """One combo, one socket."""
+        return io.Schema(
+            node_id="CodeFormerFaceParserLoader",
+            display_name="Load Face Parser",
+            category=sockets.CATEGORY,
+            description="Loads the network that tells face and hair from the background, for the blend 'face'. "
+            "The published weights are for non-commercial use only.",
+            search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer"],
+            inputs=[
+                io.Combo.Input("model_name", options=host.model_names(cls.ROLE), tooltip="The file of the network." + FETCHED)
+            ],
+            outputs=[sockets.Parser.Output("parser", tooltip="Connect to Paste Faces Back or Fix Faces.")],
+        )
+
+
+NODES = [CodeFormerModelLoader, CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader]

@@ -1,0 +1,166 @@
+"""The pack's own socket types, and the inputs that several nodes share so that they read alike everywhere.
+
+CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `host.HostedRestorer`, `HostedDetector` and `HostedParser`.
+CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every picture of a batch, with its crop, its mask
+and where it came from. It is never changed, only replaced.
+"""
+
+from comfy_api.latest import io
+
+from ..codeformer_core.faces import CHOICES, DetectionOptions
+from ..codeformer_core.masks import MASKS
+
+Model = io.Custom("CODEFORMER_MODEL")
+Detector = io.Custom("CODEFORMER_DETECTOR")
+Parser = io.Custom("CODEFORMER_PARSER")
+Faces = io.Custom("CODEFORMER_FACES")
+
+CATEGORY = "image/face"
+
+#: Words that people search for: the method, its rivals, and the packs that they know.
+ALIASES = ["codeformer", "face restore", "facerestore", "restore face", "fix face", "gfpgan", "reactor", "facedetailer"]
+
+DEFAULTS = DetectionOptions()
+
+
+def model_input() -> io.Input:
+    """The restorer."""
+    return Model.Input("model", tooltip="The network that repairs faces. Connect Load CodeFormer.")
+
+
+def detector_input() -> io.Input:
+    """The face detector."""
+    return Detector.Input("detector", tooltip="The network that finds faces. Connect Load Face Detector.")
+
+
+def parser_input() -> io.Input:
+    """The optional face parser."""
+    return Parser.Input(
+        "parser",
+        optional=True,
+        tooltip="Only needed for the mask 'face': tells skin and hair from background and clothes. Connect Load Face Parser.",
+    )
+
+
+def choice_input() -> io.Input:
+    """Which of the faces found in each picture are kept."""
+    return io.Combo.Input(
+        "choice",
+        options=list(CHOICES),
+        default="all",
+        display_name="which faces",
+        tooltip="In every picture: all faces, only the largest, or only the one nearest to the centre.",
+    )
+
+
+def detection_inputs() -> list[io.Input]:
+    """How faces are searched, in the order of `DetectionOptions`."""
+    return [
+        io.Int.Input(
+            "side",
+            display_name="search size",
+            default=DEFAULTS.side,
+            min=64,
+            max=4096,
+            step=32,
+            advanced=True,
+            tooltip="The short side, in pixels, at which a picture is searched; the result keeps its own size. Larger finds "
+            "smaller faces and takes longer. Faces that fill the picture need a small value.",
+        ),
+        io.Float.Input(
+            "confidence",
+            default=DEFAULTS.confidence,
+            min=0.05,
+            max=1.0,
+            step=0.01,
+            advanced=True,
+            tooltip="How sure the detector must be. Lower it when faces are missed, raise it when other things are found.",
+        ),
+        io.Float.Input(
+            "overlap",
+            default=DEFAULTS.overlap,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            advanced=True,
+            tooltip="Finds that cover each other by more than this share are one face. Lower it when a face is found twice.",
+        ),
+        io.Float.Input(
+            "eye_distance",
+            display_name="smallest eye distance",
+            default=DEFAULTS.eye_distance,
+            min=0.0,
+            max=1000.0,
+            step=0.5,
+            advanced=True,
+            tooltip="Faces whose eyes are closer than this many pixels of the picture are left alone: they are too small, or "
+            "seen from the side.",
+        ),
+    ]
+
+
+def fidelity_input() -> io.Input:
+    """The fidelity weight w."""
+    return io.Float.Input(
+        "fidelity",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        display_mode=io.NumberDisplay.slider,
+        tooltip="0 gives the cleanest face, which may look like somebody else; 1 stays closest to the person in the picture "
+        "and keeps more of the damage. Start at 0.5; take more when the likeness matters.",
+    )
+
+
+def style_inputs() -> list[io.Input]:
+    """How restored faces take over the colours of the picture."""
+    return [
+        io.Boolean.Input(
+            "match_style",
+            display_name="match colours",
+            default=True,
+            advanced=True,
+            tooltip="Gives the restored face the colours and contrast of the original one. Turn it off only to get what packs "
+            "without this step produce.",
+        ),
+        io.Combo.Input(
+            "grey",
+            display_name="black and white",
+            options=["auto", "on", "off"],
+            default="auto",
+            advanced=True,
+            tooltip="Black-and-white pictures stay black and white. auto looks at the picture; on and off decide for it.",
+        ),
+    ]
+
+
+def mask_input() -> io.Input:
+    """The mask style."""
+    return io.Combo.Input(
+        "mask",
+        display_name="blend",
+        options=list(MASKS),
+        default="square",
+        tooltip="What of the restored face goes into the picture. square: the whole crop with a soft edge. face: only face and "
+        "hair, not the background (needs a parser). box: a wide feather all round, the softest transition.",
+    )
+
+
+def faces_output() -> io.Output:
+    """Faces on their way to the next node."""
+    return Faces.Output(
+        "faces", tooltip="The faces, cut out and turned upright. Connect CodeFormer Restore or Paste Faces Back."
+    )
+
+
+def mask_output() -> io.Output:
+    """Where the picture was changed."""
+    return io.Mask.Output(
+        "mask_out", display_name="mask", tooltip="White where a face was pasted, black where nothing changed."
+    )
+
+
+def count_output() -> io.Output:
+    """How many faces."""
+    return io.Int.Output("count", tooltip="How many faces were found and kept, over all pictures.")
