@@ -13,7 +13,7 @@ from . import host, sockets
 
 def account(found: int, skipped: Sequence[Skipped]) -> str:
     """What happened, in a sentence for the user."""
-    faces = {0: "No face found: the picture stays as it is", 1: "1 face"}.get(found, f"{found} faces")
+    faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
     if not skipped:
         return f"{faces}."
     reasons = list(dict.fromkeys(entry.reason for entry in skipped))
