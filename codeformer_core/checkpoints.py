@@ -19,7 +19,6 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -50,7 +49,6 @@ _UNREADABLE = (
     ValueError,
     pickle.UnpicklingError,
     struct.error,
-    zipfile.BadZipFile,
 )
 
 
@@ -271,8 +269,6 @@ def _content(path: Path, name: str, mapped: bool) -> Any:
     if not archive and not head.startswith(b"\x80"):
         raise ValueError(f"{name} is no checkpoint: neither PyTorch nor safetensors wrote it. {_advice(name)}")
     try:
-        if archive and not zipfile.is_zipfile(path):  # its directory comes last
-            raise EOFError
         return torch.load(path, map_location="cpu", weights_only=True, mmap=archive and mapped)
     except _UNREADABLE as error:
         raise ValueError(_why_unreadable(path, name, str(error))) from error

@@ -545,6 +545,28 @@ def test_what_is_no_checkpoint_gets_its_own_sentence(tmp_path: Path, data: bytes
     assert name in str(caught.value)
 
 
+def another_onnx() -> bytes:
+    """A valid ONNX file of one Relu over (1, 3, 64, 64), written field by field; OpenCV makes a FaceDetectorYN of it."""
+
+    def field(number: int, content: int | bytes) -> bytes:
+        if isinstance(content, int):
+            return bytes([number << 3, content])
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    def value(name: bytes) -> bytes:
+        shape = b"".join(field(1, field(1, size)) for size in (1, 3, 64, 64))
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Relu")
+    graph = field(1, node) + field(2, b"g") + field(11, value(b"x")) + field(12, value(b"y"))
+    return field(1, 7) + field(8, field(1, b"") + field(2, 13)) + field(7, graph)
+
+
+def test_the_onnx_file_of_another_network_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="codeformer.onnx is not a YuNet of 2023 or later"):
+        checkpoints.load(put(tmp_path / "codeformer.onnx", another_onnx()))
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_checkpoint_that_is_cut_off_says_so_with_both_sizes(tmp_path: Path, zipped: bool, share: float) -> None:
