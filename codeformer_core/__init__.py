@@ -14,10 +14,10 @@ _HOME = {
     "AlignedFaces": "faces",
     "DetectionOptions": "faces",
     "Face": "faces",
-    "align": "align",
     "detect": "pipeline",
+    "fix_aligned": "pipeline",
     "fix_faces": "pipeline",
-    "paste": "paste",
+    "load": "checkpoints",
     "restore": "pipeline",
 }
 

@@ -22,7 +22,7 @@ class Face(NamedTuple):
 
     image_index: int
     box: Box
-    landmarks: tuple[Point, Point, Point, Point, Point]
+    landmarks: tuple[Point, ...]
     score: float
 
     @property

@@ -101,14 +101,18 @@ def seam(covered: Tensor, scale: float) -> Tensor:
         return covered
     # OpenCV chooses this sigma for a kernel of 2 * edge + 1 when it is given none (getGaussianKernel).
     sigma = 0.3 * (edge - 1) + 0.8
-    return _blur(_erode(covered, 2 * edge), sigma, edge)
+    return _blur(_erode(covered, 2 * edge), sigma, edge).clamp(max=1)  # a kernel's weights sum to 1 only nearly
 
 
 def _erode(mask: Tensor, size: int) -> Tensor:
     """The least value in a square of `size` pixels; an even one reaches a pixel further to the top left, as OpenCV's does."""
-    if mask.device.type == "cpu":
-        kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-        return torch.from_numpy(cv2.erode(mask[0, 0].numpy(), kernel))[None, None]
+    if mask.device.type != "cpu":
+        return _erode_torch(mask, size)
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
+    return torch.from_numpy(cv2.erode(mask[0, 0].numpy(), kernel))[None, None]
+
+
+def _erode_torch(mask: Tensor, size: int) -> Tensor:
     before, after = size // 2, size - 1 - size // 2
     padded = F.pad(mask, (before, after, before, after), value=1.0)
     rows = -F.max_pool2d(-padded, (1, size), stride=1)
@@ -117,9 +121,13 @@ def _erode(mask: Tensor, size: int) -> Tensor:
 
 def _blur(mask: Tensor, sigma: float, radius: int) -> Tensor:
     """Masks (N, 1, h, w) under a Gaussian that ends at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
-    if mask.device.type == "cpu":
-        size = (2 * radius + 1, 2 * radius + 1)
-        return torch.stack([torch.from_numpy(cv2.GaussianBlur(m[0].numpy(), size, sigma))[None] for m in mask])
+    if mask.device.type != "cpu":
+        return _blur_torch(mask, sigma, radius)
+    size = (2 * radius + 1, 2 * radius + 1)
+    return torch.stack([torch.from_numpy(cv2.GaussianBlur(m[0].numpy(), size, sigma))[None] for m in mask])
+
+
+def _blur_torch(mask: Tensor, sigma: float, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=mask.device, dtype=mask.dtype)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
@@ -127,5 +135,5 @@ def _blur(mask: Tensor, sigma: float, radius: int) -> Tensor:
         index = torch.arange(-radius, mask.shape[axis] + radius, device=mask.device)
         period = max(1, 2 * (mask.shape[axis] - 1))
         index = index.remainder(period)
-        mask = F.conv2d(mask.index_select(axis, torch.minimum(index, period - index).clamp(min=0)), kernel.reshape(shape))
+        mask = F.conv2d(mask.index_select(axis, torch.minimum(index, period - index)), kernel.reshape(shape))
     return mask

@@ -65,7 +65,8 @@ def detect(
     Args:
         choice: a row of `faces.CHOICES`.
     """
-    return choose(detector.detect(images, options), tuple(images.shape[-2:]), choice, options.eye_distance)
+    height, width = images.shape[-2:]
+    return choose(detector.detect(images, options), (height, width), choice, options.eye_distance)
 
 
 def restore(
@@ -210,4 +211,4 @@ def fix_aligned(
 
 
 def _whole_picture(index: int, side: int) -> Face:
-    return Face(index, (0.0, 0.0, float(side), float(side)), tuple(map(tuple, template(side).tolist())), 1.0)
+    return Face(index, (0.0, 0.0, float(side), float(side)), tuple((x, y) for x, y in template(side).tolist()), 1.0)

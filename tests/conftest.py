@@ -40,3 +40,47 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "codeformer.pth"
     torch.save({"params_ema": state}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def filled(shared: Path):
+    """variant -> the released layout, full size, filled with the deterministic weights of ../shared/parity."""
+    import importlib.util
+    import json
+    from functools import cache
+
+    import torch
+
+    spec = importlib.util.spec_from_file_location("fill_weights", shared / "parity" / "fill_weights.py")
+    filler = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(filler)
+
+    @cache
+    def state(variant: str) -> dict[str, torch.Tensor]:
+        keys = json.loads((shared / "parity" / f"keys_{variant}.json").read_text())["keys"]
+        return {name: torch.from_numpy(filler.fill_array(name, tuple(shape))) for name, shape, _ in keys}
+
+    state.make_input = filler.make_input
+    return state
+
+
+@pytest.fixture(scope="session")
+def mobilenet(shared: Path):
+    """The official RetinaFace MobileNet0.25."""
+    from codeformer_core import checkpoints
+
+    return checkpoints.load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
+
+
+@pytest.fixture(scope="session")
+def photo(shared: Path):
+    """path under ../shared/data -> (1, 3, H, W) RGB in [0, 1]."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    def read(name: str) -> torch.Tensor:
+        pixels = np.array(Image.open(shared / "data" / name).convert("RGB"))
+        return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+    return read

@@ -24,6 +24,9 @@ FAMILIES: tuple[tuple[str, str, Callable[[Mapping[str, Tensor], Any], tuple[nn.M
     ("ParseNet", "out_mask_conv.conv2d.weight", parsenet.build),
 )
 
+#: Other restorers that lie in the same folders, by how their parameters' names begin.
+OTHERS = {"GFPGAN": "stylegan_decoder", "RestoreFormer": "encoder.down.0"}
+
 
 def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This file") -> Any:
     """The network that a state dict belongs to, in evaluation mode.
@@ -51,6 +54,9 @@ def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This fi
         except RuntimeError as error:
             raise ValueError(_incomplete(name, family, " ".join(str(error).split()[:60]))) from error
         return network.float().eval().requires_grad_(False)
+    for other, mark in OTHERS.items():
+        if any(key.startswith(mark) for key in state):
+            raise ValueError(f"{name} is a {other} file, which this pack does not run. Choose a CodeFormer file instead.")
     first = ", ".join(list(state)[:3]) or "none"
     known = ", ".join(family for family, _, _ in FAMILIES)
     raise ValueError(

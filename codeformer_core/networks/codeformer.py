@@ -158,8 +158,8 @@ class CodeFormer(nn.Module):
 
     @property
     def task(self) -> str:
-        """Read from the layout: only restoration fuses at half the crop side, only inpainting has a codebook of 512."""
-        if not self.arch.fuse_sides or self.side // 2 in self.arch.fuse_sides:
+        """Read from the layout: only restoration fuses from half the crop side on, only inpainting has a codebook of 512."""
+        if not self.arch.fuse_sides or self.arch.fuse_sides[-1] >= self.side // 2:
             return "restoration"
         return "inpainting" if self.arch.codebook_size == 512 else "colorization"
 
@@ -201,7 +201,7 @@ class CodeFormer(nn.Module):
             x = adain(x, features)
         for index, block in enumerate(self.generator.blocks):
             x = block(x)
-            side = self.generator.tap_sides.get(index)
+            side = self.generator.tap_sides.get(index, 0)
             if side in kept:
                 x = self.fuse_convs_dict[str(side)](kept[side], x, fidelity)
         return x

@@ -142,13 +142,13 @@ class RetinaFace(nn.Module):
         for start in range(0, images.shape[0], PICTURES_PER_CALL):
             part = images[start : start + PICTURES_PER_CALL]
             found = self._search(resized(part, detection_size(height, width, options.side)), options)
-            found = [tuple(value / by for value, by in zip(row, (scale, scale, 1), strict=True)) for row in found]
+            found = [(boxes / scale, points / scale, scores) for boxes, points, scores in found]
             if scale > 1 and any((_widths(boxes) >= LARGE).any() for boxes, _, _ in found):
                 unenlarged = self._search(part, options._replace(confidence=options.confidence / 2))
                 found = [_confirmed(row, boxes) for row, (boxes, _, _) in zip(found, unenlarged, strict=True)]
             for index, row in enumerate(found, start):
                 for box, marks, score in zip(*(value.tolist() for value in row), strict=True):
-                    faces.append(Face(index, tuple(box), tuple(map(tuple, marks)), score))
+                    faces.append(Face(index, tuple(box), tuple((x, y) for x, y in marks), score))
         return faces
 
     def _search(self, images: Tensor, options: DetectionOptions) -> list[_Found]:

@@ -1,0 +1,59 @@
+"""Imports point one way, and importing costs nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "codeformer_core"
+
+#: module -> the modules of the core that it may import; what is absent may import every one but the command line.
+MAY_IMPORT = {
+    "faces": set(),
+    "align": {"faces"},
+    "masks": {"faces"},
+    "paste": {"align", "faces", "masks"},
+    "pipeline": {"align", "faces", "masks", "paste"},
+    "preview": {"faces"},
+    "checkpoints": {"networks"},
+}
+NETWORKS_MAY_IMPORT = {"faces"}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the core (first part of their name) that a file imports, at any depth."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            inside_networks = path.parent.name == "networks"
+            if inside_networks and node.level == 1:
+                continue  # a sibling
+            names |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE)))
+def test_imports_point_one_way(path):
+    found = imported(path)
+    if path.parent.name == "networks":
+        assert found <= NETWORKS_MAY_IMPORT
+    elif path.stem in MAY_IMPORT:
+        assert found <= MAY_IMPORT[path.stem]
+    absolute = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import)]
+    outside = {alias.name.split(".")[0] for node in absolute for alias in node.names}
+    assert not outside & {"comfy", "folder_paths", "nodes", "basicsr", "codeformer_core"}
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_core_loads_nothing_heavy():
+    assert run("import sys, codeformer_core; print('torch' in sys.modules, 'cv2' in sys.modules)").split() == ["False", "False"]
+
+
+def test_the_public_names_are_there():
+    assert run("import codeformer_core as c; print(all(getattr(c, name) for name in c.__all__))").strip() == "True"

@@ -1,0 +1,163 @@
+"""Crops go back where they came from, like the reference's, and nothing else in the picture changes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from codeformer_core import fix_faces
+from codeformer_core.align import FFHQ_TEMPLATE, align
+from codeformer_core.faces import Face
+from codeformer_core.masks import FACE_CLASSES, MASKS, _blur, _blur_torch, _erode, _erode_torch
+from codeformer_core.paste import paste
+
+
+class Inversion:
+    """What stands in for a network in the golden outputs."""
+
+    side, task = 512, "restoration"
+
+    def restore(self, crops, fidelity, match_style):
+        return 1 - crops
+
+
+class Halves:
+    """A parser that calls the left half of every crop skin and the right half cloth."""
+
+    def parse(self, crops):
+        labels = torch.full((len(crops), 512, 512), 18)
+        labels[:, :, :256] = 1
+        return labels
+
+
+def posed(x: float, y: float, size: float, degrees: float = 0.0, image: int = 0) -> Face:
+    """A face whose crop has its centre at (x, y) and covers `size` pixels."""
+    turn = math.radians(degrees)
+    cos, sin = size / 512 * math.cos(turn), size / 512 * math.sin(turn)
+    offsets = [(u - 255.5, v - 255.5) for u, v in FFHQ_TEMPLATE.tolist()]
+    points = tuple((x + cos * u - sin * v, y + sin * u + cos * v) for u, v in offsets)
+    return Face(image, (x - size / 3, y - size / 3, x + size / 3, y + size / 3), points, 0.9)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    noise = torch.rand(2, 3, 40, 60, generator=torch.Generator().manual_seed(3))
+    return torch.nn.functional.interpolate(noise, size=(300, 420), mode="bicubic").clamp(0, 1)
+
+
+FACES = [posed(110, 140, 130, 12), posed(300, 150, 160, -25), posed(0, 20, 120, 5, image=1)]
+
+
+@pytest.mark.parametrize("upscale", [1, 2])
+@pytest.mark.parametrize("stem", ["astronaut_1face.png", "nasa_sts114_crew_7faces.jpg"])
+def test_the_picture_matches_the_reference(shared, photo, mobilenet, stem, upscale):
+    picture = photo(f"photos/{stem}")
+    fixed = fix_faces(picture, mobilenet, Inversion(), upscale=upscale)
+    golden = Image.open(shared / "parity" / "pipeline" / f"{stem.split('.')[0]}_inverted_x{upscale}.png").convert("RGB")
+    difference = np.abs(fixed.images[0].permute(1, 2, 0).numpy() * 255 - np.asarray(golden, dtype=np.float64))
+    assert difference.mean() < 0.3
+    assert difference.max() < 10  # the reference's is 8-bit: a few levels where the mask is steep
+    if upscale == 1:
+        outside = (fixed.mask == 0).expand_as(picture)
+        assert outside.float().mean() > 0.5
+        assert torch.equal(fixed.images[outside], picture[outside])
+
+
+@pytest.mark.parametrize("style", MASKS)
+def test_only_the_mask_changes(images, style):
+    aligned = align(images, FACES)
+    before = images.clone()
+    pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), style, Halves())
+    assert torch.equal(images, before)
+    assert pasted.shape == images.shape and pasted.dtype == images.dtype and mask.shape == (2, 1, 300, 420)
+    outside = (mask == 0).expand_as(images)
+    assert torch.equal(pasted[outside], images[outside])
+    assert (mask[0] > 0).any() and (mask[1] > 0).any() and mask.max() <= 1
+    changed = (pasted - images).abs().amax(1, keepdim=True) > 0.05
+    assert not (changed & (mask < 0.01)).any()
+
+
+@pytest.mark.parametrize("style", ["square", "box"])
+def test_an_untouched_crop_gives_the_picture_back(images, style):
+    aligned = align(images, FACES)
+    pasted, _ = paste(images, aligned, style)
+    assert (pasted - images).abs().mean() < 2e-3
+
+
+def test_a_crop_covers_its_middle_and_fades_at_its_border(images):
+    for style in ("square", "box"):
+        _, mask = paste(images, align(images, [posed(210, 150, 200)]), style)
+        assert mask[0, 0, 150, 210] == pytest.approx(1, abs=1e-3)
+        profile = mask[0, 0, 150, 105:215]
+        assert (profile.diff() >= -1e-6).all() and profile.diff().max() < 0.15
+
+
+def test_the_parts_of_the_face_limit_the_mask(images):
+    aligned = align(images, [posed(210, 150, 200)])
+    _, square = paste(images, aligned, "square")
+    _, parts = paste(images, aligned, "face", Halves())
+    assert (parts <= square + 1e-6).all()
+    assert parts[0, 0, 150, 160] > 0.9 and parts[0, 0, 150, 260] < 0.01
+    assert 18 not in FACE_CLASSES
+
+
+def test_masks_of_the_faces_count(images):
+    aligned = align(images, [posed(210, 150, 200)])
+    _, full = paste(images, aligned)
+    _, half = paste(images, aligned.with_masks(aligned.masks * 0.5))
+    assert half.max() == pytest.approx(0.5, abs=1e-3) and full.max() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [2, 1.5, 3])
+def test_an_enlarged_background_keeps_the_place(images, scale):
+    large = torch.nn.functional.interpolate(images, scale_factor=scale, mode="bilinear")
+    aligned = align(images, FACES)
+    pasted, mask = paste(large, aligned)
+    assert pasted.shape == large.shape
+    assert (pasted - large).abs().mean() < 0.01
+    ys, xs = (mask[0, 0] > 0.5).nonzero(as_tuple=True)
+    small_ys, small_xs = (paste(images, aligned)[1][0, 0] > 0.5).nonzero(as_tuple=True)
+    assert xs.float().mean() == pytest.approx((small_xs.float().mean() + 0.5) * scale, abs=1.5 * scale)
+    assert ys.float().mean() == pytest.approx((small_ys.float().mean() + 0.5) * scale, abs=1.5 * scale)
+
+
+def test_larger_crops_land_in_the_same_place(images):
+    aligned = align(images, [posed(210, 150, 200)])
+    double = torch.nn.functional.interpolate(aligned.crops, scale_factor=2, mode="bilinear")
+    assert (paste(images, aligned.with_crops(double))[0] - paste(images, aligned)[0]).abs().max() < 0.01
+
+
+def test_no_face_gives_the_picture_itself(images):
+    pasted, mask = paste(images, align(images, []))
+    assert pasted is images and mask.shape == (2, 1, 300, 420) and not mask.any()
+
+
+def test_pictures_of_other_proportions_are_refused(images):
+    with pytest.raises(ValueError, match="Found pictures of 420 x 200, but the faces were found in 420 x 300"):
+        paste(images[:, :, :200], align(images, FACES))
+
+
+def test_a_batch_that_is_too_short_is_refused(images):
+    with pytest.raises(ValueError, match="Found a face of picture 2 and a batch of 1"):
+        paste(images[:1], align(images, FACES))
+
+
+def test_a_mask_style_without_its_parser_is_refused(images):
+    with pytest.raises(ValueError, match="needs a face parser and there is none"):
+        paste(images, align(images, FACES), "face")
+    with pytest.raises(ValueError, match="'round' is no mask style. Use one of: square, face, box"):
+        paste(images, align(images, FACES), "round")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_both_erosions_agree(size):
+    mask = (torch.rand(1, 1, 50, 60, generator=torch.Generator().manual_seed(0)) > 0.1).float()
+    assert torch.equal(_erode(mask, size), _erode_torch(mask, size))
+
+
+@pytest.mark.parametrize(("sigma", "radius"), [(0.8, 1), (3.2, 9), (11.0, 50)])
+def test_both_blurs_agree(sigma, radius):
+    mask = torch.rand(2, 1, 40, 90, generator=torch.Generator().manual_seed(0))
+    assert (_blur(mask, sigma, radius) - _blur_torch(mask, sigma, radius)).abs().max() < 1e-5

@@ -1,0 +1,173 @@
+"""The steps in their order: what is restored, what is left alone, and what stops the run."""
+
+import pytest
+import torch
+
+from codeformer_core import DetectionOptions, checkpoints, fix_faces, restore
+from codeformer_core.align import align
+from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.pipeline import fix_aligned
+from codeformer_core.preview import preview
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_checkpoint):
+    return checkpoints.load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def crew(photo):
+    return photo("photos/nasa_sts114_crew_7faces.jpg")
+
+
+class Recorder:
+    """The identity, with a note of every call."""
+
+    side, task = 128, "restoration"
+
+    def __init__(self):
+        self.calls = []
+
+    def restore(self, crops, fidelity, match_style):
+        self.calls.append((len(crops), fidelity, match_style))
+        return crops
+
+
+def test_seven_faces_are_restored(crew, mobilenet, tiny):
+    fixed = fix_faces(crew, mobilenet, tiny, fidelity=0.7)
+    assert len(fixed.aligned) == 7 and not fixed.skipped
+    assert fixed.aligned.crops.shape == (7, 3, tiny.side, tiny.side)
+    for face in fixed.aligned.faces:
+        x, y = (round(v) for v in face.centre)
+        assert float(fixed.mask[0, 0, y, x]) == pytest.approx(1, abs=0.01)
+        assert not torch.equal(fixed.images[0, :, y, x], crew[0, :, y, x])
+
+
+def test_no_face_gives_the_picture_back(photo, mobilenet, tiny):
+    picture = photo("no_face/coffee.png")
+    fixed = fix_faces(picture, mobilenet, tiny)
+    assert torch.equal(fixed.images, picture) and not fixed.mask.any() and len(fixed.aligned) == 0
+
+
+def test_faces_that_are_not_chosen_keep_their_pixels(crew, mobilenet, tiny):
+    fixed = fix_faces(crew, mobilenet, tiny, choice="largest")
+    assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
+    for face, reason in fixed.skipped:
+        assert reason == "not the largest face of the picture"
+        x, y = (round(v) for v in face.centre)
+        assert torch.equal(fixed.images[0, :, y, x], crew[0, :, y, x])
+
+
+def test_small_pictures_keep_their_size(photo, mobilenet, tiny):
+    picture = photo("photos/obama-240p.jpg")
+    assert min(picture.shape[-2:]) < 512
+    fixed = fix_faces(picture, mobilenet, tiny)
+    assert fixed.images.shape == picture.shape and len(fixed.aligned) == 1
+
+
+@pytest.mark.parametrize("upscale", [2, 1.5, 0.5])
+def test_upscale_sets_the_size(photo, mobilenet, tiny, upscale):
+    picture = photo("photos/obama-240p.jpg")
+    height, width = picture.shape[-2:]
+    images = fix_faces(picture, mobilenet, tiny, upscale=upscale).images
+    assert images.shape[-2:] == (int(height * upscale), int(width * upscale))
+
+
+def test_faces_go_through_the_network_in_batches(crew, mobilenet):
+    recorder, ticks = Recorder(), []
+    fix_faces(crew, mobilenet, recorder, batch=3, fidelity=0.2, match_style=False, tick=lambda *t: ticks.append(t))
+    assert recorder.calls == [(3, 0.2, False), (3, 0.2, False), (1, 0.2, False)]
+    assert ticks == [(0, 7), (3, 7), (6, 7), (7, 7)]
+
+
+def test_fidelity_of_each_face_goes_with_its_batch(crew, mobilenet):
+    recorder = Recorder()
+    fix_faces(crew, mobilenet, recorder, batch=4, fidelity=torch.arange(7) / 7)
+    assert [len(call[1]) for call in recorder.calls] == [4, 3]
+    assert torch.equal(torch.cat([call[1] for call in recorder.calls]), torch.arange(7) / 7)
+
+
+def test_a_tick_that_raises_stops_the_run(crew, mobilenet):
+    recorder = Recorder()
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fix_faces(crew, mobilenet, recorder, tick=stop)
+    assert len(recorder.calls) == 2
+
+
+def test_a_face_that_was_not_restored_is_never_pasted(crew, mobilenet):
+    class Broken(Recorder):
+        def restore(self, crops, fidelity, match_style):
+            return crops * float("nan")
+
+    with pytest.raises(RuntimeError, match="The network gave no picture for face 1, 2, .*nothing was pasted"):
+        fix_faces(crew, mobilenet, Broken())
+
+
+def test_grey_pictures_come_back_grey(photo, mobilenet, tiny):
+    picture = photo("photos/camera_gray_L_1face.png")
+    fixed = fix_faces(picture, mobilenet, tiny, grey="auto")
+    assert len(fixed.aligned) == 1 and not torch.equal(fixed.images, picture)
+    red, green, blue = fixed.images[0]
+    assert torch.equal(red, green) and torch.equal(green, blue)
+    original, crop = fixed.aligned.originals, fixed.aligned.crops
+    assert torch.allclose(crop.mean(), original.mean(), atol=0.02) and torch.allclose(crop.std(), original.std(), atol=0.03)
+    red, green, _ = fix_faces(picture, mobilenet, tiny, grey="off").images[0]
+    assert not torch.equal(red, green)
+
+
+def test_grey_can_be_asked_for(crew, mobilenet, tiny):
+    aligned = restore(align(crew, mobilenet.detect(crew), tiny.side), tiny, grey="on")
+    assert torch.allclose(aligned.crops[:, 0], aligned.crops[:, 1], atol=1e-6)
+    with pytest.raises(ValueError, match="'maybe' is no choice for grey. Use one of: auto, on, off"):
+        restore(aligned, tiny, grey="maybe")
+
+
+def test_sepia_keeps_its_tint(photo, mobilenet, tiny):
+    tint = torch.tensor([0.12, 0.06, 0.0]).reshape(1, 3, 1, 1)
+    picture = photo("photos/camera_gray_L_1face.png") * 0.7 + tint
+    crop = fix_faces(picture, mobilenet, tiny).aligned.crops
+    assert float((crop[:, 0] - crop[:, 2]).mean()) == pytest.approx(0.12, abs=0.02)
+
+
+def test_aligned_pictures_are_restored_whole(tiny):
+    pictures = torch.rand(2, 3, 100, 100, generator=torch.Generator().manual_seed(0))
+    restored = fix_aligned(pictures, tiny, fidelity=0.3)
+    assert restored.shape == (2, 3, tiny.side, tiny.side)
+    exact = torch.rand(1, 3, tiny.side, tiny.side, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(fix_aligned(exact, tiny, fidelity=0.3, grey="off"), tiny.restore(exact, 0.3))
+
+
+def test_pictures_of_a_batch_share_calls(photo, mobilenet):
+    pair = photo("photos/two_people.jpg")
+    recorder = Recorder()
+    fixed = fix_faces(torch.cat([pair, pair.flip(3)]), mobilenet, recorder, batch=8)
+    assert [call[0] for call in recorder.calls] == [4]
+    assert [face.image_index for face in fixed.aligned.faces] == [0, 0, 1, 1]
+
+
+def test_parsenet_runs_from_its_layout(crew, mobilenet, tiny):
+    """The official ParseNet file is not at hand: its layout is filled at random, loads strictly and labels every pixel."""
+    from codeformer_core import networks
+
+    torch.manual_seed(0)
+    state = {name.removeprefix("network."): value for name, value in ParseNet().state_dict().items()}
+    parser = networks.load({name: torch.randn(value.shape) * 0.05 for name, value in state.items()})
+    labels = parser.parse(torch.rand(1, 3, 64, 64))
+    assert labels.shape == (1, 512, 512) and labels.min() >= 0 and labels.max() < 19
+
+
+def test_detection_options_reach_the_detector(crew, mobilenet):
+    assert len(fix_faces(crew, mobilenet, Recorder(), options=DetectionOptions(side=64)).aligned) < 7
+
+
+def test_the_preview_marks_faces_and_leaves_the_picture(crew, mobilenet):
+    before = crew.clone()
+    drawn = preview(crew, mobilenet.detect(crew))
+    assert torch.equal(crew, before)
+    marked = (drawn != crew).any(1)
+    assert 0.001 < marked.float().mean() < 0.1
