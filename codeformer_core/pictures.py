@@ -140,8 +140,8 @@ def publish(data: bytes, path: Path, overwrite: bool = False) -> None:
         FileExistsError: it exists and `overwrite` is not set. It is left as it is.
         OSError: it cannot be written.
     """
-    if not overwrite and path.exists():
-        raise _exists(path)
+    if not overwrite:
+        refuse_existing(path)
     temporary = path.with_name(f".codeformer-{secrets.token_hex(8)}.part")
     try:
         temporary.write_bytes(data)
@@ -169,6 +169,12 @@ def _rename_to_free_name(source: Path, target: Path) -> None:
         except OSError:
             target.unlink(missing_ok=True)
             raise
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise FileExistsError when there is something at `path`: for a caller that would rather know before the work."""
+    if path.exists():
+        raise _exists(path)
 
 
 def _exists(path: Path) -> FileExistsError:

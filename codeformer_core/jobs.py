@@ -1,0 +1,114 @@
+"""Which file of a command becomes which: all decided, and refused where it makes no sense, before any work begins."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .encode import FORMATS
+
+#: What may be asked for instead of the input's own format, and how such files end.
+ENDS = {"keep": "", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+
+
+class Job(NamedTuple):
+    """One picture of a command.
+
+    Attributes:
+        source: the file that is read.
+        target: the file that is written.
+        forced: the user has asked for the target's format; otherwise a picture that it cannot hold becomes a PNG.
+        crops: how the paths of its face crops begin; None when they are not wanted.
+    """
+
+    source: Path
+    target: Path
+    forced: bool
+    crops: Path | None
+
+
+def plan(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    recursive: bool = False,
+    suffix: str = "",
+    end: str = "keep",
+    crops: Path | None = None,
+) -> list[Job]:
+    """One job for each picture among files and folders.
+
+    Args:
+        paths: files, whatever they are called, and folders, of which the files with a picture's name are taken.
+        out: a file when `paths` is one file and this ends like a picture; otherwise a folder, which need not exist.
+        recursive: look into the folders' folders too, and make the same ones in `out`.
+        suffix: added to the names: "fixed" makes photo_fixed.png.
+        end: a row of `ENDS`.
+        crops: the folder for face crops.
+
+    Raises:
+        ValueError: something does not exist or is empty, two inputs have one output, or an output is an input.
+    """
+    sources = _sources(paths, out, recursive)
+    to_file = out.suffix.lower() in FORMATS and not out.is_dir()
+    if to_file and (len(paths) > 1 or not paths[0].is_file()):
+        raise ValueError(f"{out} is the name of a picture, but the input is not one file. Name a folder.")
+    if to_file and (suffix or end != "keep"):
+        raise ValueError(f"{out} says how the result is called and stored: leave out --suffix and --format, or name a folder.")
+    if not to_file and out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file. Name a folder, or a file that ends in one of {', '.join(FORMATS)}.")
+    jobs = []
+    for source, below in sources:
+        kept = source.suffix if source.suffix.lower() in FORMATS else ".png"
+        target = out if to_file else out / below / f"{source.stem}{suffix and '_' + suffix}{ENDS[end] or kept}"
+        jobs.append(Job(source, target, to_file or end != "keep", crops / below / target.stem if crops else None))
+    _refuse_collisions(jobs)
+    return jobs
+
+
+def _sources(paths: Iterable[Path], out: Path, recursive: bool) -> list[tuple[Path, Path]]:
+    """The files and where each belongs below the output folder, each file once."""
+    found: dict[Path, tuple[Path, Path]] = {}
+    for path in paths:
+        if path.is_dir():
+            files = [
+                file for file in _pictures_in(path, recursive) if out.resolve() not in file.resolve().parents or path == out
+            ]
+            if not files:
+                hint = "" if recursive else " Add --recursive to look into its folders too."
+                raise ValueError(f"{path} holds no picture ({', '.join(FORMATS)}).{hint}")
+            for file in files:
+                found.setdefault(file.resolve(), (file, file.parent.relative_to(path)))
+        elif path.is_file():
+            found.setdefault(path.resolve(), (path, Path()))
+        else:
+            raise ValueError(f"{path} does not exist.")
+    return list(found.values())
+
+
+def _pictures_in(folder: Path, recursive: bool) -> list[Path]:
+    files = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(
+        file
+        for file in files
+        if file.suffix.lower() in FORMATS
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)  # hidden, as macOS's "._photo.jpg"
+        and file.is_file()
+    )
+
+
+def _refuse_collisions(jobs: Iterable[Job]) -> None:
+    sources = {job.source.resolve(): job.source for job in jobs}
+    writers: dict[str, Path] = {}
+    for job in jobs:
+        if job.target.resolve() in sources:
+            raise ValueError(
+                f"{job.target} is an input, which is never written over. Name another folder, or add --suffix fixed."
+            )
+        for written in (job.target, job.crops):
+            name = str(written).casefold()  # one name on Windows and macOS
+            if written is not None and name in writers:
+                raise ValueError(
+                    f"{writers[name]} and {job.source} would both be written to {written}. "
+                    "Fix them one after the other into different folders, or use --recursive, which keeps folders apart."
+                )
+            writers[name] = job.source
