@@ -189,3 +189,25 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
         grey=tuple(greys[face.image_index] for face in faces),
         image_size=(height, width),
     )
+
+
+def cut(maps: Tensor, aligned: AlignedFaces) -> Tensor:
+    """What a map over the images (a mask, say) shows where each crop was cut out; 0 beyond the picture.
+
+    Args:
+        maps: (1 or B, C, h, w), of any size: it is stretched over the images. One map serves every image.
+
+    Returns:
+        (N, C, S, S).
+    """
+    height, width = aligned.image_size
+    stretched = resize_map(width / maps.shape[-1], height / maps.shape[-2])
+    cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
+    for piece, face, affine in zip(cuts, aligned.faces, aligned.affines, strict=True):
+        index = face.image_index if maps.shape[0] > 1 else 0
+        to_crop = compose(stretched, affine[None])
+        x0, y0, x1, y1 = reach(invert(to_crop)[0], aligned.side, aligned.side, (maps.shape[-2], maps.shape[-1]))
+        if x0 < x1 and y0 < y1:
+            part = maps[index : index + 1, :, y0:y1, x0:x1]
+            piece.copy_(warp(part, compose(shift(x0, y0), to_crop), aligned.side, aligned.side)[0])
+    return cuts

@@ -78,6 +78,7 @@ class AlignedFaces:
         masks: (N, 1, S, S) in [0, 1]; 1 takes the crop, 0 keeps the image.
         grey: N flags, whether the image of each face is greyscale.
         image_size: (H, W) of the images that the faces were found in.
+        within: (B, 1, H, W) in [0, 1], where in the images faces may be pasted at all; None is everywhere.
     """
 
     faces: tuple[Face, ...]
@@ -87,6 +88,7 @@ class AlignedFaces:
     masks: Tensor
     grey: tuple[bool, ...]
     image_size: tuple[int, int]
+    within: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -103,6 +105,23 @@ class AlignedFaces:
     def with_masks(self, masks: Tensor) -> "AlignedFaces":
         """The same faces with other masks (N, 1, S, S)."""
         return replace(self, masks=masks)
+
+    def only_within(self, area: Tensor) -> "AlignedFaces":
+        """The same faces, to be pasted only inside `area` (B, 1, H, W) as well as inside what limited them before."""
+        return replace(self, within=area if self.within is None else self.within * area)
+
+    def subset(self, indices: Sequence[int]) -> "AlignedFaces":
+        """These faces alone, in this order."""
+        rows = list(indices)
+        return replace(
+            self,
+            faces=tuple(self.faces[row] for row in rows),
+            originals=self.originals[rows],
+            crops=self.crops[rows],
+            affines=self.affines[rows],
+            masks=self.masks[rows],
+            grey=tuple(self.grey[row] for row in rows),
+        )
 
 
 def _every(faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:
