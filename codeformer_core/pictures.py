@@ -31,7 +31,7 @@ class Picture:
         grey: the file has one colour channel (and is written with one).
         icc: ICC colour profile that `image` is meant in.
         exif: Exif data from its TIFF header on (without `Exif\\0\\0`), orientation 1.
-        xmp: XMP packet, orientation 1.
+        xmp: XMP packet, orientation 1 (of JPEG files with Pillow 11 or later only).
         dpi: pixels per inch, horizontal and vertical.
         chunks: PNG chunks (kind, data) that go from PNG to PNG: text such as ComfyUI's workflow, and how colours are meant.
         lossless: whether the file was stored without loss, which WebP is then too.
@@ -69,8 +69,8 @@ def read(path: str | Path) -> Picture:
     except decode.BROKEN as error:
         raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}).") from error
     pixels = decoded.upright()
-    scale = np.float32(np.iinfo(pixels.dtype).max)
-    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / scale)  # (1, C, H, W)
+    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))  # (1, C, H, W)
+    planes /= float(np.iinfo(pixels.dtype).max)
     colours = planes.shape[1] - (planes.shape[1] + 1) % 2  # without alpha, which 2 and 4 channels have
     return Picture(
         image=planes[:, :3].contiguous() if colours == 3 else planes[:, :1].repeat(1, 3, 1, 1),

@@ -116,6 +116,8 @@ def encode(pixels: np.ndarray, picture: "Picture") -> bytes:
     ]
     if picture.xmp:
         tags.append((700, "B", len(picture.xmp), picture.xmp, True))
+    if picture.icc:
+        tags.append((34675, 7, len(picture.icc), picture.icc, True))  # 7: UNDEFINED
     directories = {tag: exif.get_ifd(tag) for tag in _DIRECTORIES if exif.get_ifd(tag)}
     tags += [(tag - 1, "I", 1, 0, True) for tag in directories]  # tifffile writes neither; see _append_directory
     file = io.BytesIO()
@@ -128,7 +130,6 @@ def encode(pixels: np.ndarray, picture: "Picture") -> bytes:
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         compression="zlib",
         predictor=True,
-        iccprofile=picture.icc,
         resolution=picture.dpi,
         resolutionunit="INCH" if picture.dpi else None,
         metadata=None,

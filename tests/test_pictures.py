@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 import tifffile
 import torch
@@ -13,7 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from codeformer_core import pictures
+from codeformer_core import decode, pictures
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSLESS = [".png", ".webp", ".tif", ".tiff"]
@@ -194,6 +195,8 @@ def test_damaged_exif_does_not_stop_a_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_xmp_and_its_orientation(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".jpg" and int(PIL.__version__.split(".")[0]) < 11:
+        pytest.skip("needs Pillow 11 for XMP in JPEG files")
     pictures.write(made(3, xmp=XMP), tmp_path / f"a{suffix}")
     found = pictures.read(tmp_path / f"a{suffix}")
     assert found.xmp == XMP.replace(b'"6"', b'"1"')
@@ -214,7 +217,7 @@ def test_text_of_a_png_is_kept_wherever_it_stands(tmp_path: Path) -> None:
     assert any("PNG text" in lost for lost in pictures.write(pictures.read(tmp_path / "a.png"), tmp_path / "b.jpg"))
 
 
-@pytest.mark.parametrize("mode", ["1", "P", "PA", "LA", "L", "RGBA", "YCbCr", "CMYK", "LAB"])
+@pytest.mark.parametrize("mode", ["1", "P", "PA", "LA", "L", "RGBA", "CMYK", "LAB"])
 def test_every_mode_of_eight_bits_looks_as_pillow_shows_it(tmp_path: Path, mode: str) -> None:
     smooth = cv2.resize(noise(3, size=(4, 6)), (36, 24))
     image = Image.fromarray(smooth)
@@ -231,6 +234,14 @@ def test_every_mode_of_eight_bits_looks_as_pillow_shows_it(tmp_path: Path, mode:
     assert found.grey == (mode in ("1", "L", "LA"))
     assert (found.alpha is not None) == (mode in ("PA", "LA", "RGBA"))
     assert bool(found.notices) == (mode in ("CMYK", "LAB"))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("YCbCr", 3), ("RGBX", 4), ("RGBa", 4), ("La", 2)])
+def test_modes_that_few_files_have(mode: str, channels: int) -> None:
+    image = Image.new("RGBA", (4, 5), (200, 100, 50, 255))
+    image = image.convert("LA" if mode == "La" else "RGBA" if mode == "RGBa" else "RGB").convert(mode)
+    assert decode.plain(image).pixels.shape == (5, 4, channels)
+    assert decode.plain(image).pixels[0, 0, 0] == pytest.approx(124 if mode == "La" else 200, abs=2)
 
 
 def test_a_transparent_colour_becomes_alpha(tmp_path: Path) -> None:
