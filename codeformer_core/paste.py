@@ -8,7 +8,7 @@ from .align import compose, invert, reach, resize_map, shift, warp
 from .faces import AlignedFaces
 from .masks import Parser, mask_style, seam
 
-#: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, above the noise of a good photo.
+#: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, more than good photos' noise.
 CORRECTED = 0.04
 
 

@@ -84,8 +84,77 @@ def test_an_unknown_file_gets_its_own_sentence():
 
 def test_another_task_is_refused(filled):
     network = networks.load(filled("inpainting"))
-    with pytest.raises(ValueError, match="This is the inpainting checkpoint .*choose codeformer.pth"):
+    with pytest.raises(ValueError, match="the inpainting checkpoint .*restoration was asked for: choose codeformer.pth"):
         network.restore(torch.zeros(1, 3, 512, 512), 0.5)
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> CodeFormer:
+    """A small network that fuses below half the side, as colorization does."""
+    return networks.load(state_of(Architecture((32, 32, 32, 64), 1, (3,), 64, 32, 8, 64, 1, (16,))))
+
+
+@pytest.fixture(scope="module")
+def inpainter() -> CodeFormer:
+    """The same with the codebook of inpainting."""
+    return networks.load(state_of(Architecture((32, 32, 32, 64), 1, (3,), 512, 32, 8, 64, 1, (16,))))
+
+
+def test_colorizing_is_the_network_without_fidelity(colorizer, crops):
+    assert colorizer.task == "colorization" and colorizer.side == 64
+    with torch.inference_mode():
+        expected = ((colorizer(crops * 2 - 1, 0.0, match_style=True) + 1) / 2).clamp(0, 1)
+    assert torch.allclose(colorizer.colorize(crops), expected, atol=1e-6)
+
+
+def test_inpainting_keeps_what_is_known(inpainter, crops):
+    holes = torch.zeros(3, 1, 64, 64)
+    holes[:, :, 20:40, 10:30] = 1
+    filled = inpainter.inpaint(crops, holes)
+    known = (holes == 0).expand_as(crops)
+    assert torch.equal(filled[known], crops[known])
+    assert not torch.allclose(filled[~known], crops[~known], atol=0.01)
+
+
+def test_inpainting_does_not_see_what_the_hole_covers(inpainter, crops):
+    holes = torch.zeros(3, 1, 64, 64)
+    holes[:, :, 20:40, 10:30] = 1
+    scribbled = torch.where(holes > 0, torch.rand_like(crops), crops)
+    assert torch.equal(inpainter.inpaint(crops, holes), inpainter.inpaint(scribbled, holes))
+
+
+@pytest.mark.parametrize("call", ["restore", "colorize", "inpaint", "sweep"])
+def test_each_task_refuses_the_weights_of_another(call, tiny, colorizer, inpainter):
+    arguments = {"inpaint": (torch.zeros(1, 1, 64, 64),), "sweep": ((0.5,),)}.get(call, ())
+    wrong = colorizer if call in ("restore", "inpaint", "sweep") else tiny
+    with pytest.raises(ValueError, match="was asked for: choose codeformer"):
+        getattr(wrong, call)(torch.zeros(1, 3, 64, 64), *arguments)
+
+
+def test_a_sweep_is_its_weights_one_by_one(tiny, crops):
+    sweep = tiny.sweep(crops, (0.0, 0.3, 1.0))
+    assert sweep.shape == (3, 3, 3, tiny.side, tiny.side)
+    for index, fidelity in enumerate((0.0, 0.3, 1.0)):
+        assert torch.allclose(sweep[:, index], tiny.restore(crops, fidelity), atol=1e-5)
+
+
+def test_a_sweep_encodes_once(tiny, crops):
+    calls = []
+    handle = tiny.encoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        tiny.sweep(crops, (0.0, 0.25, 0.5, 0.75, 1.0))
+    finally:
+        handle.remove()
+    assert len(calls) == 1
+
+
+def test_certainty_is_the_probability_of_the_chosen_code(tiny, crops):
+    sure = tiny.certainty(crops)
+    assert sure.shape == (3, 1, 16, 16)
+    with torch.inference_mode():
+        probabilities = tiny.predict(tiny.encode(crops * 2 - 1)[0]).softmax(2)
+    assert torch.allclose(sure.flatten(1), probabilities.max(2).values, atol=1e-6)
+    assert sure.min() >= 1 / 64 and sure.max() <= 1
 
 
 def test_no_fidelity_means_no_fusion(tiny, crops):

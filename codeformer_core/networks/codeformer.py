@@ -5,7 +5,7 @@ Parameter names are those of the released files. One difference: `in_proj` of th
 which the host's casting layers can place one by one; `split_attention` makes them from a released state dict.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -231,9 +231,60 @@ class CodeFormer(nn.Module):
         Raises:
             ValueError: these are the weights of another task, or the crops have another side.
         """
-        if self.task != "restoration":
+        self._must_be("restoration", "codeformer.pth")
+        return _to_picture(self(crops * 2 - 1, fidelity, match_style))
+
+    @torch.inference_mode()
+    def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
+        """The same crops (N, 3, S, S) restored with several weights: (N, W, 3, S, S) in [0, 1].
+
+        Features and codes are computed once; each weight costs one pass of the generator.
+        """
+        self._must_be("restoration", "codeformer.pth")
+        features, kept = self.encode(crops * 2 - 1, keep=self.arch.fuse_sides if max(fidelities, default=0) > 0 else ())
+        codes = self.predict(features).argmax(dim=2)
+        drawn = [self.decode(codes, features, kept if w > 0 else {}, w, match_style) for w in fidelities]
+        return torch.stack([_to_picture(one) for one in drawn], dim=1)
+
+    @torch.inference_mode()
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Grey or faded crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]; w = 0, as in the reference."""
+        self._must_be("colorization", "codeformer_colorization.pth")
+        return _to_picture(self(crops * 2 - 1, 0.0, match_style=True))
+
+    @torch.inference_mode()
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops with their holes filled; what is known comes back bit for bit.
+
+        The network was trained on white holes, with w = 1 and without matching the style (inference_inpainting.py).
+
+        Args:
+            crops: (N, 3, S, S) in [0, 1].
+            holes: (N, 1, S, S) in [0, 1]; what is above one half is filled.
+        """
+        self._must_be("inpainting", "codeformer_inpainting.pth")
+        unknown = holes > 0.5
+        white = torch.where(unknown, torch.ones_like(crops), crops)
+        return torch.where(unknown, _to_picture(self(white * 2 - 1, 1.0, match_style=False)), crops)
+
+    @torch.inference_mode()
+    def certainty(self, crops: Tensor) -> Tensor:
+        """How sure the transformer is of each code: (N, 1, s, s), the probability of the chosen one, 0 to 1.
+
+        One cell is 32 x 32 pixels of a 512-pixel crop. Where it is low, the face is invented.
+        """
+        features, _ = self.encode(crops * 2 - 1)
+        sure = self.predict(features).softmax(dim=2).amax(dim=2)  # (N, s * s)
+        return sure.reshape(-1, 1, *features.shape[-2:])
+
+    def _must_be(self, task: str, file: str) -> None:
+        if self.task != task:
             raise ValueError(
                 f"This is the {self.task} checkpoint (codebook of {self.arch.codebook_size}, fusion at "
-                f"{', '.join(map(str, self.arch.fuse_sides))}). Restoring needs the restoration one: choose codeformer.pth."
+                f"{', '.join(map(str, self.arch.fuse_sides)) or 'no side'}), and {task} was asked for: choose {file}."
             )
-        return self(crops * 2 - 1, fidelity, match_style).add_(1).div_(2).clamp_(0, 1)
+
+
+def _to_picture(output: Tensor) -> Tensor:
+    """A network's output around [-1, 1] as a picture in [0, 1], in place."""
+    return output.add_(1).div_(2).clamp_(0, 1)

@@ -1,0 +1,97 @@
+"""The colours of a restored crop: grey again, those of the original, or new ones over the original's light."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: Luminance of R, G, B as the reference weighs them (facelib/utils/misc.py, bgr2gray).
+LUMINANCE = (0.2989, 0.5870, 0.1140)
+
+#: What `grey` may be: the picture decides, always, never.
+GREY = ("auto", "on", "off")
+
+
+def luminance(crops: Tensor) -> Tensor:
+    """(N, 3, S, S) RGB -> (N, 1, S, S)."""
+    weights = torch.tensor(LUMINANCE, device=crops.device, dtype=crops.dtype).reshape(1, 3, 1, 1)
+    return (crops * weights).sum(1, keepdim=True)
+
+
+def _with_statistics(crops: Tensor, of: Tensor) -> Tensor:
+    """Crops with the mean and spread that each channel of `of` has."""
+    mean, spread = crops.mean((2, 3), keepdim=True), crops.std((2, 3), keepdim=True)
+    return (crops - mean) / (spread + 1e-5) * of.std((2, 3), keepdim=True) + of.mean((2, 3), keepdim=True)
+
+
+def greyed(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: str) -> Tensor:
+    """Crops of grey pictures as luminance with the statistics of the original, channel by channel, which keep a tint (sepia).
+
+    Args:
+        crops, originals: (N, 3, S, S) in [0, 1].
+        flags: N, whether the crop's picture is grey.
+        grey: "auto" believes the flags; "on" greys every crop, without a tint; "off" none.
+    """
+    if grey not in GREY:
+        raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
+    wanted = [grey == "on" or (grey == "auto" and flag) for flag in flags]
+    if not any(wanted):
+        return crops
+    # Where a picture with colours is to become grey, its own statistics would bring a tint back.
+    reference = luminance(originals).expand_as(originals) if grey == "on" else originals
+    matched = _with_statistics(luminance(crops).expand_as(crops), reference).clamp(0, 1)
+    return torch.where(torch.tensor(wanted, device=crops.device).reshape(-1, 1, 1, 1), matched, crops)
+
+
+def over_luminance(crops: Tensor, originals: Tensor) -> Tensor:
+    """The hues of `crops` over the light of `originals` (N, 3, S, S): only chroma changes.
+
+    The shift that gives every pixel the original's luminance is limited to what stays in [0, 1], by moving the colour towards
+    grey rather than clipping channels, so that the luminance is exact.
+    """
+    light = luminance(originals)
+    chroma = crops - luminance(crops)
+    zero = torch.zeros_like(chroma)
+    up = torch.where(chroma > 0, (1 - light) / chroma.clamp(min=1e-6), zero + 1)
+    down = torch.where(chroma < 0, light / (-chroma).clamp(min=1e-6), zero + 1)
+    room = torch.minimum(up, down).amin(1, keepdim=True).clamp(0, 1)
+    return light + chroma * room
+
+
+def by_statistics(crops: Tensor, originals: Tensor) -> Tensor:
+    """Crops with the mean and spread that the original's channels have, in a space of light and two colour differences."""
+    space = torch.tensor(
+        [LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)], device=crops.device, dtype=crops.dtype
+    )  # JFIF's Y, Cr, Cb
+    there = torch.einsum("ij,njhw->nihw", space, crops)
+    target = torch.einsum("ij,njhw->nihw", space, originals)
+    return torch.einsum("ij,njhw->nihw", torch.linalg.inv(space), _with_statistics(there, target)).clamp(0, 1)
+
+
+def by_low_frequencies(crops: Tensor, originals: Tensor) -> Tensor:
+    """The detail of `crops` over the coarse colours of the original: what is wider than a sixteenth of the crop."""
+    side = crops.shape[-1]
+    coarse = max(1, side // 16)
+
+    def low(images: Tensor) -> Tensor:
+        return F.interpolate(F.adaptive_avg_pool2d(images, side // coarse), size=(side, side), mode="bicubic")
+
+    return (crops - low(crops) + low(originals)).clamp(0, 1)
+
+
+#: How the colours of a restored crop follow the original: (crops, originals), both (N, 3, S, S) in [0, 1] -> crops.
+COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "as restored": lambda crops, originals: crops,
+    "mean and spread": by_statistics,
+    "coarse colours": by_low_frequencies,
+}
+
+
+def matched(crops: Tensor, originals: Tensor, how: str) -> Tensor:
+    """Crops (N, 3, S', S') with the original's colours by a row of `COLOURS`; the originals (N, 3, S, S) are fitted."""
+    if how not in COLOURS:
+        raise ValueError(f"{how!r} is no way to match colours. Use one of: {', '.join(COLOURS)}.")
+    if originals.shape[-2:] != crops.shape[-2:]:
+        originals = F.interpolate(originals, size=crops.shape[-2:], mode="bilinear", antialias=True)
+    return COLOURS[how](crops, originals)
