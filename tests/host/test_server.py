@@ -1,0 +1,175 @@
+"""The pack in the real host: a server, the shipped workflows, a fetched file, errors, Cancel."""
+
+import io
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+MOBILENET = "detection_mobilenet0.25_Final.pth"
+YUNET = "face_detection_yunet_2026may.onnx"
+
+
+@pytest.fixture(scope="module")
+def portrait(server, shared):
+    """The astronaut under the name that the workflows load: (512, 512, 3) uint8."""
+    picture = Image.open(shared / "data/photos/astronaut_1face.png").convert("RGB")
+    picture.save(server.base / "input" / "example.png")
+    return np.array(picture)
+
+
+def pixels(server, image):
+    """An entry of a node's `images` as the array that it is."""
+    query = "&".join(f"{key}={value}" for key, value in image.items())
+    return np.array(Image.open(io.BytesIO(server.get(f"/view?{query}"))))
+
+
+def detection(detector=MOBILENET, picture="example.png", **options):
+    """An API prompt that detects faces; its parts can be told apart by their names."""
+    settings = {"choice": "all", "side": 640, "confidence": 0.8, "overlap": 0.4, "eye_distance": 5.0}
+    return {
+        "picture": {"class_type": "LoadImage", "inputs": {"image": picture}},
+        "detector": {"class_type": "CodeFormerFaceDetectorLoader", "inputs": {"model_name": detector}},
+        "detect": {
+            "class_type": "CodeFormerFaceDetect",
+            "inputs": {"image": ["picture", 0], "detector": ["detector", 0], **settings, **options},
+        },
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["detect", 2]}},
+    }
+
+
+def fixing(**options):
+    """An API prompt that fixes faces."""
+    parts = detection()
+    settings = parts.pop("detect")["inputs"]
+    inputs = {**settings, "model": ["model", 0], "fidelity": 0.5, "upscale": 1.0, "mask": "square", "match_style": True}
+    return {
+        **parts,
+        "model": {"class_type": "CodeFormerModelLoader", "inputs": {"model_name": "codeformer.pth"}},
+        "fix": {"class_type": "CodeFormerFixFaces", "inputs": {**inputs, "grey": "auto", **options}},
+        "show": {"class_type": "PreviewImage", "inputs": {"images": ["fix", 0]}},
+    }
+
+
+def test_the_pack_is_loaded_without_a_complaint(server):
+    ours = [name for name, node in server.json("/object_info").items() if "codeformer-suite" in node["python_module"]]
+    assert len(ours) == 7 and all(name.startswith("CodeFormer") for name in ours)
+    complaints = [line for line in server.log.splitlines() if "codeformer" in line.lower() and "WARN" in line]
+    assert not complaints and "IMPORT FAILED" not in server.log and "comfy_entrypoint" not in server.log
+
+
+def test_the_templates_are_offered_with_a_thumbnail(server):
+    offered = server.json("/workflow_templates")["codeformer-suite"]
+    assert sorted(offered) == [path.stem for path in WORKFLOWS] == ["Fix faces", "Step by step"]
+    for path in WORKFLOWS:
+        assert server.json(f"/api/workflow_templates/codeformer-suite/{path.name}") == json.loads(path.read_text())
+        thumbnail = server.get(f"/api/workflow_templates/codeformer-suite/{path.stem}.jpg")
+        assert Image.open(io.BytesIO(thumbnail)).format == "JPEG" and len(thumbnail) < 40_000
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_shipped_workflow_changes_the_face_and_nothing_else(server, portrait, path):
+    prompt = server.prompt(json.loads(path.read_text()))
+    changed = next(key for key, node in prompt.items() if node["class_type"] in ("CodeFormerFixFaces", "CodeFormerPasteBack"))
+    saved = next(key for key, node in prompt.items() if node["class_type"] == "SaveImage")
+    prompt["mask"] = {"class_type": "MaskToImage", "inputs": {"mask": [changed, 1]}}
+    prompt["see"] = {"class_type": "PreviewImage", "inputs": {"images": ["mask", 0]}}
+    entry = server.wait(server.queue(prompt))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    result = pixels(server, entry["outputs"][saved]["images"][0])
+    mask = pixels(server, entry["outputs"]["see"]["images"][0])[..., 0]
+    assert result.shape == portrait.shape
+    # The mask fades to less than one level of 255, which a picture of 8 bits cannot show.
+    rows, columns = np.nonzero(mask)
+    outside = np.ones(mask.shape, bool)
+    outside[rows.min() - 4 : rows.max() + 5, columns.min() - 4 : columns.max() + 5] = False
+    assert 0.5 < outside.mean() < 1
+    assert np.array_equal(result[outside], portrait[outside])
+    assert np.abs(result[mask > 250].astype(int) - portrait[mask > 250]).mean() > 10
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_shipped_workflow_names_its_models_as_the_catalogue_does(path):
+    published = {entry["file"]: entry for entry in json.loads((ROOT / "weights/manifest.json").read_text())["models"]}
+    version = next(
+        line.split('"')[1] for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version")
+    )
+    nodes = [node for node in json.loads(path.read_text())["nodes"] if node["type"].startswith("CodeFormer")]
+    assert {(node["properties"]["cnr_id"], node["properties"]["ver"]) for node in nodes} == {("codeformer-suite", version)}
+    loaders = [node for node in nodes if node["type"].endswith("Loader")]
+    assert len(loaders) == 2
+    for node in loaders:
+        (model,) = node["properties"]["models"]
+        entry = published[node["widgets_values"][0]]
+        assert model["name"] == entry["file"] and model["directory"] == entry["folder"]
+        assert model["url"] in entry["urls"] and model["hash"] == entry["sha256"]
+
+
+def test_a_file_that_is_not_there_is_fetched_by_choosing_it(server, shared, portrait):
+    if (ROOT / "weights" / YUNET).exists():
+        pytest.skip(f"weights/{YUNET} is there: nothing is fetched")
+    target = server.base / "models/facedetection" / YUNET
+    assert not target.exists()
+    entry = server.wait(server.queue(detection(detector=YUNET)))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    assert target.read_bytes() == (shared / "data/detectors" / YUNET).read_bytes()
+    assert not list(target.parent.glob("*.part"))
+    assert entry["outputs"]["show"]["text"] == ["1"]
+    assert f"Fetching {YUNET}" in server.log and "MIT" in server.log
+
+
+def test_a_picture_without_a_face_comes_back_and_says_so(server, portrait, shared):
+    shutil.copy(shared / "data/no_face" / "coffee.png", server.base / "input" / "coffee.png")
+    prompt = fixing()
+    prompt["picture"]["inputs"]["image"] = "coffee.png"
+    entry = server.wait(server.queue(prompt))
+    result = pixels(server, entry["outputs"]["show"]["images"][0])
+    assert np.array_equal(result, np.array(Image.open(shared / "data/no_face" / "coffee.png").convert("RGB")))
+    assert "No face found" in server.log
+
+
+def test_the_preview_of_a_detection_is_shown(server, portrait):
+    entry = server.wait(server.queue(detection(confidence=0.81)))
+    (image,) = entry["outputs"]["detect"]["images"]
+    drawn = pixels(server, image)
+    assert image["type"] == "temp" and drawn.shape == portrait.shape and not np.array_equal(drawn, portrait)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"<html><body>404</body></html>", "web page"), (b"", "empty"), (b"PK\x03\x04 not a whole file", "cut off")],
+    ids=["a web page", "an empty file", "half a file"],
+)
+def test_a_file_that_is_no_model_is_refused_in_a_sentence(server, portrait, content, words):
+    (server.base / "models/facerestore_models/broken.pth").write_bytes(content)
+    prompt = fixing()
+    prompt["model"]["inputs"]["model_name"] = "broken.pth"
+    entry = server.wait(server.queue(prompt))
+    assert entry["status"]["status_str"] == "error"
+    message = server.error(entry)
+    assert "broken.pth" in message and words in message
+
+
+def test_the_blend_that_needs_a_parser_says_so_before_the_work(server, portrait):
+    entry = server.wait(server.queue(fixing(mask="face")))
+    assert "parser" in server.error(entry)
+
+
+def test_cancel_takes_effect_within_a_face(server, portrait):
+    prompt = fixing(fidelity=0.7)
+    prompt["many"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["picture", 0], "amount": 60}}
+    prompt["fix"]["inputs"]["image"] = ["many", 0]
+    prompt_id = server.queue(prompt)
+    time.sleep(4)
+    assert server.json("/queue")["queue_running"], "the job was over before it could be cancelled"
+    server.post("/interrupt", {})
+    asked = time.monotonic()
+    entry = server.wait(prompt_id, 20)
+    assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]]
+    assert time.monotonic() - asked < 5
