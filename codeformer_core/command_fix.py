@@ -75,11 +75,12 @@ def run(args: Namespace) -> int:
     except (OSError, ValueError) as error:
         tqdm.write(f"codeformer fix: {error}", file=sys.stderr)
         return 1
+    taken = {path.resolve() for job in jobs for path in (job.source, job.target)}
     report, begun, stopped = Report(), time.perf_counter(), False
     with _bars(len(jobs), args.quiet) as (step, tick):
         try:
             for job in jobs:
-                _attempt(job, {other.target for other in jobs}, models, args, device, tick, report)
+                _attempt(job, taken, models, args, device, tick, report)
                 step()
         except KeyboardInterrupt:
             stopped = True
@@ -91,11 +92,11 @@ def run(args: Namespace) -> int:
 
 
 def _attempt(
-    job: Job, targets: set[Path], models: Models, args: Namespace, device: torch.device, tick: Tick, report: Report
+    job: Job, taken: set[Path], models: Models, args: Namespace, device: torch.device, tick: Tick, report: Report
 ) -> None:
     """One picture; a failure goes into the report."""
     try:
-        outcome = _fix(job, targets, models, args, device, tick)
+        outcome = _fix(job, taken, models, args, device, tick)
     except _FAILURES as error:
         reason = str(error) or type(error).__name__
         named = reason.startswith(job.source.name)  # as those of `pictures.read` are
@@ -106,15 +107,14 @@ def _attempt(
         tqdm.write("\n    ".join(outcome.lines))
 
 
-def _fix(job: Job, targets: set[Path], models: Models, args: Namespace, device: torch.device, tick: Tick) -> Outcome:
+def _fix(job: Job, taken: set[Path], models: Models, args: Namespace, device: torch.device, tick: Tick) -> Outcome:
     if not args.overwrite:
         pictures.refuse_existing(job.target)  # before the work, not after it
     picture = pictures.read(job.source)
     target = job.target
     if not job.forced and not pictures.holds(target, picture):
         target = target.with_suffix(".png")
-        if target in targets:
-            raise ValueError(f"it needs a PNG file, but {target} is the result of another input. Use another --suffix.")
+        _take(target, taken)
     target.parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {
         "fidelity": args.fidelity,
@@ -146,7 +146,7 @@ def _fix(job: Job, targets: set[Path], models: Models, args: Namespace, device: 
         )
     faces, skipped = fixed.aligned.faces, fixed.skipped
     if job.crops and faces:
-        _write_crops(fixed.aligned, picture, job.crops, args.overwrite)
+        _write_crops(fixed.aligned, picture, job.crops, taken, args.overwrite)
     result = fixed.images
     if args.draw_boxes:
         scale = result.shape[-1] / image.shape[-1]
@@ -154,7 +154,8 @@ def _fix(job: Job, targets: set[Path], models: Models, args: Namespace, device: 
     same_format = FORMATS.get(job.source.suffix.lower()) is FORMATS[target.suffix.lower()]
     untouched = same_format and result.shape == image.shape and torch.equal(result, image)
     if untouched:
-        pictures.publish(job.source.read_bytes(), target, args.overwrite)  # not even stored anew
+        pictures.publish(job.source.read_bytes(), target, args.overwrite)  # not even stored anew, so nothing is lost
+        notices = []
     else:
         alpha = None if picture.alpha is None else enlarge(picture.alpha, args.upscale)
         notices += pictures.write(replace(picture, image=result, alpha=alpha), target, args.overwrite)
@@ -163,6 +164,15 @@ def _fix(job: Job, targets: set[Path], models: Models, args: Namespace, device: 
     said += ", copied as it was" if untouched else ""
     reasons = [f"skipped the face at ({f.centre[0]:.0f}, {f.centre[1]:.0f}): {why}" for f, why in skipped]
     return Outcome([f"{job.source}: {said} -> {target}", *reasons, *notices], found, len(faces))
+
+
+def _take(path: Path, taken: set[Path]) -> None:
+    """Reserve the name of a file that was not planned: a ValueError when it is an input or another's result."""
+    if path.resolve() in taken:
+        raise ValueError(
+            f"it would be written to {path}, which is an input or the result of another input. Add another --suffix."
+        )
+    taken.add(path.resolve())
 
 
 def _scaled(face: Face, scale: float) -> Face:
@@ -176,12 +186,13 @@ def _scaled(face: Face, scale: float) -> Face:
     return face._replace(box=(x0, y0, x1, y1), landmarks=eyes_nose_mouth)  # pyright: ignore[reportArgumentType]
 
 
-def _write_crops(aligned: AlignedFaces, picture: Picture, beginning: Path, overwrite: bool) -> None:
+def _write_crops(aligned: AlignedFaces, picture: Picture, beginning: Path, taken: set[Path], overwrite: bool) -> None:
     """Every face as cut out and as restored, numbered as in --draw-boxes, with the picture's colour profile."""
     beginning.parent.mkdir(parents=True, exist_ok=True)
     for number, (original, restored) in enumerate(zip(aligned.originals, aligned.crops, strict=True), 1):
         for name, crop in (("aligned", original), ("restored", restored)):
             path = beginning.with_name(f"{beginning.name}_{number:02d}_{name}.png")
+            _take(path, taken)
             pictures.write(Picture(crop[None], bits=picture.bits, grey=picture.grey, icc=picture.icc), path, overwrite)
 
 

@@ -239,6 +239,13 @@ def test_transparency_under_a_name_that_cannot_hold_it(
     assert main([*argv, "-o", str(tmp_path / "both")]) == 1
     assert files(tmp_path / "both") == ["a.png"]
     assert "result of another input" in capsys.readouterr().err
+    mixed = ["fix", str(tmp_path / "in" / "a.jpg"), str(draw(tmp_path / "b" / "a.png")), *without_faces]
+    before = (tmp_path / "b" / "a.png").read_bytes()
+    assert main([*mixed, "-o", str(tmp_path / "b"), "--suffix", "", "--overwrite"]) == 2
+    (tmp_path / "b" / "a.png").rename(tmp_path / "b" / "a_x.png")
+    mixed = ["fix", str(tmp_path / "in" / "a.jpg"), str(tmp_path / "b" / "a_x.png"), *without_faces]
+    assert main([*mixed, "-o", str(tmp_path / "b"), "--suffix", "x", "--overwrite"]) == 1  # a_x.png would be an input
+    assert (tmp_path / "b" / "a_x.png").read_bytes() == before
 
 
 def test_quiet_says_nothing_when_all_is_well(
