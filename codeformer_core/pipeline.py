@@ -7,16 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .align import align, is_grey, template
+from .align import align, cut, is_grey, template
+from .colour import GREY, greyed, over_luminance
 from .faces import AlignedFaces, DetectionOptions, Face, Skipped, choose
 from .masks import Parser, mask_style
 from .paste import paste
 
 #: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
 Tick = Callable[[int, int], None]
-
-#: What `grey` may be: the picture decides, always, never.
-GREY = ("auto", "on", "off")
 
 
 class Detector(Protocol):
@@ -34,6 +32,26 @@ class Restorer(Protocol):
 
     def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
         """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Colorizer(Protocol):
+    """What gives colours to crops."""
+
+    side: int
+
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Inpainter(Protocol):
+    """What fills holes in crops."""
+
+    side: int
+
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled (N, 3, S, S), equal to the crops where holes are 0."""
         ...
 
 
@@ -94,42 +112,64 @@ def restore(
     """
     if grey not in GREY:
         raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
+    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and fidelity.shape[0] > 1
+
+    def restored(part: slice) -> Tensor:
+        weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
+        return restorer.restore(aligned.originals[part], weight, match_style)
+
+    crops = _in_batches(restored, aligned, batch, tick)
+    return aligned.with_crops(greyed(crops, aligned.originals, aligned.grey, grey))
+
+
+def colorize(
+    aligned: AlignedFaces, restorer: Colorizer, *, keep_luminance: bool = False, batch: int = 1, tick: Tick = no_tick
+) -> AlignedFaces:
+    """The faces with colours.
+
+    Args:
+        keep_luminance: only the hues are new, the light stays the picture's; paste with `keep_detail` to keep it exactly.
+        batch, tick: see `restore`.
+    """
+    crops = _in_batches(lambda part: restorer.colorize(aligned.originals[part]), aligned, batch, tick)
+    return aligned.with_crops(over_luminance(crops, aligned.originals) if keep_luminance else crops)
+
+
+def inpaint(
+    aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick
+) -> AlignedFaces:
+    """The faces that holes touch, filled there, to be pasted there only; the other faces are left out.
+
+    Args:
+        holes: (1 or B, 1, h, w) in [0, 1] over the images, of any size; what is above one half is unknown, and a ramp below it
+            is where the filling fades into what is known.
+        batch, tick: see `restore`.
+    """
+    in_crops = cut(holes, aligned)
+    touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
+    chosen, in_crops = aligned.subset(touched), in_crops[touched]
+    crops = _in_batches(lambda part: restorer.inpaint(chosen.originals[part], in_crops[part]), chosen, batch, tick)
+    return chosen.with_crops(crops).only_within(holes)
+
+
+def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
+    """`call` for every part of the faces, (N, 3, S, S); raises when the network gives something that is no picture."""
     total = len(aligned)
     tick(0, total)
-    if total == 0:
-        return aligned
-    restored = []
+    parts = []
     for start in range(0, total, batch):
-        part = slice(start, start + batch)
-        weight = fidelity[part] if isinstance(fidelity, Tensor) and fidelity.ndim and fidelity.shape[0] > 1 else fidelity
-        restored.append(restorer.restore(aligned.originals[part], weight, match_style))
+        parts.append(call(slice(start, start + batch)))
         tick(min(start + batch, total), total)
-    crops = torch.cat(restored)
+    if not parts:
+        return aligned.crops
+    crops = torch.cat(parts)
     broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
     if broken:
         raise RuntimeError(
             f"The network gave no picture for face {', '.join(str(i + 1) for i in broken)} (values that are not finite), so "
             "nothing was pasted. Look for pixels that are not finite in the picture, or use another precision or device."
         )
-    return aligned.with_crops(_greyed(crops, aligned, grey))
-
-
-def _greyed(crops: Tensor, aligned: AlignedFaces, grey: str) -> Tensor:
-    """Crops whose picture is grey as luminance, with the mean and spread of the original crop, channel by channel.
-
-    The statistics bring a tint (sepia) back. Reference: bgr2gray and adain_npy in facelib/utils/misc.py.
-    """
-    wanted = torch.tensor([grey == "on" or (grey == "auto" and flag) for flag in aligned.grey], device=crops.device)
-    if not wanted.any():
-        return crops
-    weights = torch.tensor([0.2989, 0.5870, 0.1140], device=crops.device, dtype=crops.dtype).reshape(1, 3, 1, 1)
-    luminance = (crops * weights).sum(1, keepdim=True).expand_as(crops)
-    original = aligned.originals
-    if grey == "on":  # asked for in a picture with colours: the statistics of the luminance, or the tint would come back
-        original = (original * weights).sum(1, keepdim=True).expand_as(original)
-    mean, spread = luminance.mean((2, 3), keepdim=True), luminance.std((2, 3), keepdim=True)
-    matched = (luminance - mean) / (spread + 1e-5) * original.std((2, 3), keepdim=True) + original.mean((2, 3), keepdim=True)
-    return torch.where(wanted.reshape(-1, 1, 1, 1), matched.clamp(0, 1), crops)
+    return crops
 
 
 def fix_faces(

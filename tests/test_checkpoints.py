@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import save_file
 
 from codeformer_core import checkpoints
-from codeformer_core.checkpoints import ModelFile, catalogue, fetch, find, lookup, read, verify
+from codeformer_core.checkpoints import ModelFile, catalogue, fetch, fetching, find, lookup, read, verify
 from codeformer_core.networks.codeformer import CodeFormer, join_attention
 from codeformer_core.networks.vqgan import Architecture
 
@@ -58,6 +58,7 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "retinaface-mobile0.25",
         "yunet",
         "parsenet",
+        "bisenet",
         "realesrgan-x2plus",
         "realesrgan-x4plus",
     }
@@ -319,9 +320,9 @@ def test_fetch_refuses_a_mirror_that_is_no_web_address(
 
 
 def test_fetch_never_follows_a_redirection_away_from_https() -> None:
-    request = checkpoints.urllib.request.Request("https://example.org/model.pth")
+    request = fetching.urllib.request.Request("https://example.org/model.pth")
     with pytest.raises(OSError, match="away from https"):
-        checkpoints._SafeRedirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/model.pth")
+        fetching._SafeRedirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/model.pth")
 
 
 def test_fetch_offline_says_what_to_do_by_hand(model: ModelFile, tmp_path: Path) -> None:

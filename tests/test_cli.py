@@ -17,9 +17,10 @@ import torch
 from PIL import Image, ImageCms
 
 from codeformer_core import checkpoints, cli, pictures
+from codeformer_core.checkpoints import manifest
 from codeformer_core.cli import main
+from codeformer_core.cli.jobs import ENDS
 from codeformer_core.faces import DetectionOptions
-from codeformer_core.jobs import ENDS
 from codeformer_core.masks import MASKS
 from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.pipeline import GREY, enlarge
@@ -31,7 +32,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 @pytest.fixture(autouse=True)
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Model files are only looked for where a test says, not where the developer keeps his."""
-    monkeypatch.setattr(checkpoints, "places", lambda folders=(): tuple(folders))
+    monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
 
 
 @pytest.fixture(scope="session")

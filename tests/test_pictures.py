@@ -14,7 +14,8 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from codeformer_core import decode, pictures
+from codeformer_core import pictures
+from codeformer_core.pictures import decode
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSLESS = [".png", ".webp", ".tif", ".tiff"]

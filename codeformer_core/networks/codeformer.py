@@ -254,18 +254,19 @@ class CodeFormer(nn.Module):
 
     @torch.inference_mode()
     def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
-        """Crops with their holes filled; what is known comes back bit for bit.
+        """Crops with their holes filled; where `holes` is 0 they come back bit for bit.
 
         The network was trained on white holes, with w = 1 and without matching the style (inference_inpainting.py).
 
         Args:
             crops: (N, 3, S, S) in [0, 1].
-            holes: (N, 1, S, S) in [0, 1]; what is above one half is filled.
+            holes: (N, 1, S, S) in [0, 1]; what is above one half is hidden from the network. The result takes as much of the
+                filling as `holes` says, so that a ramp below one half fades it into what is known.
         """
         self._must_be("inpainting", "codeformer_inpainting.pth")
-        unknown = holes > 0.5
-        white = torch.where(unknown, torch.ones_like(crops), crops)
-        return torch.where(unknown, _to_picture(self(white * 2 - 1, 1.0, match_style=False)), crops)
+        white = torch.where(holes > 0.5, torch.ones_like(crops), crops)
+        filled = _to_picture(self(white * 2 - 1, 1.0, match_style=False))
+        return torch.where(holes > 0, torch.lerp(crops, filled, holes), crops)
 
     @torch.inference_mode()
     def certainty(self, crops: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from PIL import Image
 from . import png, tiff
 
 if TYPE_CHECKING:
-    from .pictures import Picture
+    from . import Picture
 
 
 def _pillow(pixels: np.ndarray, picture: "Picture", name: str, **options: object) -> bytes:

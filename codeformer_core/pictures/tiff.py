@@ -12,7 +12,7 @@ from PIL import Image, TiffImagePlugin
 from .decode import BROKEN, ORIENTATION, Decoded, plain, several, upright_xmp
 
 if TYPE_CHECKING:
-    from .pictures import Picture
+    from . import Picture
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: TIFF tags that say something about the picture, as opposed to how its samples are stored (TIFF 6.0; 0x9c9b.. are Windows').

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import checkpoints
-from .checkpoints import ModelFile
+from .. import checkpoints
+from ..checkpoints import ModelFile
 
 
 def obtain(names: Sequence[str], folders: Sequence[Path], download: bool, quiet: bool = False) -> list[Path]:

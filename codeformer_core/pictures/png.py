@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from .pictures import Picture
+    from . import Picture
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

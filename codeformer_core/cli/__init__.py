@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import checkpoints
+from .. import checkpoints
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,30 +189,30 @@ def _fix(args: argparse.Namespace) -> int:
             f"codeformer fix: --aligned leaves nothing to do for {', '.join(useless)}. Leave out one of them.", file=sys.stderr
         )
         return 2
-    from . import command_fix
+    from . import fix
 
-    return command_fix.run(args)
+    return fix.run(args)
 
 
 def _list(args: argparse.Namespace) -> int:
-    from . import command_models
+    from . import models
 
-    return command_models.listing(args.weights)
+    return models.listing(args.weights)
 
 
 def _where(args: argparse.Namespace) -> int:
-    from . import command_models
+    from . import models
 
-    return command_models.where(args.weights)
+    return models.where(args.weights)
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from . import command_models
+    from . import models
 
-    return command_models.fetch_all(args.names, args.weights, args.quiet)
+    return models.fetch_all(args.names, args.weights, args.quiet)
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from . import command_models
+    from . import models
 
-    return command_models.verify(args.names or checkpoints.catalogue(), args.weights, named=bool(args.names))
+    return models.verify(args.names or checkpoints.catalogue(), args.weights, named=bool(args.names))

@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from . import checkpoints, pictures
-from .command_models import obtain
-from .encode import FORMATS
-from .faces import AlignedFaces, DetectionOptions, Face, Skipped
+from .. import checkpoints, pictures
+from ..faces import AlignedFaces, DetectionOptions, Face, Skipped
+from ..masks import MASKS
+from ..pictures import Picture
+from ..pictures.encode import FORMATS
+from ..pipeline import Tick, enlarge, fix_aligned, fix_faces
+from ..preview import preview
 from .jobs import Job, plan
-from .masks import MASKS
-from .pictures import Picture
-from .pipeline import Tick, enlarge, fix_aligned, fix_faces
-from .preview import preview
+from .models import obtain
 
 # What one picture may fail with while the others go on: files, formats, memory, and what the decoders say.
 _FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)

@@ -1,0 +1,108 @@
+"""Which model files there are, and where they may lie. Nothing is opened here."""
+
+import functools
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_CORE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file that the pack can use: an entry of weights/manifest.json.
+
+    Attributes:
+        name: short id, such as "codeformer".
+        role: "restorer", "detector", "parser" or "upscaler".
+        task: of a restorer, "restoration", "colorization" or "inpainting"; None for other roles.
+        file: file name.
+        aliases: other names of the same bytes.
+        stand_ins: names of other files that do the same job; used when they are found, never fetched.
+        folder: the sub-folder of a models folder where it goes by default.
+        folders: other sub-folders where other packs keep it.
+        urls: https, the publisher's first.
+        bytes: exact size; None when it is not known.
+        sha256: 64 hexadecimal digits; None when it is not known: then the file must load as what it should be.
+        licence: of the weights.
+        notice: one sentence on what the licence means for the user.
+        note: what is not known, or easily confused; may be empty.
+    """
+
+    name: str
+    role: str
+    task: str | None
+    file: str
+    aliases: tuple[str, ...]
+    stand_ins: tuple[str, ...]
+    folder: str
+    folders: tuple[str, ...]
+    urls: tuple[str, ...]
+    bytes: int | None
+    sha256: str | None
+    licence: str
+    notice: str
+    note: str
+
+    @property
+    def described(self) -> str:
+        """Size and hash in words, as far as they are known."""
+        size = f"{self.bytes:,} bytes" if self.bytes is not None else "size not known"
+        return f"{size}, SHA-256 {self.sha256 or 'not known'}"
+
+
+@functools.cache
+def catalogue() -> tuple[ModelFile, ...]:
+    """Every model file of weights/manifest.json, which a wheel carries inside the package."""
+    packaged = _CORE / "manifest.json"
+    manifest = packaged if packaged.is_file() else _CORE.parent / "weights" / "manifest.json"
+    entries = json.loads(manifest.read_text(encoding="utf-8"))["models"]
+    frozen: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} for entry in entries]
+    return tuple(ModelFile(**entry) for entry in frozen)
+
+
+def lookup(name: str) -> ModelFile | None:
+    """The catalogue entry of a name, file name, alias or stand-in; None for a file that the catalogue does not know."""
+    known = (m for m in catalogue() if name in (m.name, m.file, *m.aliases, *m.stand_ins))
+    return next(known, None)
+
+
+def cache_folder() -> Path:
+    """The user's own folder for fetched files; it need not exist yet."""
+    variable, fallback = ("LOCALAPPDATA", "~/AppData/Local") if sys.platform == "win32" else ("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get(variable) or fallback).expanduser() / "codeformer"
+
+
+def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Where `find` looks, in order: the given folders, CODEFORMER_WEIGHTS, the checkout, facexlib's folder, the user cache."""
+    chosen = [Path(p).expanduser() for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
+    checkout = _CORE.parent / "weights"
+    own = [checkout] if (checkout / "manifest.json").is_file() else []
+    facexlib = importlib.util.find_spec("facexlib")  # found, not imported: its import loads torch and OpenCV
+    shared = [Path(p) / "weights" for p in facexlib.submodule_search_locations or ()] if facexlib else []
+    return (*map(Path, folders), *chosen, *own, *shared, cache_folder())
+
+
+def find(model: str, folders: Sequence[Path] = ()) -> Path | None:
+    """Where a model file lies, or None. Files are never moved, and not read either: `verify` and `load` do that.
+
+    Args:
+        model: a catalogue name ("codeformer"), a file name (its aliases count too), or the path of an existing file, which
+            is then meant as it is written.
+        folders: looked in first. Like every place, each may hold the file itself or, as ComfyUI's models folder does, one of
+            the sub-folders that the catalogue knows.
+    """
+    known = lookup(model)
+    if (known is None or model != known.name) and os.path.isfile(os.path.expanduser(model)):
+        return Path(model).expanduser()
+    if Path(model).name != model:
+        return None
+    names = [(model,)] if known is None or model in known.stand_ins else [(known.file, *known.aliases), known.stand_ins]
+    inside = dict.fromkeys(sub for m in ([known] if known else catalogue()) for sub in (m.folder, *m.folders))
+    paths = (place / sub / name for group in names for place in places(folders) for sub in ("", *inside) for name in group)
+    return next((path for path in paths if os.path.isfile(path)), None)

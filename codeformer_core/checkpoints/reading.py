@@ -1,0 +1,169 @@
+"""From a file to its tensors or its network, without running anything that the file says.
+
+torch is imported by the functions that need it, so that `codeformer --help` is quick.
+"""
+
+import mmap
+import pickle
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .manifest import lookup
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WRAPPERS = ("params_ema", "params", "state_dict")  # best first: basicsr keeps the averaged weights under params_ema
+
+# What torch's and safetensors' readers raise for bytes that they did not write, found by cutting and flipping every byte of
+# small files; a pickle that asks for code is an UnpicklingError too and is told apart by its message.
+_UNREADABLE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+
+
+def load(path: Path, operations: Any = None) -> Any:
+    """The network in a model file, in evaluation mode on the CPU.
+
+    Args:
+        path: .onnx for YuNet; otherwise anything that `read` reads.
+        operations: where CodeFormer takes its layers from; None for `torch.nn`.
+
+    Raises:
+        ValueError: see `read`; or a network that this pack does not know.
+    """
+    return load_as(Path(path), Path(path).name, operations=operations)
+
+
+def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None) -> Any:
+    """`load` for a file that is to be called `name`; without `mapped` it can be renamed while the network lives."""
+    from torch import nn
+
+    from .. import networks
+
+    if Path(name).suffix.lower() != ".onnx":
+        return networks.load(_tensors(path, name, mapped), operations or nn, name=name)
+    _refuse_impostors(path, name)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first picture.
+        if data.find(b"kps_32") < 0:
+            raise ValueError(
+                f"{name} is not a YuNet of 2023 or later, the only ONNX model this pack runs. "
+                "Choose face_detection_yunet_2026may.onnx as detector, or codeformer.pth as restorer."
+            )
+    from ..networks.yunet import YuNet
+
+    return YuNet(path)
+
+
+def read(path: Path) -> dict[str, "Tensor"]:
+    """The tensors of a checkpoint on the CPU, unwrapped (params_ema, params, state_dict) and without "module." prefixes.
+
+    A zip-format .pth is mapped into memory rather than read. Only tensors are ever built: torch.load runs with weights_only.
+
+    Raises:
+        ValueError: no file, no checkpoint, half a checkpoint, one without tensors, or one that asks for code to be run.
+    """
+    return _tensors(Path(path), Path(path).name, mapped=True)
+
+
+def _tensors(path: Path, name: str, mapped: bool) -> dict[str, "Tensor"]:
+    from torch import Tensor
+
+    content = _content(path, name, mapped)
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{name} holds a {type(content).__name__}, expected tensors by name. {_advice(name)}")
+    for _ in _WRAPPERS:  # at most one inside the other, however a hostile file nests itself
+        content = next((content[w] for w in _WRAPPERS if isinstance(content.get(w), Mapping)), content)
+    # A .safetensors file has no nesting: a converter that kept the wrapper wrote it as a prefix.
+    for wrapper in _WRAPPERS:
+        prefix = f"{wrapper}."
+        if inside := {k.removeprefix(prefix): v for k, v in content.items() if str(k).startswith(prefix)}:
+            content = inside
+            break
+    tensors = {str(k).removeprefix("module."): v.detach() for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        first = ", ".join(map(str, list(content)[:3])) or "nothing"
+        raise ValueError(f"{name} holds no tensors by name (found: {first}). Expected a model's weights. {_advice(name)}")
+    return tensors
+
+
+def _content(path: Path, name: str, mapped: bool) -> Any:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    head = _refuse_impostors(path, name)
+    if Path(name).suffix.lower() == ".safetensors" or head[8:9] == b"{":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{name} is incomplete or no safetensors file ({error}). {_advice(name)}") from error
+    archive = head.startswith(b"PK\x03\x04")
+    if not archive and not head.startswith(b"\x80"):
+        raise ValueError(f"{name} is no checkpoint: neither PyTorch nor safetensors wrote it. {_advice(name)}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive and mapped)
+    except _UNREADABLE as error:
+        raise ValueError(_why_unreadable(path, name, str(error))) from error
+
+
+def _why_unreadable(path: Path, name: str, message: str) -> str:
+    if asked := re.search(r"(?:GLOBAL|[Uu]nsupported class) ([\w.]+)", message):
+        return (
+            f"{name} was not loaded: it asks for {asked[1]}, which is code, expected nothing but tensors. "
+            f"Nothing of it was run. Do not open it with other programs either. {_advice(name)}"
+        )
+    if "Unsupported operand" in message:
+        return (
+            f"{name} was not loaded: it is a pickle with instructions that PyTorch's safe reader refuses, expected what "
+            f"torch.save writes by default. Nothing of it was run. {_advice(name)}"
+        )
+    if "TorchScript" in message:
+        return f"{name} is a TorchScript program, expected a checkpoint of tensors. {_advice(name)}"
+    # What torch says here is long and advises to load the file unsafely; it stays in the chained exception.
+    return f"{name} is cut off, damaged or no checkpoint at all{_sizes(path, name)}. {_advice(name)}"
+
+
+def _refuse_impostors(path: Path, name: str) -> bytes:
+    """The first bytes of a file that is neither absent, empty, a web page nor a Git LFS pointer."""
+    if not path.is_file():
+        raise ValueError(f"{name} is not in {path.parent}. Expected a model file there: check the path, or fetch it first.")
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        raise ValueError(f"{name} is empty (0 bytes){_sizes(path, name)}. {_advice(name)}")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        raise ValueError(f"{name} is a web page that was saved under this name, expected a model file. {_advice(name)}")
+    if text.startswith(b"version https://git-lfs"):
+        raise ValueError(
+            f"{name} is a Git LFS pointer of {path.stat().st_size} bytes, expected the model file that it stands for. "
+            f"Run `git lfs pull` where it came from. {_advice(name)}"
+        )
+    return head
+
+
+def _sizes(path: Path, name: str) -> str:
+    known = lookup(name)
+    if known is None or known.bytes is None:
+        return ""
+    return f"; found {path.stat().st_size:,} bytes, expected {known.bytes:,}"
+
+
+def _advice(name: str) -> str:
+    known = lookup(name)
+    if known:
+        return f"Delete it and fetch it again: `codeformer models fetch {known.name}`."
+    return "Choose one of the files that `codeformer models` lists, or get this one again where it came from."
