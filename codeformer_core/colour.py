@@ -43,18 +43,20 @@ def greyed(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: str)
 
 
 def over_luminance(crops: Tensor, originals: Tensor) -> Tensor:
-    """The hues of `crops` over the light of `originals` (N, 3, S, S): only chroma changes.
+    """The hues of `crops` over the light of `originals` (N, 3, S, S): only chroma changes."""
+    return in_range(crops - luminance(crops) + luminance(originals))
 
-    The shift that gives every pixel the original's luminance is limited to what stays in [0, 1], by moving the colour towards
-    grey rather than clipping channels, so that the luminance is exact.
-    """
-    light = luminance(originals)
-    chroma = crops - luminance(crops)
+
+def in_range(images: Tensor) -> Tensor:
+    """Images (N, 3, H, W) brought into [0, 1]: colours that leave it fade towards grey, so that the luminance stays exact."""
+    light = luminance(images)
+    chroma = images - light
+    light = light.clamp(0, 1)
     zero = torch.zeros_like(chroma)
     up = torch.where(chroma > 0, (1 - light) / chroma.clamp(min=1e-6), zero + 1)
     down = torch.where(chroma < 0, light / (-chroma).clamp(min=1e-6), zero + 1)
     room = torch.minimum(up, down).amin(1, keepdim=True).clamp(0, 1)
-    return light + chroma * room
+    return (light + chroma * room).clamp(0, 1)  # rounding
 
 
 def by_statistics(crops: Tensor, originals: Tensor) -> Tensor:

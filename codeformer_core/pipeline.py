@@ -8,21 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .align import align, cut, is_grey, template
-from .colour import GREY, greyed, over_luminance
-from .faces import AlignedFaces, DetectionOptions, Face, Skipped, choose
+from .colour import GREY, greyed, matched, over_luminance
+from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .masks import Parser, mask_style
 from .paste import paste
+from .selection import choose
 
 #: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
 Tick = Callable[[int, int], None]
-
-
-class Detector(Protocol):
-    """What finds faces."""
-
-    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
-        """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
-        ...
 
 
 class Restorer(Protocol):
@@ -81,7 +74,7 @@ def detect(
     """The faces of images (B, 3, H, W) RGB in [0, 1] that are worked on, and those that are not and why.
 
     Args:
-        choice: a row of `faces.CHOICES`.
+        choice: a row of `selection.CHOICES`.
     """
     height, width = images.shape[-2:]
     return choose(detector.detect(images, options), (height, width), choice, options.eye_distance)
@@ -182,9 +175,13 @@ def fix_faces(
     choice: str = "all",
     match_style: bool = True,
     grey: str = "auto",
+    colour: str = "as restored",
     mask: str = "square",
     parser: Parser | None = None,
     upscale: float = 1.0,
+    background: Tensor | None = None,
+    upscale_faces: Callable[[Tensor], Tensor] | None = None,
+    keep_detail: bool = False,
     batch: int = 1,
     tick: Tick = no_tick,
 ) -> Fixed:
@@ -192,24 +189,63 @@ def fix_faces(
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
+        fidelity, match_style, grey, batch, tick: see `restore`.
+        colour: a row of `colour.COLOURS`: how the restored crops follow the colours of the originals.
         upscale: how many times larger the result is; the background is resized (bilinear, as in the reference).
-        mask, parser: see `paste`. The others: see `detect` and `restore`.
+        background: (B, 3, H', W') the images already enlarged in another way, which `upscale` then does not do.
+        upscale_faces: enlarges restored crops (N, 3, S, S), so that faces stay sharp in an enlarged picture.
+        options, choice, mask, parser, keep_detail: see `on_faces`.
 
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images come back as they are.
     """
+
+    def step(aligned: AlignedFaces) -> AlignedFaces:
+        done = restore(aligned, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick)
+        done = done.with_crops(matched(done.crops, done.originals, colour))
+        return done.with_crops(upscale_faces(done.crops)) if upscale_faces and len(done) else done
+
+    return on_faces(
+        images,
+        detector,
+        restorer.side,
+        step,
+        options=options,
+        choice=choice,
+        mask=mask,
+        parser=parser,
+        background=enlarge(images, upscale) if background is None else background,
+        keep_detail=keep_detail,
+    )
+
+
+def on_faces(
+    images: Tensor,
+    detector: Detector,
+    side: int,
+    step: Callable[[AlignedFaces], AlignedFaces],
+    *,
+    options: DetectionOptions = DetectionOptions(),
+    choice: str = "all",
+    mask: str = "square",
+    parser: Parser | None = None,
+    background: Tensor | None = None,
+    keep_detail: bool = False,
+) -> Fixed:
+    """Do something with the faces of whole images: `step` takes them aligned and gives them changed (or fewer).
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1]; not modified.
+        side: S, the side of the crops.
+        step: such as `restore`, `colorize` or `inpaint` with the rest of their arguments.
+        options, choice: see `detect`.
+        mask, parser, keep_detail: see `paste.paste`.
+        background: what is pasted into, when it is not the images themselves.
+    """
     mask_style(mask, parser)  # a wrong choice raises before the work, not after it
     faces, skipped = detect(images, detector, options, choice)
-    aligned = restore(
-        align(images, faces, restorer.side),
-        restorer,
-        fidelity,
-        match_style=match_style,
-        grey=grey,
-        batch=batch,
-        tick=tick,
-    )
-    pasted, changed = paste(enlarge(images, upscale), aligned, mask, parser)
+    aligned = step(align(images, faces, side))
+    pasted, changed = paste(images if background is None else background, aligned, mask, parser, keep_detail)
     return Fixed(pasted, changed, aligned, skipped)
 
 

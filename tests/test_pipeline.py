@@ -5,8 +5,9 @@ import torch
 
 from codeformer_core import DetectionOptions, checkpoints, fix_faces, restore
 from codeformer_core.align import align
+from codeformer_core.colour import luminance
 from codeformer_core.networks.parsenet import ParseNet
-from codeformer_core.pipeline import fix_aligned
+from codeformer_core.pipeline import colorize, fix_aligned, inpaint, on_faces
 from codeformer_core.preview import preview
 
 
@@ -171,3 +172,117 @@ def test_the_preview_marks_faces_and_leaves_the_picture(crew, mobilenet):
     assert torch.equal(crew, before)
     marked = (drawn != crew).any(1)
     assert 0.001 < marked.float().mean() < 0.1
+
+
+class HalfBrown:
+    """A colorizer that makes everything brown."""
+
+    side = 128
+
+    def colorize(self, crops):
+        return torch.lerp(crops, torch.tensor([0.6, 0.4, 0.2]).reshape(1, 3, 1, 1), 0.5)
+
+
+class Filler:
+    """An inpainter that fills with red."""
+
+    side = 128
+
+    def inpaint(self, crops, holes):
+        return torch.lerp(crops, torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), holes)
+
+
+def test_keeping_the_luminance_changes_hues_only(photo, mobilenet):
+    picture = photo("photos/camera_gray_L_1face.png")
+    fixed = on_faces(
+        picture, mobilenet, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), keep_detail=True
+    )
+    assert len(fixed.aligned) == 1
+    assert (luminance(fixed.images) - luminance(picture)).abs().max() < 2e-3
+    inside = (fixed.mask > 0.9)[0, 0]
+    assert (fixed.images[0, 0] - fixed.images[0, 2])[inside].mean() > 0.05
+    plain = on_faces(picture, mobilenet, 128, lambda a: colorize(a, HalfBrown()))
+    assert (luminance(plain.images) - luminance(picture)).abs().max() > 0.05
+
+
+def test_inpainting_changes_the_hole_and_nothing_else(crew, mobilenet):
+    target = mobilenet.detect(crew)[2]
+    x, y = (round(v) for v in target.centre)
+    holes = torch.zeros(1, 1, *crew.shape[-2:])
+    holes[..., y - 12 : y + 12, x - 15 : x + 15] = 1
+    fixed = on_faces(crew, mobilenet, 128, lambda a: inpaint(a, Filler(), holes))
+    assert [face.box for face in fixed.aligned.faces] == [target.box]
+    known = (holes == 0).expand_as(crew)
+    assert torch.equal(fixed.images[known], crew[known])
+    assert torch.allclose(fixed.images[0, :, y, x], torch.tensor([1.0, 0.0, 0.0]), atol=0.02)
+
+
+def test_holes_may_have_another_size_than_the_picture(crew, mobilenet):
+    holes = torch.zeros(1, 1, 300, 500)
+    assert len(on_faces(crew, mobilenet, 128, lambda a: inpaint(a, Filler(), holes)).aligned) == 0
+    assert len(on_faces(crew, mobilenet, 128, lambda a: inpaint(a, Filler(), holes + 1)).aligned) == 7
+
+
+def gradient_energy(image: torch.Tensor) -> torch.Tensor:
+    light = luminance(image)
+    return light.diff(dim=3)[..., 1:, :].square() + light.diff(dim=2)[..., 1:].square()
+
+
+def test_keeping_detail_keeps_a_large_face_sharp(photo, mobilenet):
+    picture = photo("photos/obama-1080p.jpg")
+
+    class Brighter(Recorder):
+        def restore(self, crops, fidelity, match_style):
+            return (crops + 0.01).clamp(0, 1)
+
+    def energy(restorer, keep_detail):
+        fixed = fix_faces(picture, mobilenet, restorer, keep_detail=keep_detail)
+        inside = (fixed.mask > 0.99)[..., 1:, 1:]
+        return gradient_energy(fixed.images)[inside].mean(), gradient_energy(picture)[inside].mean()
+
+    kept, original = energy(Recorder(), True)
+    assert abs(kept / original - 1) < 1e-3
+    plain, _ = energy(Recorder(), False)
+    assert plain < 0.8 * original
+    corrected, _ = energy(Brighter(), True)
+    assert corrected > 1.2 * energy(Brighter(), False)[0]
+
+
+def test_detail_is_not_brought_back_where_the_face_was_corrected(photo, mobilenet):
+    picture = photo("photos/obama-1080p.jpg")
+
+    class Flat(Recorder):
+        def restore(self, crops, fidelity, match_style):
+            return torch.full_like(crops, 0.5)
+
+    fixed = fix_faces(picture, mobilenet, Flat(), keep_detail=True)
+    shown = fix_faces(picture, mobilenet, Recorder()).images  # the picture as coarse as the crop
+    far = (luminance(shown) - 0.5).abs() > 0.15
+    inside = far & (fixed.mask > 0.999)
+    assert inside.any() and (fixed.images - 0.5).abs().amax(1, keepdim=True)[inside].max() < 0.05
+
+
+def test_restored_crops_can_follow_the_colours_of_the_original(crew, mobilenet):
+    class Tinted(Recorder):
+        def restore(self, crops, fidelity, match_style):
+            return (crops * torch.tensor([0.7, 1.0, 0.8]).reshape(1, 3, 1, 1)).clamp(0, 1)
+
+    def shift(colour):
+        aligned = fix_faces(crew, mobilenet, Tinted(), colour=colour).aligned
+        return (aligned.crops - aligned.originals).mean((0, 2, 3)).abs().max()
+
+    assert shift("as restored") > 0.1
+    assert shift("mean and spread") < 0.01 and shift("coarse colours") < 0.01
+    with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: as restored"):
+        fix_faces(crew, mobilenet, Tinted(), colour="vivid")
+
+
+def test_enlarged_faces_and_backgrounds_are_used(crew, mobilenet):
+    def double(images):
+        return torch.nn.functional.interpolate(images, scale_factor=2, mode="bicubic").clamp(0, 1)
+
+    fixed = fix_faces(crew, mobilenet, Recorder(), background=double(crew), upscale_faces=double)
+    assert fixed.images.shape[-2:] == (2 * crew.shape[-2], 2 * crew.shape[-1])
+    assert fixed.aligned.crops.shape[-1] == 256
+    outside = (fixed.mask == 0).expand_as(fixed.images)
+    assert torch.equal(fixed.images[outside], double(crew)[outside])
