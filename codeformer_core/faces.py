@@ -1,8 +1,8 @@
-"""What a face is between detection and paste: the two values that flow through the pack, and how faces are chosen."""
+"""What a face is between detection and paste, and what finds faces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -66,6 +66,14 @@ class DetectionOptions(NamedTuple):
     eye_distance: float = 5.0
 
 
+class Detector(Protocol):
+    """What finds faces."""
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
+        """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
+        ...
+
+
 @dataclass(frozen=True)
 class AlignedFaces:
     """The faces of a batch of images, cut out in the FFHQ pose; what detection makes, restoration changes and paste consumes.
@@ -122,64 +130,3 @@ class AlignedFaces:
             masks=self.masks[rows],
             grey=tuple(self.grey[row] for row in rows),
         )
-
-
-def _every(faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:
-    return list(faces)
-
-
-def _largest(faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:
-    height, width = size
-
-    def visible_area(face: Face) -> float:
-        x0, y0, x1, y1 = face.box
-        return max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
-
-    return [max(faces, key=visible_area)]
-
-
-def _most_central(faces: Sequence[Face], size: tuple[int, int]) -> list[Face]:
-    height, width = size
-    return [min(faces, key=lambda f: (f.centre[0] - width / 2) ** 2 + (f.centre[1] - height / 2) ** 2)]
-
-
-#: Which faces of one image are kept: (its faces, (H, W)) -> those faces. Never called without a face.
-CHOICES: dict[str, Callable[[Sequence[Face], tuple[int, int]], list[Face]]] = {
-    "all": _every,
-    "largest": _largest,
-    "center": _most_central,
-}
-
-_WHY_NOT = {"largest": "not the largest face of the picture", "center": "not the face nearest to the centre"}
-
-
-def choose(
-    faces: Sequence[Face], image_size: tuple[int, int], choice: str = "all", eye_distance: float = 0.0
-) -> tuple[list[Face], list[Skipped]]:
-    """Which faces are worked on, and which are not and why.
-
-    Args:
-        faces: faces of any number of images of one size.
-        image_size: (H, W) of those images.
-        choice: a row of `CHOICES`, applied to each image by itself.
-        eye_distance: faces whose eyes are closer than this many pixels are skipped.
-
-    Returns:
-        The kept faces in their order, and the skipped ones. An image whose every face is skipped for its eyes keeps none.
-    """
-    if choice not in CHOICES:
-        raise ValueError(f"{choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
-    kept: list[Face] = []
-    skipped: list[Skipped] = []
-    wide: dict[int, list[Face]] = {}
-    for face in faces:
-        if face.eye_distance < eye_distance:
-            reason = f"eyes {face.eye_distance:.1f} px apart, fewer than {eye_distance:g}: too small or seen from the side"
-            skipped.append(Skipped(face, reason))
-        else:
-            wide.setdefault(face.image_index, []).append(face)
-    for group in wide.values():
-        chosen = CHOICES[choice](group, image_size)
-        kept += chosen
-        skipped += [Skipped(face, _WHY_NOT[choice]) for face in group if face not in chosen]
-    return kept, skipped

@@ -7,8 +7,9 @@ and where it came from. It is never changed, only replaced.
 
 from comfy_api.latest import io
 
-from ..codeformer_core.faces import CHOICES, DetectionOptions
+from ..codeformer_core.faces import DetectionOptions
 from ..codeformer_core.masks import MASKS
+from ..codeformer_core.selection import CHOICES
 
 Model = io.Custom("CODEFORMER_MODEL")
 Detector = io.Custom("CODEFORMER_DETECTOR")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from codeformer_core import DetectionOptions, checkpoints, detect
-from codeformer_core.faces import Face, choose
+from codeformer_core.faces import Face
 from codeformer_core.networks import retinaface
+from codeformer_core.selection import choose
 
 GOLDEN = ["astronaut_1face.png", "nasa_sts114_crew_7faces.jpg"]
 
