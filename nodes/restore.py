@@ -1,7 +1,7 @@
 """CodeFormer Restore: faces in, restored faces out."""
 
 from comfy_api.latest import io
-from comfy_execution.graph import ExecutionBlocker
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..codeformer_core import pipeline
 from ..codeformer_core.faces import AlignedFaces
