@@ -1,6 +1,7 @@
 """The order of the steps: detect, choose, align, restore, paste. The first file to read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -12,7 +13,8 @@ from .colour import GREY, greyed, matched, over_luminance
 from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .masks import Parser, mask_style
 from .paste import paste
-from .selection import choose
+from .selection import CHOICES, Selection, select
+from .sharpness import sharpness
 
 #: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
 Tick = Callable[[int, int], None]
@@ -69,15 +71,23 @@ def no_tick(done: int, total: int) -> None:
 
 
 def detect(
-    images: Tensor, detector: Detector, options: DetectionOptions = DetectionOptions(), choice: str = "all"
+    images: Tensor,
+    detector: Detector,
+    options: DetectionOptions = DetectionOptions(),
+    selection: Selection = CHOICES["all"],
+    area: Tensor | None = None,
 ) -> tuple[list[Face], list[Skipped]]:
     """The faces of images (B, 3, H, W) RGB in [0, 1] that are worked on, and those that are not and why.
 
     Args:
-        choice: a row of `selection.CHOICES`.
+        selection: which of the faces that are found.
+        area: (1 or B, 1, h, w) in [0, 1], stretched over the images: only faces inside, see `Selection.inside`.
     """
     height, width = images.shape[-2:]
-    return choose(detector.detect(images, options), (height, width), choice, options.eye_distance)
+    faces = detector.detect(images, options)
+    wide = replace(selection, eye_distance=max(selection.eye_distance, options.eye_distance))
+    measured = sharpness(images, faces) if selection.sharpness else None
+    return select(faces, (height, width), wide, mask=area, sharpness=measured)
 
 
 def restore(
@@ -172,7 +182,8 @@ def fix_faces(
     *,
     fidelity: float | Tensor = 0.5,
     options: DetectionOptions = DetectionOptions(),
-    choice: str = "all",
+    selection: Selection = CHOICES["all"],
+    area: Tensor | None = None,
     match_style: bool = True,
     grey: str = "auto",
     colour: str = "as restored",
@@ -194,7 +205,7 @@ def fix_faces(
         upscale: how many times larger the result is; the background is resized (bilinear, as in the reference).
         background: (B, 3, H', W') the images already enlarged in another way, which `upscale` then does not do.
         upscale_faces: enlarges restored crops (N, 3, S, S), so that faces stay sharp in an enlarged picture.
-        options, choice, mask, parser, keep_detail: see `on_faces`.
+        options, selection, area, mask, parser, keep_detail: see `on_faces`.
 
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images come back as they are.
@@ -211,7 +222,8 @@ def fix_faces(
         restorer.side,
         step,
         options=options,
-        choice=choice,
+        selection=selection,
+        area=area,
         mask=mask,
         parser=parser,
         background=enlarge(images, upscale) if background is None else background,
@@ -226,7 +238,8 @@ def on_faces(
     step: Callable[[AlignedFaces], AlignedFaces],
     *,
     options: DetectionOptions = DetectionOptions(),
-    choice: str = "all",
+    selection: Selection = CHOICES["all"],
+    area: Tensor | None = None,
     mask: str = "square",
     parser: Parser | None = None,
     background: Tensor | None = None,
@@ -238,12 +251,12 @@ def on_faces(
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
         side: S, the side of the crops.
         step: such as `restore`, `colorize` or `inpaint` with the rest of their arguments.
-        options, choice: see `detect`.
+        options, selection, area: see `detect`.
         mask, parser, keep_detail: see `paste.paste`.
         background: what is pasted into, when it is not the images themselves.
     """
     mask_style(mask, parser)  # a wrong choice raises before the work, not after it
-    faces, skipped = detect(images, detector, options, choice)
+    faces, skipped = detect(images, detector, options, selection, area)
     aligned = step(align(images, faces, side))
     pasted, changed = paste(images if background is None else background, aligned, mask, parser, keep_detail)
     return Fixed(pasted, changed, aligned, skipped)

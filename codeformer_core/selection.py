@@ -190,15 +190,6 @@ def select(
     return kept, skipped
 
 
-def choose(
-    faces: Sequence[Face], image_size: Size, choice: str = "all", eye_distance: float = 0.0
-) -> tuple[list[Face], list[Skipped]]:
-    """`select` by a row of `CHOICES`, without the faces whose eyes are closer than `eye_distance` pixels."""
-    if choice not in CHOICES:
-        raise ValueError(f"{choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
-    return select(faces, image_size, replace(CHOICES[choice], eye_distance=eye_distance))
-
-
 def _cover(mask: Tensor, face: Face, image_size: Size) -> float:
     """The share of the face's box, as far as it is in the picture, that a mask (1 or B, 1, h, w) covers."""
     plane = mask[face.image_index if mask.shape[0] > 1 else 0, 0]
@@ -212,9 +203,9 @@ def _cover(mask: Tensor, face: Face, image_size: Size) -> float:
 def _check(faces: Sequence[Face], want: Selection, mask: Tensor | None, sharpness: Sequence[float] | None) -> None:
     if want.order not in ORDERS:
         raise ValueError(f"{want.order!r} is no order of faces. Use one of: {', '.join(ORDERS)}.")
-    if want.first < 1 or min(want.numbers, default=1) < 1:
-        found = min(want.first, *want.numbers)
-        raise ValueError(f"Found face number {found}. Faces are counted from 1: use 1 for the first one.")
+    lowest = min((want.first, *want.numbers))
+    if lowest < 1:
+        raise ValueError(f"Found face number {lowest}. Faces are counted from 1: use 1 for the first one.")
     if want.sharpness and sharpness is None:
         raise ValueError(f"Only faces below a sharpness of {want.sharpness:g} are asked for and none was measured: measure it.")
     last = max((face.image_index for face in faces), default=0)

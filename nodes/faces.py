@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..codeformer_core import align, pipeline, preview
 from ..codeformer_core.faces import DetectionOptions, Face, Skipped
+from ..codeformer_core.selection import CHOICES
 from . import host, sockets
 
 
@@ -71,7 +72,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         """Find, choose, cut out."""
         images, _ = host.to_core(image)
         options = DetectionOptions(side, confidence, overlap, eye_distance)
-        kept, skipped = pipeline.detect(images, detector, options, choice)
+        kept, skipped = pipeline.detect(images, detector, options, CHOICES[choice])
         host.say(account(len(kept), skipped))
         drawn = host.to_host(preview.preview(images, kept, skipped))
         boxes = per_picture(kept, len(images))

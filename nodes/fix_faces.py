@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..codeformer_core import pipeline
 from ..codeformer_core.faces import DetectionOptions
+from ..codeformer_core.selection import CHOICES
 from . import host, sockets
 from .faces import account
 
@@ -75,7 +76,7 @@ class CodeFormerFixFaces(io.ComfyNode):
             model,
             fidelity=fidelity,
             options=DetectionOptions(side, confidence, overlap, eye_distance),
-            choice=choice,
+            selection=CHOICES[choice],
             match_style=match_style,
             grey=grey,
             mask=mask,

@@ -1,6 +1,7 @@
 """Detectors find the faces of real photographs, and no others, where the reference finds them."""
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from codeformer_core import DetectionOptions, checkpoints, detect
 from codeformer_core.faces import Face
 from codeformer_core.networks import retinaface
-from codeformer_core.selection import choose
+from codeformer_core.selection import CHOICES, select
 
 GOLDEN = ["astronaut_1face.png", "nasa_sts114_crew_7faces.jpg"]
 
@@ -58,7 +59,7 @@ def test_every_annotated_face_and_no_other(shared, photo, detector):
     assert sum(map(len, pictures.values())) == 43
     for name, boxes in pictures.items():
         faces = detector.detect(photo(f"photos_annotated/{name}"), DetectionOptions())
-        faces, _ = choose(faces, (1, 1), eye_distance=DetectionOptions().eye_distance)
+        faces, _ = chosen(faces, (1, 1), eye_distance=DetectionOptions().eye_distance)
         hits = [any(x0 <= f.centre[0] <= x1 and y0 <= f.centre[1] <= y1 for f in faces) for x0, y0, x1, y1 in boxes]
         assert all(hits) and len(faces) == len(boxes), name
 
@@ -105,6 +106,10 @@ def test_resnet_runs_from_its_layout():
     assert (box.shape, score.shape, points.shape) == ((1, anchors, 4), (1, anchors, 2), (1, anchors, 10))
 
 
+def chosen(faces, size, choice="all", eye_distance=0.0):
+    return select(faces, size, replace(CHOICES[choice], eye_distance=eye_distance))
+
+
 def face(x: float, y: float, size: float, eyes: float | None = None, image: int = 0) -> Face:
     eyes = size / 2 if eyes is None else eyes
     points = ((x - eyes / 2, y), (x + eyes / 2, y), (x, y + 5), (x - 5, y + 9), (x + 5, y + 9))
@@ -116,8 +121,8 @@ def test_the_eye_distance_is_measured_between_the_eyes():
     turned = Face(0, (0, 0, 60, 60), ((10, 20), (32, 20), (31, 30), (15, 45), (30, 45)), 0.9)
     mirrored = Face(0, (0, 0, 60, 60), tuple((60 - x, y) for x, y in turned.landmarks), 0.9)
     for one in (turned, mirrored):
-        assert choose([one], (100, 100), eye_distance=21)[0] == [one]
-        kept, skipped = choose([one], (100, 100), eye_distance=23)
+        assert chosen([one], (100, 100), eye_distance=21)[0] == [one]
+        kept, skipped = chosen([one], (100, 100), eye_distance=23)
         assert not kept and skipped[0].face == one and "eyes 22.0 px apart" in skipped[0].reason
 
 
@@ -125,13 +130,8 @@ def test_largest_and_central_are_chosen_in_each_image():
     small, large = face(50, 50, 20), face(-10, -10, 40)
     other = face(80, 80, 10, image=1)
     faces = [small, large, other]
-    assert choose(faces, (100, 100), "largest")[0] == [small, other]  # most of the larger box lies outside the picture
-    assert choose([small, face(30, 30, 40), other], (100, 100), "largest")[0] == [face(30, 30, 40), other]
-    kept, skipped = choose(faces, (100, 100), "center")
+    assert chosen(faces, (100, 100), "largest")[0] == [small, other]  # most of the larger box lies outside the picture
+    assert chosen([small, face(30, 30, 40), other], (100, 100), "largest")[0] == [face(30, 30, 40), other]
+    kept, skipped = chosen(faces, (100, 100), "center")
     assert kept == [small, other] and [s.face for s in skipped] == [large]
     assert "not the face nearest to the centre" in skipped[0].reason
-
-
-def test_an_unknown_choice_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'best' is no choice of faces. Use one of: all, largest, center"):
-        choose([], (1, 1), "best")

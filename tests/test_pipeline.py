@@ -9,6 +9,7 @@ from codeformer_core.colour import luminance
 from codeformer_core.networks.parsenet import ParseNet
 from codeformer_core.pipeline import colorize, fix_aligned, inpaint, on_faces
 from codeformer_core.preview import preview
+from codeformer_core.selection import CHOICES, Selection
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_no_face_gives_the_picture_back(photo, mobilenet, tiny):
 
 
 def test_faces_that_are_not_chosen_keep_their_pixels(crew, mobilenet, tiny):
-    fixed = fix_faces(crew, mobilenet, tiny, choice="largest")
+    fixed = fix_faces(crew, mobilenet, tiny, selection=CHOICES["largest"])
     assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
     for face, reason in fixed.skipped:
         assert reason == "not the largest face of the picture"
@@ -286,3 +287,20 @@ def test_enlarged_faces_and_backgrounds_are_used(crew, mobilenet):
     assert fixed.aligned.crops.shape[-1] == 256
     outside = (fixed.mask == 0).expand_as(fixed.images)
     assert torch.equal(fixed.images[outside], double(crew)[outside])
+
+
+def test_only_faces_inside_an_area_are_restored(crew, mobilenet):
+    area = torch.zeros(1, 1, 10, 10)
+    area[..., :5] = 1
+    fixed = fix_faces(crew, mobilenet, Recorder(), area=area)
+    middle = crew.shape[-1] / 2
+    assert fixed.aligned.faces and all(face.centre[0] < middle for face in fixed.aligned.faces)
+    assert all(face.centre[0] > middle - 60 for face, _ in fixed.skipped) and len(fixed.aligned) + len(fixed.skipped) == 7
+
+
+def test_faces_that_are_good_already_can_be_left_alone(crew, mobilenet):
+    blurred = torch.nn.functional.avg_pool2d(crew, 9, stride=1, padding=4)
+    half = torch.cat([crew[..., : crew.shape[-1] // 2], blurred[..., crew.shape[-1] // 2 :]], dim=3)
+    fixed = fix_faces(half, mobilenet, Recorder(), selection=Selection(sharpness=0.3))
+    assert fixed.skipped and all("good already" in reason for _, reason in fixed.skipped)
+    assert fixed.aligned.faces and all(face.centre[0] > crew.shape[-1] / 2 - 60 for face in fixed.aligned.faces)

@@ -21,6 +21,7 @@ from ..pictures import Picture
 from ..pictures.encode import FORMATS
 from ..pipeline import Tick, enlarge, fix_aligned, fix_faces
 from ..preview import preview
+from ..selection import CHOICES
 from .jobs import Job, plan
 from .models import obtain
 
@@ -138,7 +139,7 @@ def _fix(job: Job, taken: set[Path], models: Models, args: Namespace, device: to
             models.detector,
             models.restorer,
             options=DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance),
-            choice=args.choice,
+            selection=CHOICES[args.choice],
             mask=args.mask,
             parser=models.parser,
             upscale=args.upscale,
