@@ -40,6 +40,7 @@ class CodeFormerModelLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "model_name",
+                    display_name="file",
                     options=host.model_names(cls.ROLE),
                     tooltip="The file of the network. codeformer.pth restores faces." + FETCHED,
                 )
@@ -65,6 +66,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
             inputs=[
                 io.Combo.Input(
                     "model_name",
+                    display_name="file",
                     options=host.model_names(cls.ROLE),
                     tooltip="The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
                     "yunet is the smallest and runs on the processor." + FETCHED,
@@ -90,7 +92,12 @@ class CodeFormerFaceParserLoader(_Loader):
             "The published weights are for non-commercial use only.",
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer"],
             inputs=[
-                io.Combo.Input("model_name", options=host.model_names(cls.ROLE), tooltip="The file of the network." + FETCHED)
+                io.Combo.Input(
+                    "model_name",
+                    display_name="file",
+                    options=host.model_names(cls.ROLE),
+                    tooltip="The file of the network." + FETCHED,
+                )
             ],
             outputs=[sockets.Parser.Output("parser", tooltip="Connect to Paste Faces Back or Fix Faces.")],
         )
