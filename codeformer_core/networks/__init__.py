@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import codeformer, parsenet, retinaface
+from . import bisenet, codeformer, parsenet, retinaface
 from .vqgan import Architecture
 
 
@@ -22,6 +22,7 @@ FAMILIES: tuple[tuple[str, str, Callable[[Mapping[str, Tensor], Any], tuple[nn.M
     ("CodeFormer", "quantize.embedding.weight", _codeformer),
     ("RetinaFace", "ClassHead.0.conv1x1.weight", retinaface.build),
     ("ParseNet", "out_mask_conv.conv2d.weight", parsenet.build),
+    ("BiSeNet", "conv_out16.conv_out.weight", bisenet.build),
 )
 
 #: Other restorers that lie in the same folders, by how their parameters' names begin.
@@ -37,7 +38,7 @@ def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This fi
         name: what error messages call the file.
 
     Returns:
-        A `CodeFormer`, `RetinaFace` or `ParseNet`; its `role` says which.
+        A `CodeFormer`, `RetinaFace`, `ParseNet` or `BiSeNet`; its `role` says which.
 
     Raises:
         ValueError: no known family, or tensors that are missing, superfluous or of another shape.
