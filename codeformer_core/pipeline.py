@@ -100,7 +100,9 @@ def restore(
     batch: int = 1,
     tick: Tick = no_tick,
 ) -> AlignedFaces:
-    """The faces with restored crops.
+    """The faces with restored crops; steps can follow one another, each takes the crops that the one before made.
+
+    Crops of another side than the restorer's are resized for it; its results are pasted at their own size.
 
     Args:
         fidelity: 0 trusts the network, 1 the input; a number, one per face (N,), or maps (N, 1, h, w) over the faces.
@@ -119,7 +121,7 @@ def restore(
 
     def restored(part: slice) -> Tensor:
         weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
-        return restorer.restore(aligned.originals[part], weight, match_style)
+        return restorer.restore(sized(aligned.crops[part], restorer.side), weight, match_style)
 
     crops = _in_batches(restored, aligned, batch, tick)
     return aligned.with_crops(greyed(crops, aligned.originals, aligned.grey, grey))
@@ -134,8 +136,10 @@ def colorize(
         keep_luminance: only the hues are new, the light stays the picture's; paste with `keep_detail` to keep it exactly.
         batch, tick: see `restore`.
     """
-    crops = _in_batches(lambda part: restorer.colorize(aligned.originals[part]), aligned, batch, tick)
-    return aligned.with_crops(over_luminance(crops, aligned.originals) if keep_luminance else crops)
+    crops = _in_batches(lambda part: restorer.colorize(sized(aligned.crops[part], restorer.side)), aligned, batch, tick)
+    if keep_luminance:
+        crops = over_luminance(crops, sized(aligned.originals, crops.shape[-1]))
+    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
 
 
 def inpaint(
@@ -150,9 +154,17 @@ def inpaint(
     """
     in_crops = cut(holes, aligned)
     touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
-    chosen, in_crops = aligned.subset(touched), in_crops[touched]
-    crops = _in_batches(lambda part: restorer.inpaint(chosen.originals[part], in_crops[part]), chosen, batch, tick)
+    chosen, in_crops = aligned.subset(touched), sized(in_crops[touched], restorer.side)
+    known = sized(chosen.crops, restorer.side)
+    crops = _in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
     return chosen.with_crops(crops).only_within(holes)
+
+
+def sized(crops: Tensor, side: int) -> Tensor:
+    """Crops or masks (N, C, S, S) at another side; the same ones when they have it."""
+    if crops.shape[-2:] == (side, side):
+        return crops
+    return F.interpolate(crops, size=(side, side), mode="bilinear", antialias=crops.shape[-1] > side)
 
 
 def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
@@ -283,10 +295,7 @@ def fix_aligned(
     tick: Tick = no_tick,
 ) -> Tensor:
     """Restore pictures (B, 3, H, W) that are aligned faces already: (B, 3, S, S), S being the restorer's side."""
-    size = (restorer.side, restorer.side)
-    crops = images
-    if tuple(images.shape[-2:]) != size:
-        crops = F.interpolate(images, size=size, mode="bilinear", antialias=images.shape[-1] > restorer.side)
+    crops, size = sized(images, restorer.side), (restorer.side, restorer.side)
     whole = AlignedFaces(
         faces=tuple(_whole_picture(index, restorer.side) for index in range(crops.shape[0])),
         originals=crops,

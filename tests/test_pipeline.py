@@ -7,6 +7,7 @@ from codeformer_core import DetectionOptions, checkpoints, fix_faces, restore
 from codeformer_core.align import align
 from codeformer_core.colour import luminance
 from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.paste import paste
 from codeformer_core.pipeline import colorize, fix_aligned, inpaint, on_faces
 from codeformer_core.preview import preview
 from codeformer_core.selection import CHOICES, Selection
@@ -304,3 +305,25 @@ def test_faces_that_are_good_already_can_be_left_alone(crew, mobilenet):
     fixed = fix_faces(half, mobilenet, Recorder(), selection=Selection(sharpness=0.3))
     assert fixed.skipped and all("good already" in reason for _, reason in fixed.skipped)
     assert fixed.aligned.faces and all(face.centre[0] > crew.shape[-1] / 2 - 60 for face in fixed.aligned.faces)
+
+
+def test_steps_follow_one_another(crew, mobilenet, tiny):
+    aligned = align(crew, mobilenet.detect(crew), tiny.side)
+    once = restore(aligned, tiny, 0.5)
+    assert torch.equal(restore(once, tiny, 0.5).crops, restore(aligned.with_crops(once.crops), tiny, 0.5).crops)
+    assert not torch.equal(restore(once, tiny, 0.5).crops, once.crops)
+
+
+def test_colours_stay_when_a_coloured_face_is_restored(photo, mobilenet):
+    picture = photo("photos/camera_gray_L_1face.png")
+    fixed = on_faces(picture, mobilenet, 128, lambda a: restore(colorize(a, HalfBrown()), Recorder()))
+    assert (fixed.aligned.crops[:, 0] - fixed.aligned.crops[:, 2]).mean() > 0.05
+
+
+def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, mobilenet):
+    aligned = align(crew, mobilenet.detect(crew))
+    restored = restore(aligned, Recorder(), 0.5)
+    assert aligned.side == 512 and restored.crops.shape[-1] == Recorder.side == 128 and restored.side == 512
+    pasted, mask = paste(crew, restored)
+    direct = fix_faces(crew, mobilenet, Recorder())
+    assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.05)
