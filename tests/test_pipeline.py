@@ -326,4 +326,4 @@ def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, mobilenet):
     assert aligned.side == 512 and restored.crops.shape[-1] == Recorder.side == 128 and restored.side == 512
     pasted, mask = paste(crew, restored)
     direct = fix_faces(crew, mobilenet, Recorder())
-    assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.05)
+    assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.1)
