@@ -11,6 +11,7 @@ from torch import Tensor
 from .align import align, cut, is_grey, template
 from .colour import GREY, greyed, matched, over_luminance
 from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
+from .limits import occlude
 from .masks import Parser, mask_style
 from .paste import paste
 from .selection import CHOICES, Selection, select
@@ -157,7 +158,7 @@ def inpaint(
     chosen, in_crops = aligned.subset(touched), sized(in_crops[touched], restorer.side)
     known = sized(chosen.crops, restorer.side)
     crops = _in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
-    return chosen.with_crops(crops).only_within(holes)
+    return occlude(chosen.with_crops(crops), holes, inside=True)
 
 
 def sized(crops: Tensor, side: int) -> Tensor:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "limits": {"align", "edges", "faces", "parts"},
     "paste": {"align", "colour", "edges", "faces", "masks", "parts"},
     "colour": set(),
-    "pipeline": {"align", "colour", "faces", "masks", "paste", "selection", "sharpness"},
+    "pipeline": {"align", "colour", "faces", "limits", "masks", "paste", "selection", "sharpness"},
     "selection": {"duplicates", "faces", "orders"},
     "duplicates": {"faces"},
     "orders": {"faces"},
