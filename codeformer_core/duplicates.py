@@ -11,20 +11,25 @@ from .faces import Face
 COVERED = 0.5
 
 
-def distinct(faces: Sequence[Face]) -> list[Face]:
-    """The faces without those whose box lies on a better one's face in the same image; the order stays."""
-    return [face for face, better in zip(faces, better_ones(faces), strict=True) if better is None]
+def distinct(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[Face]:
+    """The faces without those whose box lies on a better one's face in the same image; the order stays.
+
+    Args:
+        merits: how good each face is, higher being better; their scores if nothing is said.
+    """
+    return [face for face, better in zip(faces, better_ones(faces, merits), strict=True) if better is None]
 
 
-def better_ones(faces: Sequence[Face]) -> list[int | None]:
-    """For each face the index of the face of higher score that it duplicates, or None."""
+def better_ones(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[int | None]:
+    """For each face the index of the better face that it duplicates, or None."""
+    merits = [face.score for face in faces] if merits is None else merits
     result: list[int | None] = [None] * len(faces)
     boxes = torch.tensor([face.box for face in faces], dtype=torch.float64).reshape(-1, 4)
     image = torch.tensor([face.image_index for face in faces])
     low, high = boxes[:, :2], boxes[:, 2:]
     area = (high - low).clamp(min=0).prod(1)
     left = torch.ones(len(faces), dtype=torch.bool)
-    for index in sorted(range(len(faces)), key=lambda i: -faces[i].score):
+    for index in sorted(range(len(faces)), key=lambda i: -merits[i]):
         if not left[index]:
             continue
         left[index] = False

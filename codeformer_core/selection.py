@@ -1,7 +1,7 @@
 """Which of the faces that were found are worked on, in which order, and why the others are left alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
