@@ -9,7 +9,7 @@ from torch import Tensor
 from ..codeformer_core import align, pipeline, preview
 from ..codeformer_core.faces import DetectionOptions, Face, Skipped
 from ..codeformer_core.selection import CHOICES
-from . import host, sockets
+from . import host, hosted, sockets
 
 
 def account(found: int, skipped: Sequence[Skipped]) -> str:
@@ -62,7 +62,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        detector: host.HostedDetector,
+        detector: hosted.HostedDetector,
         choice: str,
         side: int,
         confidence: float,

@@ -6,7 +6,7 @@ from torch import Tensor
 from ..codeformer_core import pipeline
 from ..codeformer_core.faces import DetectionOptions
 from ..codeformer_core.selection import CHOICES
-from . import host, sockets
+from . import host, hosted, sockets
 from .faces import account
 
 
@@ -54,8 +54,8 @@ class CodeFormerFixFaces(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        model: host.HostedRestorer,
-        detector: host.HostedDetector,
+        model: hosted.HostedRestorer,
+        detector: hosted.HostedDetector,
         fidelity: float,
         upscale: float,
         choice: str,
@@ -66,7 +66,7 @@ class CodeFormerFixFaces(io.ComfyNode):
         confidence: float,
         overlap: float,
         eye_distance: float,
-        parser: host.HostedParser | None = None,
+        parser: hosted.HostedParser | None = None,
     ) -> io.NodeOutput:
         """Find, cut out, restore, paste."""
         images, alpha = host.to_core(image)

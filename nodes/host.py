@@ -17,8 +17,6 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..codeformer_core import checkpoints
-from ..codeformer_core.faces import DetectionOptions, Face
-from ..codeformer_core.networks.retinaface import detection_size
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -102,8 +100,8 @@ def fingerprint(role: str, name: str) -> str:
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def load(role: str, name: str) -> Any:
-    """The network of a file that the user chose, wrapped for the host; a published file that is not on disk is fetched.
+def read(role: str, name: str) -> Any:
+    """The network of a file that the user chose; a published file that is not on disk is fetched.
 
     Raises:
         ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
@@ -116,7 +114,7 @@ def load(role: str, name: str) -> Any:
     network = checkpoints.load(path, comfy.ops.manual_cast)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")
-    return {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}[role](network)
+    return network
 
 
 class Hosted:
@@ -182,65 +180,9 @@ class Hosted:
                 raise
             return None
 
-    def _here(self, images: Tensor) -> Tensor:
+    def here(self, images: Tensor) -> Tensor:
+        """Images where the network runs, in the type of its arithmetic."""
         return images.to(self.device, torch.float32)
-
-
-class HostedRestorer(Hosted):
-    """A restorer for the core's pipeline. `side` and `task` are the network's."""
-
-    casts = True
-
-    @property
-    def side(self) -> int:
-        """S: the side of the crops in pixels."""
-        return self.network.side
-
-    @property
-    def task(self) -> str:
-        """What the weights were trained for."""
-        return self.network.task
-
-    @property
-    def batch(self) -> int:
-        """How many faces a call takes now."""
-        return self.at_once(self.side, self.side)
-
-    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
-        """Crops (N, 3, S, S) in [0, 1] -> restored, where and as the crops are. `fidelity`: a number, (N,) or (N, 1, h, w)."""
-        each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == len(crops)
-
-        def restore_part(part: slice) -> Tensor:
-            weight = fidelity[part] if each else fidelity
-            return self.network.restore(self._here(crops[part]), weight, match_style).to(crops)
-
-        return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
-
-
-class HostedDetector(Hosted):
-    """A face detector for the core's pipeline."""
-
-    def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
-        """The faces of images (B, 3, H, W) in [0, 1]."""
-
-        def detect_part(part: slice) -> list[Face]:
-            faces = self.network.detect(self._here(images[part]), options)
-            return [face._replace(image_index=face.image_index + part.start) for face in faces]
-
-        size = detection_size(*images.shape[-2:], options.side)
-        return sum(self.in_parts(detect_part, len(images), *size), [])
-
-
-class HostedParser(Hosted):
-    """A face parser for the core's masks."""
-
-    def parse(self, crops: Tensor) -> Tensor:
-        """Crops (N, 3, S, S) in [0, 1] -> labels (N, S, S), where the crops are."""
-
-        def parse_part(part: slice) -> Tensor:
-            return self.network.parse(self._here(crops[part])).to(crops.device)
-
-        return torch.cat(self.in_parts(parse_part, len(crops), *crops.shape[-2:]))
 
 
 def progress() -> Callable[[int, int], None]:
@@ -255,9 +197,9 @@ def progress() -> Callable[[int, int], None]:
     return tick
 
 
-def say(text: str, level: int = logging.INFO) -> None:
+def say(text: str) -> None:
     """Write a sentence to the log and below the running node."""
-    log.log(level, text)
+    log.info(text)
     context = get_executing_context()
     if context is not None:
         from server import PromptServer  # the host has it; importing it here keeps the nodes usable without a server

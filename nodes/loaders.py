@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from . import host, sockets
+from . import host, hosted, sockets
 
 FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
 
@@ -15,7 +15,7 @@ class _Loader(io.ComfyNode):
     @classmethod
     def execute(cls, model_name: str) -> io.NodeOutput:
         """The network in the chosen file."""
-        return io.NodeOutput(host.load(cls.ROLE, model_name))
+        return io.NodeOutput(hosted.load(cls.ROLE, model_name))
 
     @classmethod
     def fingerprint_inputs(cls, model_name: str) -> str:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
-from . import host, sockets
+from . import host, hosted, sockets
 
 
 class CodeFormerPasteBack(io.ComfyNode):
@@ -37,7 +37,7 @@ class CodeFormerPasteBack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, faces: AlignedFaces, mask: str, parser: host.HostedParser | None = None) -> io.NodeOutput:
+    def execute(cls, image: Tensor, faces: AlignedFaces, mask: str, parser: hosted.HostedParser | None = None) -> io.NodeOutput:
         """Paste every face."""
         images, alpha = host.to_core(image)
         pasted, masks = paste.paste(images, faces, mask, parser)

@@ -5,7 +5,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..codeformer_core import pipeline
 from ..codeformer_core.faces import AlignedFaces
-from . import host, sockets
+from . import host, hosted, sockets
 
 
 class CodeFormerRestore(io.ComfyNode):
@@ -36,7 +36,7 @@ class CodeFormerRestore(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, faces: AlignedFaces, model: host.HostedRestorer, fidelity: float, match_style: bool, grey: str
+        cls, faces: AlignedFaces, model: hosted.HostedRestorer, fidelity: float, match_style: bool, grey: str
     ) -> io.NodeOutput:
         """Restore every face."""
         restored = pipeline.restore(

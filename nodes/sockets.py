@@ -1,6 +1,6 @@
 """The pack's own socket types, and the inputs that several nodes share so that they read alike everywhere.
 
-CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `host.HostedRestorer`, `HostedDetector` and `HostedParser`.
+CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every picture of a batch, with its crop, its mask
 and where it came from. It is never changed, only replaced.
 """

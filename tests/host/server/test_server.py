@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 MOBILENET = "detection_mobilenet0.25_Final.pth"
 YUNET = "face_detection_yunet_2026may.onnx"

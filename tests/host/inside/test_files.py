@@ -1,0 +1,105 @@
+"""Model files in the host: what the loaders offer, where they look, and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def models(pack):
+    """The host's models folder."""
+    import folder_paths
+
+    return Path(folder_paths.models_dir)
+
+
+def choices(pack, name):
+    return next(i for i in pack.nodes[name].define_schema().inputs if i.id == "model_name").options
+
+
+def put(models, folder, name, source):
+    """Lay a model file where the user would; a path to remove it by."""
+    path = models / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(source.read_bytes())
+    return path
+
+
+def test_loaders_offer_published_files_that_are_not_on_disk(pack):
+    assert choices(pack, "CodeFormerModelLoader")[0] == "codeformer.pth"
+    assert "detection_Resnet50_Final.pth" in choices(pack, "CodeFormerFaceDetectorLoader")
+    assert "parsing_parsenet.pth" in choices(pack, "CodeFormerFaceParserLoader")
+
+
+def test_loaders_offer_what_the_user_has_and_not_files_of_another_role(pack, models, tiny_checkpoint):
+    laid = [
+        put(models, "facerestore_models", "mine/my_faces.pth", tiny_checkpoint),
+        put(models, "facedetection", "parsing_parsenet.pth", tiny_checkpoint),
+        put(models, "facedetection", "notes.txt", tiny_checkpoint),
+    ]
+    try:
+        assert str(Path("mine", "my_faces.pth")) in choices(pack, "CodeFormerModelLoader")
+        detectors = choices(pack, "CodeFormerFaceDetectorLoader")
+        assert "parsing_parsenet.pth" not in detectors and "notes.txt" not in detectors
+    finally:
+        for path in laid:
+            path.unlink()
+
+
+@pytest.mark.parametrize("folder", ["facerestore_models", "face_restore", "Codeformer"])
+def test_a_file_is_taken_from_where_another_pack_keeps_it(pack, models, tiny_checkpoint, folder):
+    path = put(models, folder, "codeformer-v0.1.0.pth", tiny_checkpoint)
+    try:
+        (model,) = pack.run("CodeFormerModelLoader", model_name="codeformer.pth").result
+        assert model.network.task == "restoration" and model.side == 64
+    finally:
+        path.unlink()
+
+
+def test_a_folder_that_the_user_configured_is_read_and_kept(pack, models, tiny_checkpoint, tmp_path):
+    import folder_paths
+
+    table = folder_paths.folder_names_and_paths
+    before = table.get("facerestore_models")
+    # What another pack does when it is imported after this one: it replaces the entry.
+    table["facerestore_models"] = ([str(tmp_path)], {".pth"})
+    try:
+        (tmp_path / "theirs.pth").write_bytes(tiny_checkpoint.read_bytes())
+        ours = put(models, "facerestore_models", "ours.pth", tiny_checkpoint)
+        assert {"theirs.pth", "ours.pth"} <= set(choices(pack, "CodeFormerModelLoader"))
+        paths, suffixes = table["facerestore_models"]
+        assert paths[0] == str(tmp_path) and {".pth", ".safetensors"} <= suffixes
+        ours.unlink()
+    finally:
+        table["facerestore_models"] = before
+
+
+def test_a_file_name_cannot_lead_out_of_the_folders(pack, models, tiny_checkpoint):
+    path = put(models, ".", "outside.pth", tiny_checkpoint)
+    try:
+        for name in ("../outside.pth", str(path), "outside.pth"):
+            with pytest.raises(FileNotFoundError, match="choose one of these"):
+                pack.run("CodeFormerModelLoader", model_name=name)
+    finally:
+        path.unlink()
+
+
+def test_a_changed_file_is_loaded_again(pack, models, tiny_checkpoint):
+    loader = pack.nodes["CodeFormerModelLoader"]
+    path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
+    try:
+        before = loader.fingerprint_inputs(model_name="mine.pth")
+        assert loader.fingerprint_inputs(model_name="mine.pth") == before
+        path.write_bytes(path.read_bytes() + b"more")
+        assert loader.fingerprint_inputs(model_name="mine.pth") != before
+    finally:
+        path.unlink()
+
+
+def test_a_detector_in_the_place_of_a_restorer_is_refused_in_a_sentence(pack, models, shared):
+    path = put(models, "facerestore_models", "my.pth", shared / "data/detectors/detection_mobilenet0.25_Final.pth")
+    try:
+        with pytest.raises(ValueError, match=r"my\.pth is a face detector; a face restorer is needed here\. Choose"):
+            pack.run("CodeFormerModelLoader", model_name="my.pth")
+    finally:
+        path.unlink()

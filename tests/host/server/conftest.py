@@ -1,0 +1,185 @@
+"""ComfyUI as a server of its own, with the pack linked in."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+#: Whether this Python can run the host at all, asked of the host without the pack.
+PROBE = (
+    "import sys; sys.argv[1:] = ['--cpu']; import comfy.options; comfy.options.enable_args_parsing(); import execution, server"
+)
+
+
+@pytest.fixture(scope="session")
+def restorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CodeFormer of the released layout that takes crops of 512 pixels, as Detect Faces cuts them, and is small."""
+    import torch
+
+    from codeformer_core.networks.codeformer import CodeFormer, join_attention
+    from codeformer_core.networks.vqgan import Architecture
+
+    torch.manual_seed(0)
+    architecture = Architecture(
+        channels=(32,) * 6,
+        res_blocks=1,
+        attention=(5,),
+        codebook_size=64,
+        code_dim=32,
+        code_side=16,
+        embed_dim=64,
+        layers=1,
+        fuse_sides=(64, 256),
+    )
+    path = tmp_path_factory.mktemp("weights") / "codeformer.pth"
+    torch.save({"params_ema": join_attention(CodeFormer(architecture).state_dict())}, path)
+    return path
+
+
+class Server:
+    """A running ComfyUI with the pack, and the few requests that the tests make of it."""
+
+    def __init__(self, base: Path, port: int) -> None:
+        self.base = base
+        self.url = f"http://127.0.0.1:{port}"
+
+    @property
+    def log(self) -> str:
+        """What the server has written so far."""
+        return (self.base / "server.log").read_text(errors="replace")
+
+    def get(self, path: str) -> bytes:
+        """The body of a page."""
+        with urllib.request.urlopen(self.url + urllib.parse.quote(path, safe="/?=&%"), timeout=30) as answer:
+            return answer.read()
+
+    def json(self, path: str) -> Any:
+        """The body of a page, decoded."""
+        return json.loads(self.get(path))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The decoded answer; that of a refusal too."""
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as refusal:
+            text = refusal.read()
+        return json.loads(text) if text else None
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """Queue a prompt in API form; its id."""
+        answer = self.post("/prompt", {"prompt": prompt})
+        assert not answer.get("node_errors") and "prompt_id" in answer, answer
+        return answer["prompt_id"]
+
+    def wait(self, prompt_id: str, seconds: float = 120) -> dict[str, Any]:
+        """The history of a prompt, once it has ended: `status` and `outputs`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if entry := self.json(f"/history/{prompt_id}").get(prompt_id):
+                return entry
+            time.sleep(0.1)
+        raise TimeoutError(f"prompt still running after {seconds} s:\n{self.log[-3000:]}")
+
+    def error(self, entry: dict[str, Any]) -> str:
+        """The message of the error that a prompt ended with."""
+        return next(data["exception_message"] for kind, data in entry["status"]["messages"] if kind == "execution_error")
+
+    def prompt(self, graph: dict[str, Any]) -> dict[str, Any]:
+        """A workflow in the UI's format -> the API's: what the browser sends when one presses Run."""
+        info = self.json("/object_info")
+        source = {link[0]: [str(link[1]), link[2]] for link in graph["links"]}
+        result = {}
+        for node in graph["nodes"]:
+            if node["type"] not in info:  # notes
+                continue
+            inputs = {i["name"]: source[i["link"]] for i in node["inputs"] if i["link"] is not None}
+            widgets = [name for name in _widgets(info[node["type"]]) if name not in inputs]
+            # LoadImage has a value more: its upload button.
+            inputs |= dict(zip(widgets, node["widgets_values"], strict=node["type"] != "LoadImage"))
+            result[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+        return result
+
+
+def _widgets(info: dict[str, Any]) -> list[str]:
+    """The inputs of a node that are widgets, in the order of `widgets_values`."""
+    specs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+    kinds = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+    return [name for name, spec in specs.items() if isinstance(spec[0], list) or spec[0] in kinds]
+
+
+@pytest.fixture(scope="session")
+def mirror(shared: Path) -> Iterator[str]:
+    """A web server on the loopback that has the detectors' files."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(shared / "data" / "detectors"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+
+
+@pytest.fixture(scope="session")
+def server(
+    comfyui: Path, restorer_file: Path, shared: Path, mirror: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """main.py on a free loopback port, with a base folder of its own, the repository linked in, and two models laid out."""
+    base = tmp_path_factory.mktemp("server")
+    for folder in ("custom_nodes", "input", "models/facerestore_models", "models/facedetection"):
+        (base / folder).mkdir(parents=True)
+    (base / "custom_nodes" / "codeformer-suite").symlink_to(ROOT, target_is_directory=True)
+    (base / "models/facerestore_models/codeformer.pth").symlink_to(restorer_file)
+    detector = "detection_mobilenet0.25_Final.pth"
+    (base / "models/facedetection" / detector).symlink_to(shared / "data/detectors" / detector)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)),
+        *("--disable-auto-launch", "--disable-api-nodes", "--database-url", "sqlite:///:memory:", "--log-stdout"),
+        *("--disable-all-custom-nodes", "--whitelist-custom-nodes", "codeformer-suite"),
+    ]
+    elsewhere = {"CODEFORMER_WEIGHTS": "", "XDG_CACHE_HOME": str(base), "LOCALAPPDATA": str(base)}
+    environment = {**os.environ, **elsewhere, "CODEFORMER_MIRROR": mirror}
+    with (base / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=comfyui, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    try:
+        running = Server(base, port)
+        _await(running, process, comfyui)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(server: Server, process: subprocess.Popen[bytes], comfyui: Path) -> None:
+    end = time.monotonic() + 180
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            server.get("/system_stats")
+            return
+        except OSError:
+            time.sleep(0.25)
+    alone = subprocess.run([sys.executable, "-c", PROBE], cwd=comfyui, capture_output=True, text=True, check=False)
+    if alone.returncode:
+        pytest.skip(f"this Python cannot run ComfyUI, even without the pack: {alone.stderr.strip().splitlines()[-1]}")
+    pytest.fail(f"the server did not start:\n{server.log[-4000:]}")
