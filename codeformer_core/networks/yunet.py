@@ -21,10 +21,12 @@ class YuNet:
 
     def __init__(self, path: str | Path) -> None:
         """Read the file. Raises ValueError when OpenCV finds no YuNet in it."""
-        # From memory, because OpenCV's reader cannot open every Unicode path on Windows.
-        model = np.fromfile(path, np.uint8)
+        size = (320, 320)
         try:
-            self.network = cv2.FaceDetectorYN.create("onnx", model, np.empty(0, np.uint8), (320, 320))
+            try:  # from memory, because OpenCV's reader cannot open every Unicode path on Windows
+                self.network = cv2.FaceDetectorYN.create("onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), size)
+            except TypeError:  # OpenCV 4.8 takes nothing but a path
+                self.network = cv2.FaceDetectorYN.create(str(path), "", size)
         except cv2.error as error:
             raise ValueError(
                 f"{Path(path).name} is not a YuNet that OpenCV {cv2.__version__} can read ({error.err}). "
