@@ -46,11 +46,11 @@ class Selection:
     duplicates: bool = False
 
 
-#: Selections with a name. They keep every box, as the reference does.
+#: Selections with a name.
 CHOICES: dict[str, Selection] = {
-    "all": Selection(duplicates=True),
-    "largest": Selection(order="size", count=1, duplicates=True),
-    "center": Selection(order="center", count=1, duplicates=True),
+    "all": Selection(),
+    "largest": Selection(order="size", count=1),
+    "center": Selection(order="center", count=1),
 }
 
 
