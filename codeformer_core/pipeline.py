@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .align import align, cut, is_grey, template
+from .align import align, cut, is_grey, resize_map, template
 from .colour import GREY, greyed, matched, over_luminance
 from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .limits import occlude
@@ -161,11 +161,12 @@ def inpaint(
     return occlude(chosen.with_crops(crops), holes, inside=True)
 
 
-def sized(crops: Tensor, side: int) -> Tensor:
-    """Crops or masks (N, C, S, S) at another side; the same ones when they have it."""
-    if crops.shape[-2:] == (side, side):
+def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
+    """Crops or masks (N, C, h, w) at another size, square unless a width is given; the same ones when they have it."""
+    size = (height, height if width is None else width)
+    if crops.shape[-2:] == size:
         return crops
-    return F.interpolate(crops, size=(side, side), mode="bilinear", antialias=crops.shape[-1] > side)
+    return F.interpolate(crops, size=size, mode="bilinear", antialias=crops.shape[-2] > size[0] or crops.shape[-1] > size[1])
 
 
 def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
@@ -285,6 +286,49 @@ def enlarge(images: Tensor, upscale: float) -> Tensor:
     return F.interpolate(images, size=(max(1, height), max(1, width)), mode="bilinear", antialias=upscale < 1)
 
 
+def on_aligned(images: Tensor, side: int, step: Callable[[AlignedFaces], AlignedFaces]) -> Fixed:
+    """Do something with pictures that are aligned faces already: as `on_faces`, without finding and pasting.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1], each one face in the FFHQ pose, of any size; not modified.
+        side, step: see `on_faces`.
+
+    Returns:
+        See `Fixed`. The images have the size of the crops that `step` gives; but when it keeps them to an area of the picture,
+        as `inpaint` and `limits.occlude` do, they have their own size, and what is outside the area is bit-identical.
+    """
+    height, width = images.shape[-2:]
+    crops = sized(images, side)
+    aligned = step(
+        AlignedFaces(
+            faces=tuple(_whole_picture(index, height, width) for index in range(len(images))),
+            originals=crops,
+            crops=crops,
+            affines=resize_map(side / width, side / height).repeat(len(images), 1, 1),
+            masks=crops.new_ones(len(images), 1, side, side),
+            grey=is_grey(images),
+            image_size=(height, width),
+        )
+    )
+    size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
+    result = sized(images, *size).clone()
+    changed = result.new_zeros(len(images), 1, *size)
+    for row, face in enumerate(aligned.faces):
+        weight = sized(aligned.masks[row : row + 1], *size)[0]
+        if aligned.within is not None:
+            weight = weight * aligned.within[face.image_index if len(aligned.within) > 1 else 0]
+        image = result[face.image_index]
+        mixed = torch.lerp(image, sized(aligned.crops[row : row + 1], *size)[0], weight)
+        image.copy_(torch.where(weight > 0, mixed, image))
+        changed[face.image_index] = weight
+    return Fixed(result, changed, aligned, [])
+
+
+def _whole_picture(index: int, height: int, width: int) -> Face:
+    landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
+    return Face(index, (0.0, 0.0, float(width), float(height)), landmarks, 1.0)
+
+
 def fix_aligned(
     images: Tensor,
     restorer: Restorer,
@@ -296,18 +340,8 @@ def fix_aligned(
     tick: Tick = no_tick,
 ) -> Tensor:
     """Restore pictures (B, 3, H, W) that are aligned faces already: (B, 3, S, S), S being the restorer's side."""
-    crops, size = sized(images, restorer.side), (restorer.side, restorer.side)
-    whole = AlignedFaces(
-        faces=tuple(_whole_picture(index, restorer.side) for index in range(crops.shape[0])),
-        originals=crops,
-        crops=crops,
-        affines=torch.eye(2, 3, dtype=torch.float64).repeat(crops.shape[0], 1, 1),
-        masks=crops.new_ones(crops.shape[0], 1, *size),
-        grey=is_grey(images),
-        image_size=size,
-    )
-    return restore(whole, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick).crops
 
+    def step(aligned: AlignedFaces) -> AlignedFaces:
+        return restore(aligned, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick)
 
-def _whole_picture(index: int, side: int) -> Face:
-    return Face(index, (0.0, 0.0, float(side), float(side)), tuple((x, y) for x, y in template(side).tolist()), 1.0)
+    return on_aligned(images, restorer.side, step).images

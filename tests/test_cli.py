@@ -18,12 +18,19 @@ from PIL import Image, ImageCms
 
 from codeformer_core import checkpoints, cli, pictures
 from codeformer_core.checkpoints import manifest
-from codeformer_core.cli import main
+from codeformer_core.cli import main, options
+from codeformer_core.cli.choices import selection
 from codeformer_core.cli.jobs import ENDS
+from codeformer_core.colour import COLOURS, GREY
 from codeformer_core.faces import DetectionOptions
 from codeformer_core.masks import MASKS
 from codeformer_core.networks.retinaface import RetinaFace
-from codeformer_core.pipeline import GREY, enlarge
+from codeformer_core.orders import ORDERS
+from codeformer_core.parts import GROUPS
+from codeformer_core.pipeline import enlarge
+from codeformer_core.selection import CHOICES
+from codeformer_core.sharpness import BLURRED
+from codeformer_core.upscale import TILE
 
 ROOT = Path(__file__).resolve().parent.parent
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -54,7 +61,7 @@ def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
 def with_faces(tiny_checkpoint: Path, shared: Path) -> list[str]:
     """Options of a run that finds faces."""
     detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
-    return ["--model", str(tiny_checkpoint), "--detector", str(detector)]
+    return ["--model", str(tiny_checkpoint), "--detector", str(detector), "--detection-side", "256"]
 
 
 @pytest.fixture
@@ -79,7 +86,9 @@ def files(folder: Path) -> list[str]:
 # --- what can be said -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["fix", "--help"], ["models", "--help"], ["models", "where"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["models", "where"]]
+)
 def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
     code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
@@ -94,17 +103,19 @@ def test_python_m_is_the_command() -> None:
 
 
 def test_choices_and_defaults_are_the_core_s() -> None:
-    choices: dict[str, list[tuple[str, ...]]] = {name: [] for name in ("mask", "grey", "format")}
-    for parser in cli._arguments()._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
-        for action in parser._actions:
-            if action.dest in choices:
-                choices[action.dest].append(tuple(action.choices))
-    assert choices == {"mask": [tuple(MASKS)], "grey": [GREY], "format": [tuple(ENDS)]}
-    args = cli._arguments().parse_args(["fix", "a.png", "-o", "out"])
-    assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()
-    assert checkpoints.lookup(args.model).role == "restorer"  # type: ignore[union-attr]
-    assert checkpoints.lookup(args.detector).role == "detector"  # type: ignore[union-attr]
+    assert (tuple(MASKS), tuple(ENDS), tuple(ORDERS)) == (options.MASKS, options.FORMATS, options.ORDERS)
+    assert (tuple(GROUPS), BLURRED) == (options.PARTS, options.BLURRED)
+    for command in cli.COMMANDS.keys() - {"models"}:
+        args = cli.arguments().parse_args([command, "a.png", "-o", "out"])
+        assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()
+        assert selection(args) == CHOICES["all"]
+        assert checkpoints.lookup(args.model).role == "restorer"  # type: ignore[union-attr]
+        assert checkpoints.lookup(args.detector).role == "detector"  # type: ignore[union-attr]
+    args = cli.arguments().parse_args(["fix", "a.png", "-o", "out"])
     assert checkpoints.lookup(args.parser).role == "parser"  # type: ignore[union-attr]
+    assert (args.bg_tile, args.colour.replace("-", " ")) == (TILE, next(iter(COLOURS)))
+    for colour, grey in zip(COLOURS, GREY, strict=True):
+        cli.arguments().parse_args(["fix", "a.png", "-o", "o", "--grey", grey, "--colour", colour.replace(" ", "-")])
 
 
 @pytest.mark.parametrize(
@@ -119,6 +130,20 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         ["fix", "IN", "-o", "OUT", "--batch", "0"],
         ["fix", "IN", "-o", "OUT", "--only-center", "--only-largest"],
         ["fix", "IN", "-o", "OUT", "--aligned", "--upscale", "2"],
+        ["colorize", "IN", "-o", "OUT", "--aligned", "--count", "1"],
+        ["fix", "IN", "-o", "OUT", "--only-largest", "--first", "2"],
+        ["fix", "IN", "-o", "OUT", "--only-largest", "--order", "left"],
+        ["fix", "IN", "-o", "OUT", "--faces", "0"],
+        ["fix", "IN", "-o", "OUT", "--fidelity", "0.5,2"],
+        ["fix", "IN", "-o", "OUT", "--parts", "skin,wings"],
+        ["fix", "IN", "-o", "OUT", "--grow", "3"],
+        ["fix", "IN", "-o", "OUT", "--bg-tile", "3"],
+        ["fix", "IN", "-o", "OUT", "--keep-out", "absent.png"],
+        ["fix", "IN", "-o", "OUT", "--save-faces", "IN/a.png"],
+        ["fix", "IN/a.png", "-o", "OUT", "--faces-from", "IN/a.json", "--rotated"],
+        ["fix", "IN/a.png", "-o", "IN/out.png", "--inside", "IN"],
+        ["inpaint", "IN", "-o", "MASKS", "--mask", "MASKS"],
+        ["inpaint", "IN", "-o", "OUT", "--mask", "absent.png"],
         ["fix", "IN", "-o", "OUT", "--device", "toaster"],
         ["fix", "absent.png", "-o", "OUT"],
         ["fix", "EMPTY", "-o", "OUT"],
@@ -137,6 +162,7 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     draw(tmp_path / "IN" / "a.png")
     (tmp_path / "IN" / "notes.txt").touch()
     (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "MASKS").mkdir()
     assert main(argv) == 2
     assert files(tmp_path) == ["IN/a.png", "IN/notes.txt"]
     assert capsys.readouterr().err.strip()

@@ -18,12 +18,14 @@ class Job(NamedTuple):
         target: the file that is written.
         forced: the user has asked for the target's format; otherwise a picture that it cannot hold becomes a PNG.
         crops: how the paths of its face crops begin; None when they are not wanted.
+        below: where the source lies below the folder that was named; its masks lie there below theirs.
     """
 
     source: Path
     target: Path
     forced: bool
     crops: Path | None
+    below: Path = Path()
 
 
 def plan(
@@ -34,6 +36,7 @@ def plan(
     suffix: str = "",
     end: str = "keep",
     crops: Path | None = None,
+    read: Sequence[Path] = (),
 ) -> list[Job]:
     """One job for each picture among files and folders.
 
@@ -44,6 +47,7 @@ def plan(
         suffix: added to the names: "fixed" makes photo_fixed.png.
         end: a row of `ENDS`.
         crops: the folder for face crops.
+        read: other files and folders that are read, such as masks.
 
     Raises:
         ValueError: something does not exist or is empty, two inputs have one output, or an output is an input.
@@ -60,8 +64,12 @@ def plan(
     for source, below in sources:
         kept = source.suffix if source.suffix.lower() in FORMATS else ".png"
         target = out if to_file else out / below / f"{source.stem}{suffix and '_' + suffix}{ENDS[end] or kept}"
-        jobs.append(Job(source, target, to_file or end != "keep", crops / below / target.stem if crops else None))
+        jobs.append(Job(source, target, to_file or end != "keep", crops / below / target.stem if crops else None, below))
     _refuse_collisions(jobs)
+    for job in jobs:
+        for path in read:
+            if path.resolve() in (job.target.resolve(), *job.target.resolve().parents):
+                raise ValueError(f"{job.target} would be written to {path}, which is read. Name another place.")
     return jobs
 
 

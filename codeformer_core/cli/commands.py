@@ -1,0 +1,149 @@
+"""What can be said to each command, and where its work is: imported when it is asked for."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from .. import checkpoints
+from . import options
+from .values import between, existing, fidelity, model, whole
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def fix(parser: argparse.ArgumentParser) -> None:
+    """`codeformer fix`."""
+    only_whole = options.files(parser)
+    group = parser.add_argument_group("restoration")
+    group.add_argument(
+        "-w",
+        "--fidelity",
+        type=fidelity,
+        default=(0.5,),
+        metavar="W[,W]",
+        help="0: best-looking, 1: most alike (default 0.5); or one for each face, in the order of the faces",
+    )
+    group.add_argument(
+        "--fidelity-mask", type=existing, metavar="MASK", help="most alike in the white of this picture; or a folder of such"
+    )
+    group.add_argument(
+        "--no-match-style", dest="match_style", action="store_false", help="do not keep the face's colours and contrast"
+    )
+    group.add_argument(
+        "--grey", choices=("auto", "on", "off"), default="auto", help="faces in grey (default: when the picture is grey)"
+    )
+    group.add_argument(
+        "--colour",
+        choices=("as-restored", "mean-and-spread", "coarse-colours"),
+        default="as-restored",
+        help="match the face's colours to the picture's",
+    )
+    only_whole.append(
+        group.add_argument("--keep-detail", action="store_true", help="keep the picture's own detail in faces above 512 px")
+    )
+    group = parser.add_argument_group("size", "upscalers are realesrgan-x2plus, realesrgan-x4plus or the path of a file")
+    only_whole += [
+        group.add_argument(
+            "--upscale",
+            type=between(0, 8, above=True),
+            metavar="S",
+            help="size of the result (default 1, or that of --bg-upscaler)",
+        ),
+        group.add_argument("--bg-upscaler", metavar="MODEL", help="enlarge (or, at 1, clean) the picture with this network"),
+    ]
+    group.add_argument("--face-upscaler", metavar="MODEL", help="enlarge restored faces with this network")
+    group.add_argument(
+        "--bg-tile", type=whole(16, zero=True), default=400, metavar="PX", help="pixels at once (default 400; 0: all)"
+    )
+    only_whole += options.finding(parser) + options.choosing(parser) + options.pasting(parser)
+    options.models(parser, "codeformer", parts=True)
+    parser.set_defaults(run=_pictures("fix", only_whole), command="fix", done="restored")
+
+
+def colorize(parser: argparse.ArgumentParser) -> None:
+    """`codeformer colorize`."""
+    only_whole = options.files(parser)
+    group = parser.add_argument_group("colours")
+    group.add_argument("--keep-luminance", action="store_true", help="only the hues are new, the light stays the picture's")
+    only_whole += options.finding(parser) + options.choosing(parser) + options.pasting(parser)
+    options.models(parser, "codeformer-colorization", parts=True)
+    parser.set_defaults(run=_pictures("colorize", only_whole), command="colorize", done="coloured")
+
+
+def inpaint(parser: argparse.ArgumentParser) -> None:
+    """`codeformer inpaint`."""
+    only_whole = options.files(parser)
+    group = parser.add_argument_group("what is filled", "the white of a mask; without one, white brush strokes in the picture")
+    group.add_argument(
+        "--mask",
+        dest="holes",
+        type=existing,
+        metavar="MASK",
+        help="white where to fill; or a folder of such, of the same names",
+    )
+    group.add_argument(
+        "--tolerance",
+        type=whole(0),
+        metavar="N",
+        help="levels of 255 that a stroke may be off white (default 8, for JPEG; 0: pure white only)",
+    )
+    group.add_argument("--feather", type=whole(0), default=0, metavar="PX", help="fade over so many pixels around (default 0)")
+    only_whole += options.finding(parser) + options.choosing(parser)
+    options.models(parser, "codeformer-inpainting", parts=False)
+    parser.set_defaults(run=_pictures("inpaint", only_whole), command="inpaint", done="filled")
+
+
+def models(parser: argparse.ArgumentParser) -> None:
+    """`codeformer models`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    names = ", ".join(model.name for model in checkpoints.catalogue())
+    for action, run, described, count in (
+        ("list", _list, "every known file, whether it is here, its size and its licence", None),
+        ("fetch", _fetch, "fetch files, after saying how large they are and under which licence", "+"),
+        ("verify", _verify, "check that files are the published ones", "*"),
+        ("where", _where, "the folders that are looked in", None),
+    ):
+        sub = actions.add_parser(action, help=described, description=described[0].upper() + described[1:] + ".")
+        sub.set_defaults(run=run)
+        if count:
+            sub.add_argument("names", nargs=count, type=model, metavar="NAME", help=names)
+        options.weights(sub)
+        sub.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+
+
+def _pictures(command: str, only_whole: options.Whole) -> Run:
+    """How a command on pictures is run, once its options go together."""
+
+    def run(args: argparse.Namespace) -> int:
+        wrong = options.contradiction(args, only_whole)
+        if wrong:
+            print(f"codeformer {command}: {wrong}", file=sys.stderr)
+            return 2
+        return import_module(f".{command}", __package__).run(args)
+
+    return run
+
+
+def _list(args: argparse.Namespace) -> int:
+    from .models import listing
+
+    return listing(args.weights)
+
+
+def _where(args: argparse.Namespace) -> int:
+    from .models import where
+
+    return where(args.weights)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from .models import fetch_all
+
+    return fetch_all(args.names, args.weights, args.quiet)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from .models import verify
+
+    return verify(args.names or checkpoints.catalogue(), args.weights, named=bool(args.names))

@@ -1,0 +1,75 @@
+"""The networks of one command, on the device that it runs on."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from .. import checkpoints
+from ..upscale import load_upscaler
+from .models import obtain
+
+
+class Networks(NamedTuple):
+    """Those that a command does not need are None."""
+
+    restorer: Any
+    detector: Any = None
+    parser: Any = None
+    bg_upscaler: Any = None
+    face_upscaler: Any = None
+
+
+#: The parts of a command that are no face networks.
+_UPSCALERS = ("bg_upscaler", "face_upscaler")
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a user means, "auto" included; a ValueError when it cannot be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.empty(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch built without CUDA
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
+
+
+def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
+    """What the options of a command need.
+
+    Args:
+        task: what the restorer must have been trained for.
+
+    Raises:
+        OSError, ValueError, ImportError: a file is missing or is another network, in sentences.
+    """
+    wanted = {"restorer": args.model}
+    if not args.aligned and not args.faces_from:
+        wanted["detector"] = args.detector
+    if "parts" in args and (args.parts or (args.mask == "face" and not args.aligned)):
+        wanted["parser"] = args.parser
+    wanted |= {part: name for part in _UPSCALERS if (name := getattr(args, part, None))}
+    paths = obtain(list(wanted.values()), args.weights, args.download, args.quiet)
+    loaded: dict[tuple[Path, str], Any] = {}  # both upscalers may be one
+    networks = {}
+    for part, path in zip(wanted, paths, strict=True):
+        role = "upscaler" if part in _UPSCALERS else part
+        if (path, role) not in loaded:
+            loaded[path, role] = _load(path, role, task, device)
+        networks[part] = loaded[path, role]
+    return Networks(**networks)
+
+
+def _load(path: Path, role: str, task: str, device: torch.device) -> Any:
+    if role == "upscaler":
+        return load_upscaler(path).to(device)
+    network = checkpoints.load(path)
+    found = getattr(network, "task", None)
+    if network.role != role or found not in (None, task):
+        kind = network.role if found is None else f"{network.role} for {found}"
+        file = next(model.name for model in checkpoints.catalogue() if model.task == task)
+        needed = f"a restorer for {task}: choose {file}" if role == "restorer" else f"a {role}: see `codeformer models list`"
+        raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
+    return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

@@ -1,0 +1,175 @@
+"""The options that commands share, group by group. Nothing heavy is imported, so that help is quick.
+
+Each function gives the options that make no sense for pictures that are aligned faces already.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from .values import between, existing, json_file, numbers, several, whole
+
+#: Rows of tables of the core, which this file must not import; a test holds them together.
+FORMATS = ("keep", "png", "jpg", "webp", "tiff")
+ORDERS = ("found", "size", "left", "top", "confidence", "center")
+MASKS = ("square", "face", "box")
+PARTS = (
+    "skin", "brows", "eyes", "glasses", "ears", "earrings", "nose", "mouth", "lips", "hair", "hat", "neck", "necklace", "cloth",
+)  # fmt: skip
+BLURRED = 0.65
+
+Whole = list[argparse.Action]
+
+
+def files(parser: argparse.ArgumentParser) -> Whole:
+    """What is read and written."""
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them"
+    )
+    group = parser.add_argument_group("files")
+    group.add_argument("-o", "--out", type=Path, required=True, help="folder for the results; or a file, for one picture")
+    group.add_argument("--recursive", action="store_true", help="look into sub-folders, and make the same ones in OUT")
+    group.add_argument("--suffix", default="", help='added to names: "fixed" makes photo_fixed.png')
+    group.add_argument("--format", choices=FORMATS, default="keep", help="of the results (default: as the input)")
+    group.add_argument("--overwrite", action="store_true", help="replace results that exist (inputs never are)")
+    group.add_argument("--aligned", action="store_true", help="the pictures are cut-out faces in the FFHQ pose already")
+    group.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+    return [
+        group.add_argument("--save-crops", type=Path, metavar="DIR", help="also write each face as cut out and as changed"),
+        group.add_argument("--draw-boxes", action="store_true", help="draw the faces that were found into the results"),
+    ]
+
+
+def finding(parser: argparse.ArgumentParser) -> Whole:
+    """How faces are found."""
+    group = parser.add_argument_group("finding faces")
+    add = group.add_argument
+    return [
+        add("--detection-side", type=whole(16), default=640, metavar="PX", help="short side for detection (default 640)"),
+        add("--confidence", type=between(0, 1), default=0.8, help="drop faces that are less certain (default 0.8)"),
+        add("--overlap", type=between(0, 1), default=0.4, help="of faces that overlap more, keep one (default 0.4)"),
+        add("--rotated", action="store_true", help="also find faces that lie or hang (four times the work)"),
+        add(
+            "--tiles",
+            type=whole(64),
+            nargs="?",
+            const=640,
+            default=0,
+            metavar="PX",
+            help="also search tiles of PX pixels (640 if left out), for tiny faces in large pictures",
+        ),
+        add("--save-faces", type=json_file, metavar="FILE.json", help="write where the faces are (of one picture)"),
+        add("--faces-from", type=existing, metavar="FILE.json", help="do not search: take faces from such a file"),
+    ]
+
+
+def choosing(parser: argparse.ArgumentParser) -> Whole:
+    """Which of the faces that were found are worked on."""
+    parser.set_defaults(choice="all")
+    group = parser.add_argument_group("which faces", "all, unless something is said here")
+    which = group.add_mutually_exclusive_group()
+    add = group.add_argument
+    positive = between(0, 1e6)
+    return [
+        which.add_argument("--only-center", dest="choice", action="store_const", const="center", help="the most central one"),
+        which.add_argument("--only-largest", dest="choice", action="store_const", const="largest", help="the largest one"),
+        which.add_argument("--order", choices=ORDERS, help="how faces are counted (default: as found)"),
+        add("--faces", type=numbers, default=(), metavar="N,N", help="those with these numbers, in that order, from 1"),
+        add("--first", type=whole(1), default=1, metavar="N", help="of those that are left, from the Nth on"),
+        add("--count", type=whole(0), default=0, metavar="N", help="of those that are left, so many (default 0: all)"),
+        add("--min-size", type=positive, default=0.0, metavar="PX", help="skip boxes whose longer side is smaller"),
+        add(
+            "--max-size",
+            "--skip-larger-than",
+            type=positive,
+            default=0.0,
+            metavar="PX",
+            help="skip boxes whose longer side is larger: a crop has 512 pixels (default 0: none)",
+        ),
+        add("--min-percent", type=positive, default=0.0, metavar="P", help="the same in percent of the shorter side"),
+        add("--max-percent", type=positive, default=0.0, metavar="P", help="the same in percent of the shorter side"),
+        add("--eye-distance", type=positive, default=5.0, metavar="PX", help="skip faces whose eyes are closer (default 5)"),
+        add("--inside", type=existing, metavar="MASK", help="only faces in the white of this picture; or a folder of such"),
+        add(
+            "--only-blurred",
+            type=between(0, 10, above=True),
+            nargs="?",
+            const=BLURRED,
+            default=0.0,
+            metavar="SHARPNESS",
+            help=f"only faces less sharp than this ({BLURRED} if left out; 1 has crisp edges)",
+        ),
+        add("--keep-duplicates", action="store_true", help="work on a face once for each of its boxes, as the reference does"),
+    ]
+
+
+def pasting(parser: argparse.ArgumentParser) -> Whole:
+    """Where the changed face covers the picture."""
+    group = parser.add_argument_group("where a face is pasted")
+    add = group.add_argument
+    style = add(
+        "--mask", choices=MASKS, default="square", help="the reference's square (default), the face alone, or a soft box"
+    )
+    add("--parts", type=several(PARTS), metavar="PART,PART", help=f"only these: {', '.join(PARTS)}")
+    add("--grow", type=whole(), default=0, metavar="PX", help="move the edge of the parts; a negative number shrinks")
+    add("--feather", type=whole(0), default=0, metavar="PX", help="soften the edge of the parts")
+    add("--blend", type=between(0, 1), default=1.0, metavar="B", help="0: the picture as it was, 1: the new face (default)")
+    add("--keep-out", type=existing, metavar="MASK", help="the white of this picture stays as it was; or a folder of such")
+    return [style]
+
+
+def models(parser: argparse.ArgumentParser, restorer: str, parts: bool) -> None:
+    """The networks and what they run on.
+
+    Args:
+        restorer: the catalogue's name of the command's own network.
+        parts: whether the command may need a parser.
+    """
+    group = parser.add_argument_group("models", "names as in `codeformer models list`, or paths of files")
+    group.add_argument("--model", default=restorer, help=f"the network (default {restorer})")
+    group.add_argument(
+        "--detector", default="retinaface-resnet50", help="retinaface-resnet50 (default), retinaface-mobile0.25 or yunet"
+    )
+    if parts:
+        group.add_argument("--parser", default="parsenet", help="for --mask face and --parts: parsenet (default) or bisenet")
+    weights(group)
+    group.add_argument("--download", action="store_true", help="fetch model files that are missing")
+    group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps, ...")
+    group.add_argument("--batch", type=whole(1), default=1, metavar="N", help="faces at once (default 1)")
+
+
+def weights(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Where model files lie."""
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="look here first, and fetch into it; may be repeated",
+    )
+
+
+#: What contradicts itself, and what to do: (whether the arguments do, a sentence).
+_CONTRADICTIONS: tuple[tuple[Callable[[argparse.Namespace], bool], str], ...] = (
+    (
+        lambda args: args.choice != "all" and bool(args.faces or args.count or args.first > 1),
+        "--only-center and --only-largest choose one face: leave out --faces, --first and --count, or use --order.",
+    ),
+    (
+        lambda args: bool(args.faces_from and (args.rotated or args.tiles)),
+        "--faces-from does not search: leave out --rotated and --tiles.",
+    ),
+    (
+        lambda args: "parts" in args and not args.parts and bool(args.grow or args.feather),
+        "--grow and --feather shape the parts of a face: say which with --parts.",
+    ),
+)
+
+
+def contradiction(args: argparse.Namespace, whole: Whole) -> str | None:
+    """Why options do not go together, in a sentence; `whole` are those that --aligned leaves nothing to do for."""
+    useless = {action.option_strings[0]: None for action in whole if getattr(args, action.dest) != action.default}
+    if args.aligned and useless:
+        return f"--aligned leaves nothing to do for {', '.join(useless)}. Leave out one of them."
+    return next((sentence for contradicts, sentence in _CONTRADICTIONS if contradicts(args)), None)

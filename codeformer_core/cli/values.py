@@ -1,0 +1,81 @@
+"""What may stand behind an option: argument types, each with a sentence for what it refuses."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import checkpoints
+
+
+def between(low: float, high: float, above: bool = False) -> Callable[[str], float]:
+    """An argument type: a number from `low` (or above it) to `high`."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high or (above and value == low):
+            raise argparse.ArgumentTypeError(
+                f"found {text}, expected a number {'above' if above else 'from'} {low:g} to {high:g}"
+            )
+        return value
+
+    return number
+
+
+def whole(low: int | None = None, zero: bool = False) -> Callable[[str], int]:
+    """An argument type: a whole number from `low` on, or 0 as well where that has a meaning of its own."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if low is not None and value < low and not (zero and value == 0):
+            raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from {low} on{', or 0' if zero else ''}")
+        return value
+
+    return number
+
+
+def fidelity(text: str) -> tuple[float, ...]:
+    """An argument type: one weight, or several with commas between them."""
+    return tuple(between(0, 1)(part) for part in text.split(","))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """An argument type: whole numbers from 1 on with commas between them."""
+    return tuple(whole(1)(part) for part in text.split(","))
+
+
+def several(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    """An argument type: some of these words with commas between them."""
+
+    def words(text: str) -> tuple[str, ...]:
+        chosen = tuple(part.strip() for part in text.split(","))
+        unknown = [part for part in chosen if part not in choices]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(choices)}")
+        return chosen
+
+    return words
+
+
+def existing(text: str) -> Path:
+    """An argument type: a file or folder that is there."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    return path
+
+
+def json_file(text: str) -> Path:
+    """An argument type: the name of a JSON file, so that no picture is written over by mistake."""
+    path = Path(text)
+    if path.suffix.lower() != ".json":
+        raise argparse.ArgumentTypeError(f"{text} does not end in .json")
+    return path
+
+
+def model(name: str) -> checkpoints.ModelFile:
+    """An argument type: an entry of the catalogue."""
+    entry = checkpoints.lookup(name)
+    if entry is None:
+        known = ", ".join(entry.name for entry in checkpoints.catalogue())
+        raise argparse.ArgumentTypeError(f"{name!r} is not a model of the catalogue. Use one of: {known}")
+    return entry
