@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .faces import AlignedFaces, Face
+from .parts import fitted
 
 #: Where the five landmarks lie in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
 #: face_restoration_helper.py). Left eye, right eye, nose, left and right mouth corner.
@@ -123,9 +124,9 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
     back = invert(affines).to(images.device, torch.float32)
     y = torch.arange(height, device=images.device, dtype=torch.float32)
     x = torch.arange(width, device=images.device, dtype=torch.float32)
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    points = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1)  # (h, w, 3)
-    source = torch.einsum("hwk,njk->nhwj", points, back)
+    # Not a matrix product: those round coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
+    across, down, start = (column[:, None, None] for column in back.unbind(2))  # (N, 1, 1, 2) each
+    source = x[:, None] * across + y[:, None, None] * down + start  # (N, h, w, 2)
     size = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
     grid = (2 * source + 1) / size - 1  # grid_sample's frame, whose -1 and 1 are the outer edges of the pixels
     value = torch.tensor(fill, device=images.device).reshape(1, -1, 1, 1)
@@ -199,15 +200,23 @@ def cut(maps: Tensor, aligned: AlignedFaces) -> Tensor:
 
     Returns:
         (N, C, S, S).
+
+    Raises:
+        ValueError: several maps, but fewer than pictures.
     """
+    last = max((face.image_index for face in aligned.faces), default=0)
+    if maps.shape[0] != 1 and maps.shape[0] <= last:
+        raise ValueError(
+            f"Found {maps.shape[0]} masks and a face of picture {last + 1}. Expected one mask, or one for each picture: "
+            "connect as many masks as pictures."
+        )
     height, width = aligned.image_size
-    stretched = resize_map(width / maps.shape[-1], height / maps.shape[-2])
+    maps = fitted(maps, height, width)
     cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
     for piece, face, affine in zip(cuts, aligned.faces, aligned.affines, strict=True):
         index = face.image_index if maps.shape[0] > 1 else 0
-        to_crop = compose(stretched, affine[None])
-        x0, y0, x1, y1 = reach(invert(to_crop)[0], aligned.side, aligned.side, (maps.shape[-2], maps.shape[-1]))
+        x0, y0, x1, y1 = reach(invert(affine[None])[0], aligned.side, aligned.side, (height, width))
         if x0 < x1 and y0 < y1:
             part = maps[index : index + 1, :, y0:y1, x0:x1]
-            piece.copy_(warp(part, compose(shift(x0, y0), to_crop), aligned.side, aligned.side)[0])
+            piece.copy_(warp(part, compose(shift(x0, y0), affine[None]), aligned.side, aligned.side)[0])
     return cuts

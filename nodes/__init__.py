@@ -2,7 +2,22 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import faces, fix_faces, loaders, paste, restore
+from . import (
+    certainty,
+    colorize,
+    crops,
+    face_mask,
+    faces,
+    fix_faces,
+    inpaint,
+    loaders,
+    paste,
+    restore,
+    select,
+    sweep,
+)
+
+MODULES = (loaders, fix_faces, faces, select, restore, colorize, inpaint, sweep, certainty, face_mask, crops, paste)
 
 
 class CodeFormerExtension(ComfyExtension):
@@ -10,7 +25,7 @@ class CodeFormerExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""
-        return [node for module in (loaders, fix_faces, faces, restore, paste) for node in module.NODES]
+        return [node for module in MODULES for node in module.NODES]
 
 
 async def comfy_entrypoint() -> CodeFormerExtension:

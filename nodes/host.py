@@ -13,6 +13,7 @@ import comfy.ops
 import comfy.utils
 import folder_paths
 import torch
+from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
@@ -185,6 +186,14 @@ class Hosted:
         return images.to(self.device, torch.float32)
 
 
+def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.device:
+    """Where a network of plain layers runs, once the host has placed it and made room for `memory` bytes of activations."""
+    mm.throw_exception_if_processing_interrupted()
+    mm.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
+    # --novram never moves the weights of plain layers
+    return torch.device("cpu") if mm.vram_state == mm.VRAMState.NO_VRAM else patcher.load_device
+
+
 def progress() -> Callable[[int, int], None]:
     """A callback (done, total) that moves the running node's progress bar and raises when the user cancelled."""
     bar = comfy.utils.ProgressBar(1)
@@ -222,6 +231,21 @@ def to_host(images: Tensor, alpha: Tensor | None = None) -> Tensor:
     return images.movedim(1, -1).to(mm.intermediate_device(), mm.intermediate_dtype()).contiguous()
 
 
+def from_mask(mask: Tensor) -> Tensor:
+    """A MASK (B, H, W) or (H, W) -> masks (B, 1, H, W) float32."""
+    return mask.float().reshape(-1, 1, *mask.shape[-2:])
+
+
 def to_mask(masks: Tensor) -> Tensor:
     """Masks (B, 1, H, W) -> a MASK (B, H, W)."""
     return masks[:, 0].to(mm.intermediate_device(), mm.intermediate_dtype())
+
+
+def some(crops: Tensor) -> Tensor | ExecutionBlocker:
+    """Crops (N, 3, S, S) -> an IMAGE; without any, what keeps the host from running the nodes behind: none takes no picture."""
+    return to_host(crops) if len(crops) else ExecutionBlocker(None)
+
+
+def some_masks(masks: Tensor) -> Tensor | ExecutionBlocker:
+    """Masks (N, 1, S, S) -> a MASK; without any as `some`."""
+    return to_mask(masks) if len(masks) else ExecutionBlocker(None)

@@ -1,11 +1,17 @@
 """The core's networks under the host's memory manager, each with the methods that the core's pipeline asks for."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..codeformer_core.faces import DetectionOptions, Face
 from ..codeformer_core.networks.retinaface import detection_size
 from . import host
+
+#: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
+UPSCALER_BYTES = 4608
 
 
 class HostedRestorer(host.Hosted):
@@ -33,6 +39,25 @@ class HostedRestorer(host.Hosted):
 
         return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
 
+    def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.sweep(self.here(crops[part]), fidelities, match_style))
+
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> with colours, where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.colorize(self.here(crops[part])))
+
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled, where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.inpaint(self.here(crops[part]), self.here(holes[part])))
+
+    def certainty(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> how sure each cell of the face is (N, 1, s, s), where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.certainty(self.here(crops[part])))
+
+    def _each_part(self, crops: Tensor, call: Callable[[slice], Tensor]) -> Tensor:
+        return torch.cat(self.in_parts(lambda part: call(part).to(crops), len(crops), *crops.shape[-2:]))
+
 
 class HostedDetector(host.Hosted):
     """A face detector for the core's pipeline."""
@@ -58,6 +83,27 @@ class HostedParser(host.Hosted):
             return self.network.parse(self.here(crops[part])).to(crops.device)
 
         return torch.cat(self.in_parts(parse_part, len(crops), *crops.shape[-2:]))
+
+
+class HostedUpscaler:
+    """The host's UPSCALE_MODEL for the core's `upscale.enlarge_with`, which halves the tile when memory runs out.
+
+    Attributes:
+        descriptor: spandrel's model, with the patcher that the host's loader gave it.
+    """
+
+    def __init__(self, descriptor: Any) -> None:
+        self.descriptor = descriptor
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the result is."""
+        return self.descriptor.scale
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        """(1, 3, h, w) RGB in [0, 1] -> (1, 3, h * scale, w * scale) in [0, 1], on the network's device."""
+        needed = image.shape[-2] * image.shape[-1] * UPSCALER_BYTES * max(1, self.scale)
+        return self.descriptor(image.to(host.place(self.descriptor.patcher, needed), torch.float32))
 
 
 #: What wraps the networks of a role.

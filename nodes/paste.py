@@ -4,6 +4,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core import paste
+from ..codeformer_core.colour import COLOURS, matched
 from ..codeformer_core.faces import AlignedFaces
 from . import host, hosted, sockets
 
@@ -29,6 +30,8 @@ class CodeFormerPasteBack(io.ComfyNode):
                 sockets.Faces.Input("faces", tooltip="The faces to put back. Connect CodeFormer Restore."),
                 sockets.mask_input(),
                 sockets.parser_input(),
+                sockets.detail_input(),
+                sockets.colour_input(),
             ],
             outputs=[
                 io.Image.Output("pasted", display_name="image", tooltip="The pictures with the faces in place."),
@@ -37,10 +40,19 @@ class CodeFormerPasteBack(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, faces: AlignedFaces, mask: str, parser: hosted.HostedParser | None = None) -> io.NodeOutput:
+    def execute(
+        cls,
+        image: Tensor,
+        faces: AlignedFaces,
+        mask: str,
+        parser: hosted.HostedParser | None = None,
+        keep_detail: bool = False,
+        colour: str = next(iter(COLOURS)),
+    ) -> io.NodeOutput:
         """Paste every face."""
         images, alpha = host.to_core(image)
-        pasted, masks = paste.paste(images, faces, mask, parser)
+        coloured = faces.with_crops(matched(faces.crops, faces.originals, colour))
+        pasted, masks = paste.paste(images, coloured, mask, parser, keep_detail)
         return io.NodeOutput(host.to_host(pasted, alpha), host.to_mask(masks))
 
 

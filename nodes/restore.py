@@ -1,8 +1,9 @@
 """CodeFormer Restore: faces in, restored faces out."""
 
 from comfy_api.latest import io
-from comfy_execution.graph_utils import ExecutionBlocker
+from torch import Tensor
 
+from ..codeformer_core import fidelity as weights
 from ..codeformer_core import pipeline
 from ..codeformer_core.faces import AlignedFaces
 from . import host, hosted, sockets
@@ -25,25 +26,61 @@ class CodeFormerRestore(io.ComfyNode):
                 sockets.model_input(),
                 sockets.fidelity_input(),
                 *sockets.style_inputs(),
+                io.String.Input(
+                    "per_face",
+                    display_name="fidelity per face",
+                    default="",
+                    placeholder="0.3, 0.8",
+                    optional=True,
+                    advanced=True,
+                    tooltip="One fidelity for each face, in the order of the faces, such as 0.3, 0.8. It takes the place of "
+                    "the single fidelity; empty uses that for all.",
+                ),
+                io.Float.Input(
+                    "painted",
+                    display_name="fidelity in the mask",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Only with a mask: the fidelity in its white part. 1 keeps eyes, a mole or a tattoo as they are; 0 "
+                    "repairs what is painted most.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Painted over the picture: where it is white the fidelity in the mask holds, where it is black the "
+                    "fidelity of the face, and in between a mixture. One mask, or one for each picture, of any size.",
+                ),
             ],
             outputs=[
                 sockets.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
-                io.Image.Output(
-                    "crops", tooltip="The repaired faces as pictures of their own, upright. Without a face nothing comes out."
-                ),
+                sockets.crops_output("The repaired faces"),
             ],
         )
 
     @classmethod
     def execute(
-        cls, faces: AlignedFaces, model: hosted.HostedRestorer, fidelity: float, match_style: bool, grey: str
+        cls,
+        faces: AlignedFaces,
+        model: hosted.HostedRestorer,
+        fidelity: float,
+        match_style: bool,
+        grey: str,
+        per_face: str = "",
+        painted: float = 1.0,
+        mask: Tensor | None = None,
     ) -> io.NodeOutput:
         """Restore every face."""
+        weight = weights.each(sockets.listed(per_face), fidelity, len(faces))
+        if mask is not None:
+            weight = weights.painted(faces, weight, host.from_mask(mask), painted)
         restored = pipeline.restore(
-            faces, model, fidelity, match_style=match_style, grey=grey, batch=model.batch, tick=host.progress()
+            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=host.progress()
         )
-        crops = host.to_host(restored.crops) if len(restored) else ExecutionBlocker(None)
-        return io.NodeOutput(restored, crops)
+        return io.NodeOutput(restored, host.some(restored.crops))
 
 
 NODES = [CodeFormerRestore]

@@ -2,11 +2,14 @@
 
 CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every picture of a batch, with its crop, its mask
-and where it came from. It is never changed, only replaced.
+and where it came from. It is never changed, only replaced. FACE_LANDMARKS is the host's: see `codeformer_core.sources`.
 """
+
+import re
 
 from comfy_api.latest import io
 
+from ..codeformer_core.colour import COLOURS
 from ..codeformer_core.faces import DetectionOptions
 from ..codeformer_core.masks import MASKS
 from ..codeformer_core.selection import CHOICES
@@ -15,6 +18,7 @@ Model = io.Custom("CODEFORMER_MODEL")
 Detector = io.Custom("CODEFORMER_DETECTOR")
 Parser = io.Custom("CODEFORMER_PARSER")
 Faces = io.Custom("CODEFORMER_FACES")
+Landmarks = io.Custom("FACE_LANDMARKS")
 
 CATEGORY = "image/face"
 
@@ -24,14 +28,14 @@ ALIASES = ["codeformer", "face restore", "facerestore", "restore face", "fix fac
 DEFAULTS = DetectionOptions()
 
 
-def model_input() -> io.Input:
+def model_input(tooltip: str = "The network that repairs faces. Connect Load CodeFormer.") -> io.Input:
     """The restorer."""
-    return Model.Input("model", tooltip="The network that repairs faces. Connect Load CodeFormer.")
+    return Model.Input("model", tooltip=tooltip)
 
 
-def detector_input() -> io.Input:
-    """The face detector."""
-    return Detector.Input("detector", tooltip="The network that finds faces. Connect Load Face Detector.")
+def detector_input(optional: bool = False) -> io.Input:
+    """The face detector; optional where faces may come from elsewhere."""
+    return Detector.Input("detector", optional=optional, tooltip="The network that finds faces. Connect Load Face Detector.")
 
 
 def parser_input() -> io.Input:
@@ -148,10 +152,65 @@ def mask_input() -> io.Input:
     )
 
 
+def colour_input() -> io.Input:
+    """A row of `COLOURS`."""
+    return io.Combo.Input(
+        "colour",
+        display_name="colours",
+        options=list(COLOURS),
+        default=next(iter(COLOURS)),
+        optional=True,
+        advanced=True,
+        tooltip="How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same "
+        "colours and contrast over the whole face; coarse colours: the same colours everywhere, with the new detail.",
+    )
+
+
+def detail_input() -> io.Input:
+    """Whether large faces keep their detail."""
+    return io.Boolean.Input(
+        "keep_detail",
+        display_name="keep detail",
+        default=False,
+        optional=True,
+        tooltip="For faces that are larger in the picture than the 512 pixels of the network: where nothing had to be repaired "
+        "the picture keeps its own fine detail, so that the face does not get softer.",
+    )
+
+
+def listed(text: str, whole: bool = False) -> list[float]:
+    """The numbers in a text such as "1, 3" or "0.3 0.8"; none in an empty one.
+
+    Raises:
+        ValueError: something else than numbers.
+    """
+    entries = [entry for entry in re.split(r"[\s,;]+", text) if entry]
+    pattern = r"\d+" if whole else r"\d+(\.\d*)?|\.\d+"
+    wrong = next((entry for entry in entries if not re.fullmatch(pattern, entry)), None)
+    if wrong is not None:
+        example = "1, 3" if whole else "0.3, 0.8"
+        raise ValueError(f"Found {wrong!r} in a list of numbers. Expected numbers with commas between them, such as {example}.")
+    return [float(entry) for entry in entries]
+
+
 def faces_output() -> io.Output:
     """Faces on their way to the next node."""
     return Faces.Output(
         "faces", tooltip="The faces, cut out and turned upright. Connect CodeFormer Restore or Paste Faces Back."
+    )
+
+
+def crops_output(what: str) -> io.Output:
+    """Faces as pictures of their own."""
+    return io.Image.Output("crops", tooltip=f"{what} as pictures of their own, upright. Without a face nothing comes out.")
+
+
+def saved_output(name: str = "saved") -> io.Output:
+    """Faces as text."""
+    return io.String.Output(
+        name,
+        display_name="saved",
+        tooltip="Where the faces are, as text (JSON) to keep or edit. Detect Faces takes it back instead of searching.",
     )
 
 

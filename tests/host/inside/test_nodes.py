@@ -14,7 +14,15 @@ IDS = [
     "CodeFormerFaceParserLoader",
     "CodeFormerFixFaces",
     "CodeFormerFaceDetect",
+    "CodeFormerFaceSelect",
     "CodeFormerRestore",
+    "CodeFormerColorize",
+    "CodeFormerInpaint",
+    "CodeFormerFidelitySweep",
+    "CodeFormerCertainty",
+    "CodeFormerFaceMask",
+    "CodeFormerFacesToCrops",
+    "CodeFormerFacesFromCrops",
     "CodeFormerPasteBack",
 ]
 DETECTION = {"choice": "all", "side": 640, "confidence": 0.8, "overlap": 0.4, "eye_distance": 5.0}
@@ -66,7 +74,7 @@ def test_without_a_face_the_picture_comes_back_as_it_is(pack, restorer, picture,
 def test_step_by_step_without_a_face(pack, restorer, picture):
     from comfy_execution.graph_utils import ExecutionBlocker
 
-    faces, boxes, count, _ = pack.run("CodeFormerFaceDetect", image=picture, detector=pack.finds(), **DETECTION).result
+    faces, boxes, count, _, _ = pack.run("CodeFormerFaceDetect", image=picture, detector=pack.finds(), **DETECTION).result
     assert boxes == [[], []] and count == 0
     options = {"fidelity": 0.5, "match_style": True, "grey": "auto"}
     restored, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **options).result
@@ -90,7 +98,7 @@ def test_only_the_face_changes_and_the_input_not_at_all(pack, restorer, picture,
 def test_a_detected_face_goes_out_in_the_hosts_shape(pack, picture, one_face):
     before = picture.clone()
     output = pack.run("CodeFormerFaceDetect", image=picture, detector=one_face, **DETECTION)
-    faces, boxes, count, preview = output.result
+    faces, boxes, count, preview, _ = output.result
     expected = {"x": 30.0, "y": 20.0, "width": 40.0, "height": 40.0, "label": "face", "score": 0.9}
     assert boxes == [[expected], [expected]] and count == 2 and len(faces) == 2
     assert preview.shape == picture.shape and not torch.equal(preview, picture) and torch.equal(picture, before)
@@ -137,7 +145,7 @@ def test_the_real_detector_finds_the_astronaut(pack, mobilenet, shared, photo):
     network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
     detector = pack.hosted.HostedDetector(network)
     image = photo("photos/astronaut_1face.png").movedim(1, -1).repeat(3, 1, 1, 1)
-    faces, boxes, count, _ = pack.run("CodeFormerFaceDetect", image=image, detector=detector, **DETECTION).result
+    faces, boxes, count, _, _ = pack.run("CodeFormerFaceDetect", image=image, detector=detector, **DETECTION).result
     assert count == 3 and [len(frame) for frame in boxes] == [1, 1, 1]
     (expected,) = mobilenet.detect(photo("photos/astronaut_1face.png"))
     assert [face.image_index for face in faces.faces] == [0, 1, 2]

@@ -1,0 +1,46 @@
+"""How much of a face the network invented: its own doubt about what it drew, over the crop and over the picture."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .faces import AlignedFaces
+from .paste import paste
+from .pipeline import Tick, no_tick, sized
+
+
+class Doubter(Protocol):
+    """What knows how sure it is."""
+
+    side: int
+
+    def certainty(self, crops: Tensor) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> (N, 1, s, s) in [0, 1]: how sure each cell of the face is."""
+        ...
+
+
+def invented(aligned: AlignedFaces, restorer: Doubter, batch: int = 1, tick: Tick = no_tick) -> Tensor:
+    """How unsure the network is of each part of the faces: (N, 1, s, s), 0 sure, 1 a guess. It looks at the originals.
+
+    Args:
+        batch, tick: see `pipeline.restore`.
+    """
+    total, parts = len(aligned), []
+    tick(0, total)
+    for start in range(0, total, batch):
+        crops = sized(aligned.originals[start : start + batch], restorer.side)
+        parts.append(1 - restorer.certainty(crops).to(crops))
+        tick(min(start + batch, total), total)
+    return torch.cat(parts) if parts else aligned.masks
+
+
+def over_pictures(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Maps over the crops (N, 1, s, s) as they lie over the pictures, and where faces are: both (B, 1, H, W), else 0.
+
+    Args:
+        size: (B, H, W) of the pictures, which may be enlarged.
+    """
+    empty = maps.new_zeros(size[0], 3, *size[1:])
+    landed, covered = paste(empty, aligned.with_crops(maps.repeat(1, 3, 1, 1)))
+    return landed[:, :1], covered

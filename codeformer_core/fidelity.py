@@ -1,0 +1,84 @@
+"""How much each face, or a painted part of it, trusts the input, and one face with several fidelities to choose from."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .align import cut
+from .colour import greyed
+from .faces import AlignedFaces
+from .pipeline import sized
+
+
+def each(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
+    """One fidelity per face (N,), or a single number for all.
+
+    Args:
+        values: in the order of the faces; a single one serves all, none means `otherwise`.
+        faces: N.
+
+    Raises:
+        ValueError: another number of values than faces, or one outside 0 to 1.
+    """
+    wrong = [value for value in values if not 0 <= value <= 1]
+    if wrong:
+        raise ValueError(f"Found a fidelity of {wrong[0]:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
+    if len(values) < 2 or not faces:
+        return values[0] if values else otherwise
+    if len(values) != faces:
+        raise ValueError(
+            f"Found {len(values)} fidelities for {faces} {'face' if faces == 1 else 'faces'}. Expected one for each face, in "
+            "the order of the faces, or a single one for all."
+        )
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def painted(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:
+    """Fidelity maps over the faces (N, 1, S, S): `inside` where a mask over the images is 1, `fidelity` where it is 0.
+
+    Args:
+        fidelity: a number, or one per face (N,).
+        mask: (1 or B, 1, h, w) in [0, 1], stretched over the images.
+    """
+    white = cut(mask.to(aligned.originals), aligned)
+    outside = torch.as_tensor(fidelity, dtype=white.dtype, device=white.device).reshape(-1, 1, 1, 1)
+    return torch.lerp(outside.expand_as(white), torch.full_like(white, inside), white)
+
+
+class Sweeper(Protocol):
+    """What restores crops with several fidelities at once."""
+
+    side: int
+
+    def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] and W fidelities -> restored (N, W, 3, S, S) in [0, 1]."""
+        ...
+
+
+def sweep(
+    aligned: AlignedFaces,
+    restorer: Sweeper,
+    number: int,
+    fidelities: Sequence[float],
+    *,
+    match_style: bool = True,
+    grey: str = "auto",
+) -> Tensor:
+    """One face restored with each of W fidelities: (W, 3, S, S), as `pipeline.restore` gives it.
+
+    Args:
+        number: which face, from 1.
+        match_style, grey: see `pipeline.restore`.
+    """
+    if not 1 <= number <= len(aligned):
+        raise ValueError(f"Found face number {number} of {len(aligned)} faces. Expected 1 to {len(aligned)}.")
+    if not fidelities:
+        raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
+    for value in fidelities:
+        each([value], value, 1)
+    face = aligned.subset([number - 1])
+    crops = restorer.sweep(sized(face.crops, restorer.side), fidelities, match_style)[0]
+    repeated = sized(face.originals, restorer.side).expand_as(crops)
+    return greyed(crops, repeated, face.grey * len(fidelities), grey)

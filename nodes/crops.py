@@ -1,0 +1,84 @@
+"""Faces to Crops, Faces from Crops: faces as pictures that any other node can work on, and back."""
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..codeformer_core import edited, limits
+from ..codeformer_core.faces import AlignedFaces
+from . import host, sockets
+
+
+class CodeFormerFacesToCrops(io.ComfyNode):
+    """Aligned faces to pictures."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's sockets."""
+        return io.Schema(
+            node_id="CodeFormerFacesToCrops",
+            display_name="Faces to Crops",
+            category=sockets.CATEGORY,
+            description="The faces as upright square pictures, to work on them with any other node. Faces from Crops takes "
+            "them back.",
+            search_aliases=["codeformer", "crop face", "cropface", "extract faces", "face crops", "face to image"],
+            inputs=[sockets.Faces.Input("faces", tooltip="Faces. Connect Detect Faces, or what CodeFormer made of them.")],
+            outputs=[
+                io.Image.Output(
+                    "crops", tooltip="The faces as they are now, one picture each. Without a face nothing comes out."
+                ),
+                io.Mask.Output("masks", tooltip="White where each crop may be pasted, one mask for each face."),
+                io.Image.Output("originals", tooltip="The faces as they were cut out of the picture."),
+                sockets.count_output(),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, faces: AlignedFaces) -> io.NodeOutput:
+        """Crops, masks, originals."""
+        if not len(faces):
+            host.say("No face: nothing comes out.")
+        return io.NodeOutput(
+            host.some(faces.crops), host.some_masks(limits.per_face(faces)), host.some(faces.originals), len(faces)
+        )
+
+
+class CodeFormerFacesFromCrops(io.ComfyNode):
+    """Pictures to the crops of aligned faces."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's sockets."""
+        return io.Schema(
+            node_id="CodeFormerFacesFromCrops",
+            display_name="Faces from Crops",
+            category=sockets.CATEGORY,
+            description="Takes crops back that another node has worked on, of any square size. Paste Faces Back puts them into "
+            "the picture; larger crops keep their detail in an enlarged picture.",
+            search_aliases=["codeformer", "uncrop face", "paste crops", "image to face", "detailer"],
+            inputs=[
+                sockets.Faces.Input(
+                    "faces", tooltip="The faces that the crops were made from. Connect what Faces to Crops got."
+                ),
+                io.Image.Input("crops", tooltip="A square picture for each face, in the same order."),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="White where a crop is pasted, black where the picture stays: one mask for each face, or one for "
+                    "all, of any size. It takes the place of the masks that the faces had.",
+                ),
+            ],
+            outputs=[
+                sockets.Faces.Output(
+                    "edited", display_name="faces", tooltip="The faces with these crops. Connect Paste Faces Back."
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, faces: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> io.NodeOutput:
+        """The same faces with other crops."""
+        pictures, _ = host.to_core(crops)
+        return io.NodeOutput(edited.with_edited(faces, pictures, None if masks is None else host.from_mask(masks)))
+
+
+NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

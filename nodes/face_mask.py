@@ -1,0 +1,128 @@
+"""Face Mask: which parts of the faces are pasted."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..codeformer_core import limits, paste
+from ..codeformer_core.faces import AlignedFaces
+from ..codeformer_core.parts import FACE, GROUPS
+from . import host, hosted, sockets
+
+
+class CodeFormerFaceMask(io.ComfyNode):
+    """Aligned faces to the same ones under another mask."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's sockets."""
+        return io.Schema(
+            node_id="CodeFormerFaceMask",
+            display_name="Face Mask",
+            category=sockets.CATEGORY,
+            description="Chooses which parts of the faces are pasted, how their edges fade, and how visible they are. Put it "
+            "between CodeFormer Restore and Paste Faces Back.",
+            search_aliases=[
+                "codeformer",
+                "face parsing",
+                "parsenet",
+                "bisenet",
+                "mask helper",
+                "occlusion",
+                "visibility",
+                "skin",
+            ],
+            inputs=[
+                sockets.Faces.Input("faces", tooltip="The faces. Connect CodeFormer Restore."),
+                *[_part(name) for name in GROUPS],
+                io.Int.Input(
+                    "grow",
+                    default=0,
+                    min=-256,
+                    max=256,
+                    tooltip="Moves the edges of the parts outwards by this many pixels of the crop; below 0 inwards.",
+                ),
+                io.Int.Input(
+                    "feather",
+                    default=8,
+                    min=0,
+                    max=256,
+                    tooltip="Softens the edges of the parts over this many pixels of the crop to either side.",
+                ),
+                io.Float.Input(
+                    "visibility",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    display_mode=io.NumberDisplay.slider,
+                    tooltip="How visible the pasted face is: 1 shows it fully, 0 shows the picture as it was.",
+                ),
+                io.Combo.Input(
+                    "occlusion_means",
+                    display_name="the mask is",
+                    options=["in front of the face", "where faces may be pasted"],
+                    default="in front of the face",
+                    tooltip="What the white part of the mask means: something in front of the face, such as a hand, that must "
+                    "stay as it is; or the only area that may change.",
+                ),
+                sockets.Parser.Input(
+                    "parser",
+                    optional=True,
+                    tooltip="The network that tells the parts of a face apart. Connect Load Face Parser. Without it the parts "
+                    "are not used and the whole crop is pasted.",
+                ),
+                io.Mask.Input(
+                    "occlusion",
+                    display_name="mask",
+                    optional=True,
+                    tooltip="A mask over the picture: one, or one for each picture, of any size.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="Only says how many masks come out for the whole pictures, when some pictures have no face.",
+                ),
+            ],
+            outputs=[
+                sockets.Faces.Output(
+                    "masked", display_name="faces", tooltip="The faces with this mask. Connect Paste Faces Back."
+                ),
+                io.Mask.Output("masks", tooltip="The mask of each face, over its crop. Without a face nothing comes out."),
+                io.Mask.Output(
+                    "union", tooltip="All faces of a picture together, over the picture, as the blend square pastes them."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        faces: AlignedFaces,
+        grow: int,
+        feather: int,
+        visibility: float,
+        occlusion_means: str,
+        parser: hosted.HostedParser | None = None,
+        occlusion: Tensor | None = None,
+        image: Tensor | None = None,
+        **parts: Any,
+    ) -> io.NodeOutput:
+        """Limit where the faces are pasted."""
+        groups = None if parser is None else [name for name in GROUPS if parts[name]]
+        masked = limits.limit(faces, groups, parser, grow=grow, feather=feather, blend=visibility)
+        if occlusion is not None:
+            inside = occlusion_means == "where faces may be pasted"
+            masked = limits.occlude(masked, host.from_mask(occlusion), inside=inside)
+        last = max((face.image_index for face in masked.faces), default=0)
+        union = paste.covered(masked, last + 1 if image is None else len(image))
+        return io.NodeOutput(masked, host.some_masks(limits.per_face(masked)), host.to_mask(union))
+
+
+def _part(name: str) -> io.Input:
+    """The switch of a row of `GROUPS`."""
+    return io.Boolean.Input(name, default=name in FACE, tooltip=f"Whether {name} is pasted. Only with a face parser.")
+
+
+NODES = [CodeFormerFaceMask]

@@ -1,0 +1,65 @@
+"""Fidelity Sweep: one face with several fidelities side by side."""
+
+from comfy_api.latest import io, ui
+
+from ..codeformer_core import preview
+from ..codeformer_core.faces import AlignedFaces
+from ..codeformer_core.fidelity import sweep
+from . import host, hosted, sockets
+
+
+class CodeFormerFidelitySweep(io.ComfyNode):
+    """One aligned face to a row of pictures."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's sockets."""
+        return io.Schema(
+            node_id="CodeFormerFidelitySweep",
+            display_name="Fidelity Sweep",
+            category=sockets.CATEGORY,
+            description="Repairs one face with several fidelities, to choose from. Much quicker than repairing it as many "
+            "times: the face is looked at once and drawn for each.",
+            search_aliases=["codeformer", "fidelity", "codeformer weight", "compare fidelity", "xy plot"],
+            inputs=[
+                sockets.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
+                sockets.model_input(),
+                io.String.Input(
+                    "fidelities",
+                    default="0, 0.25, 0.5, 0.75, 1",
+                    tooltip="The fidelities to try, each from 0 (the cleanest face) to 1 (closest to the person).",
+                ),
+                io.Int.Input(
+                    "number",
+                    display_name="face number",
+                    default=1,
+                    min=1,
+                    max=10000,
+                    tooltip="Which face, counted from 1 over all pictures.",
+                ),
+                *sockets.style_inputs(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "labelled", tooltip="The face with each fidelity, which is written on it. Without a face nothing comes out."
+                ),
+                io.Image.Output("crops", tooltip="The same without the writing."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(
+        cls, faces: AlignedFaces, model: hosted.HostedRestorer, fidelities: str, number: int, match_style: bool, grey: str
+    ) -> io.NodeOutput:
+        """Draw one face several times."""
+        if not len(faces):
+            host.say("No face: nothing to try.")
+            return io.NodeOutput(host.some(faces.crops), host.some(faces.crops))
+        values = sockets.listed(fidelities)
+        crops = sweep(faces, model, number, values, match_style=match_style, grey=grey)
+        labelled = host.to_host(preview.labelled(crops, [f"w = {value:g}" for value in values]))
+        return io.NodeOutput(labelled, host.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
+
+
+NODES = [CodeFormerFidelitySweep]
