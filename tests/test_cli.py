@@ -144,6 +144,7 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         ["fix", "IN/a.png", "-o", "IN/out.png", "--inside", "IN"],
         ["inpaint", "IN", "-o", "MASKS", "--mask", "MASKS"],
         ["inpaint", "IN", "-o", "OUT", "--mask", "absent.png"],
+        ["inpaint", "IN", "-o", "OUT", "--mask", "MASKS", "--tolerance", "3"],
         ["fix", "IN", "-o", "OUT", "--device", "toaster"],
         ["fix", "absent.png", "-o", "OUT"],
         ["fix", "EMPTY", "-o", "OUT"],

@@ -1,6 +1,5 @@
-"""What the options on faces do to a picture, each in a real run on a small network. Faces come from a file: nothing is searched."""
+"""What options do to the faces of a picture, in real runs on small networks. Mostly the faces come from a file."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from codeformer_core.colour import luminance
 from codeformer_core.faces import Face
 from codeformer_core.networks.codeformer import CodeFormer, join_attention
 from codeformer_core.networks.vqgan import Architecture
+from codeformer_core.parts import GROUPS
 from codeformer_core.saved import from_json, to_json
+from codeformer_core.upscale import enlarge_with, load_upscaler
 
-#: A picture of 200 x 120 pixels with two faces, 80 pixels large.
+#: A picture of 200 x 120 pixels with two faces whose crops have 80: the left one is nearer to the centre, the right one larger.
 WIDTH, HEIGHT, SIDE = 200, 120, 80
-CORNERS = ((10, 20), (110, 20))
+LEFT, RIGHT = (14, 20, 56), (110, 20, 60)
 
 Run = Callable[..., torch.Tensor]
 
@@ -45,11 +46,12 @@ def networks(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return paths
 
 
-def face(corner: tuple[int, int], score: float = 0.9) -> Face:
-    """An upright face whose crop is the square of SIDE pixels at a corner."""
-    x, y = corner
+def face(place: tuple[int, int, int], score: float = 0.9) -> Face:
+    """An upright face whose crop is the square of SIDE pixels at (x, y), with a box of some pixels in its middle."""
+    x, y, side = place
     points = tuple((x + px, y + py) for px, py in template(SIDE).tolist())
-    return Face(0, (x + 10.0, y + 10.0, x + SIDE - 10.0, y + SIDE - 10.0), points, score)
+    margin = (SIDE - side) / 2
+    return Face(0, (x + margin, y + margin, x + SIDE - margin, y + SIDE - margin), points, score)
 
 
 def soft_noise(seed: int = 0) -> np.ndarray:
@@ -70,7 +72,7 @@ def photo_file(tmp_path: Path) -> Path:
 def faces_file(tmp_path: Path) -> Path:
     """Where its two faces are; the right one comes first."""
     path = tmp_path / "faces.json"
-    path.write_text(to_json([face(CORNERS[1]), face(CORNERS[0], 0.8)], (HEIGHT, WIDTH)))
+    path.write_text(to_json([face(RIGHT), face(LEFT, 0.8)], (HEIGHT, WIDTH)))
     return path
 
 
@@ -285,3 +287,256 @@ def test_aligned_crops_keep_their_size_and_known_pixels(tmp_path: Path, run: Run
     hole = torch.zeros_like(before, dtype=torch.bool)
     hole[..., 40:60, 30:70] = True
     assert torch.equal(after[~hole], before[~hole]) and (after[hole] != before[hole]).float().mean() > 0.9
+
+
+# --- fix: which faces -----------------------------------------------------------------------------------------------------
+
+LEFT_HALF = ((0, 0, WIDTH // 2, HEIGHT),)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", (True, True)),
+        ("--only-center", (True, False)),
+        ("--only-largest", (False, True)),
+        ("--faces 1", (False, True)),
+        ("--order left --faces 1", (True, False)),
+        ("--order left --first 2", (False, True)),
+        ("--order confidence --count 1", (False, True)),
+        ("--min-size 58", (False, True)),
+        ("--max-size 58", (True, False)),
+        ("--skip-larger-than 58", (True, False)),
+        ("--min-percent 48", (False, True)),
+        ("--max-percent 48", (True, False)),
+        ("--eye-distance 50", (False, False)),
+        ("--inside MASK", (True, False)),
+        ("--only-blurred", (True, False)),
+        ("--only-blurred 10", (True, True)),
+    ],
+)
+def test_only_chosen_faces_are_restored(tmp_path: Path, run: Run, options: str, expected: tuple[bool, bool]) -> None:
+    pixels = soft_noise()
+    pixels[:, WIDTH // 2 :] = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH // 2, 3), np.uint8)  # sharp, that is
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    mask = white(tmp_path / "mask.png", (0, 0, WIDTH // 4, HEIGHT // 2), size=(WIDTH // 2, HEIGHT // 2))
+    after = run("fix", *(mask if option == "MASK" else option for option in options.split()), source=tmp_path / "half.png")
+    assert changed(pictures.read(tmp_path / "half.png").image, after) == expected
+
+
+def test_a_face_with_two_boxes_is_restored_once(tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    twice = tmp_path / "twice.json"
+    twice.write_text(to_json([face(LEFT), face(LEFT, 0.8)], (HEIGHT, WIDTH)))
+    run("fix", faces=twice)
+    assert "2 found, 1 restored" in capsys.readouterr().out
+    run("fix", "--keep-duplicates", faces=twice)
+    assert "2 found, 2 restored" in capsys.readouterr().out
+
+
+@pytest.fixture
+def search(shared: Path, run: Run) -> Run:
+    """`run` with a real detector."""
+    detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
+    return lambda *options, source: run("fix", "--detector", detector, *options, source=source, faces=None)
+
+
+@pytest.fixture
+def portrait(shared: Path) -> Image.Image:
+    """A face of 85 pixels in 160 x 160."""
+    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as image:
+        return image.convert("RGB").crop((120, 0, 360, 240)).resize((160, 160))
+
+
+def test_rotated_faces_are_found_when_asked(
+    tmp_path: Path, search: Run, portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait.rotate(180).save(tmp_path / "hangs.png")
+    search("--detection-side", 160, source=tmp_path / "hangs.png")
+    assert "no face found" in capsys.readouterr().out
+    search("--detection-side", 160, "--rotated", source=tmp_path / "hangs.png")
+    assert "1 found, 1 restored" in capsys.readouterr().out
+
+
+def test_tiny_faces_are_found_in_tiles(
+    tmp_path: Path, search: Run, portrait: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = Image.new("RGB", (480, 480), (90, 90, 90))
+    large.paste(portrait.resize((100, 100)), (200, 200))
+    large.save(tmp_path / "large.png")
+    search("--detection-side", 64, source=tmp_path / "large.png")
+    assert "no face found" in capsys.readouterr().out
+    search("--detection-side", 160, "--tiles", 160, source=tmp_path / "large.png")
+    assert "1 found, 1 restored" in capsys.readouterr().out
+
+
+# --- fix: how much, and where ---------------------------------------------------------------------------------------------
+
+
+def test_fidelity_per_face(run: Run) -> None:
+    low, high = run("fix", "-w", 0), run("fix", "-w", 1)
+    assert changed(low, high) == (True, True)
+    both = run("fix", "--order", "left", "-w", "0,1")
+    assert changed(both, low) == (False, True) and changed(both, high) == (True, False)
+
+
+def test_a_wrong_number_of_fidelities_is_refused_with_the_number_of_faces(
+    tmp_path: Path, photo_file: Path, faces_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fix", str(photo_file), "-o", str(tmp_path / "out"), "--model", str(networks["fix"]), "-w", "0.1,0.2,0.3"]
+    assert main([*argv, "--faces-from", str(faces_file)]) == 1
+    assert "Found 3 fidelities for 2 faces" in capsys.readouterr().err
+    assert main([*argv, "--aligned"]) == 1
+    assert "Found 3 fidelities for 1 face." in capsys.readouterr().err
+
+
+def test_a_painted_fidelity_rises_to_one_in_the_white(tmp_path: Path, run: Run) -> None:
+    low, high = run("fix", "-w", 0), run("fix", "-w", 1)
+    painted_left = run("fix", "-w", 0, "--fidelity-mask", white(tmp_path / "mask.png", *LEFT_HALF))
+    assert changed(painted_left, low) == (True, False)
+    left = (..., slice(0, WIDTH // 2))
+    assert torch.allclose(painted_left[left], high[left], atol=1.5 / 255)
+
+
+def test_parts_of_the_face_with_their_edges(tmp_path: Path, run: Run, photo_file: Path) -> None:
+    from facexlib.parsing.bisenet import BiSeNet
+
+    torch.manual_seed(0)
+    torch.save(BiSeNet(num_class=19).state_dict(), tmp_path / "parser.pth")
+    before = pictures.read(photo_file).image
+    whole = int((run("fix", "--only-center") != before).sum())
+
+    def area(*options: object) -> int:
+        return int((run("fix", "--only-center", "--parser", tmp_path / "parser.pth", "--parts", *options) != before).sum())
+
+    part = next(part for part in GROUPS if 100 < area(part) < whole)  # which depends on the random weights
+    alone = area(part)
+    assert area(part, "--grow", -2) < alone < min(area(part, "--grow", 3), area(part, "--feather", 3))
+    assert alone < area(",".join(GROUPS)) <= whole
+
+
+def test_blend(tmp_path: Path, run: Run, photo_file: Path) -> None:
+    before, full, half = pictures.read(photo_file).image, run("fix"), run("fix", "--blend", 0.5)
+    middle = (..., slice(30, 90), slice(24, 84))  # of the left face
+    assert torch.allclose(half[middle], (before + full)[middle] / 2, atol=1.1 / 255)
+    assert not torch.allclose(half[middle], full[middle], atol=0.05)
+    run("fix", "--blend", 0)
+    assert (tmp_path / "out" / "photo.png").read_bytes() == photo_file.read_bytes()
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_what_is_kept_out_stays_as_it_was(tmp_path: Path, run: Run, photo_file: Path, aligned: bool) -> None:
+    source = tmp_path / "source.png"
+    Image.open(photo_file).crop((0, 0, 120, 120)).save(source)
+    mask = white(tmp_path / "mask.png", HOLE, size=(120, 120))
+    faces = tmp_path / "one.json"
+    faces.write_text(to_json([face(LEFT)], (120, 120)))
+    options = ["--aligned"] if aligned else []
+    before = pictures.read(source).image
+    after = run("fix", "--keep-out", mask, *options, source=source, faces=None if aligned else faces)
+    hole = (..., slice(HOLE[1], HOLE[3]), slice(HOLE[0], HOLE[2]))
+    assert torch.equal(after[hole], before[hole])
+    assert not torch.equal(after, before)
+
+
+def test_keeping_detail_changes_faces_only(run: Run, photo_file: Path) -> None:
+    before, plain, kept = pictures.read(photo_file).image, run("fix", "-w", 1), run("fix", "-w", 1, "--keep-detail")
+    same = (plain == before).all(1, keepdim=True).expand_as(before)
+    assert torch.equal(kept[same], before[same]) and not torch.equal(kept, plain)
+
+
+@pytest.mark.parametrize("how", ["mean-and-spread", "coarse-colours"])
+def test_colours_follow_the_picture(tmp_path: Path, run: Run, how: str) -> None:
+    def difference(*options: object) -> torch.Tensor:
+        run("fix", "--only-center", "--save-crops", tmp_path, *options)
+        crops = [pictures.read(tmp_path / f"photo_01_{name}.png").image for name in ("aligned", "restored")]
+        return (crops[0] - crops[1]).mean((0, 2, 3)).abs().max()
+
+    assert difference("--colour", how) < 0.02 < 0.05 < difference()
+
+
+# --- fix: size ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network of RealESRGAN's family, 2x, with random weights."""
+    pytest.importorskip("spandrel", reason="upscaling needs the package spandrel")
+    from spandrel.architectures.ESRGAN import ESRGAN
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("upscaler") / "x2.pth"
+    torch.save({"params_ema": ESRGAN(num_filters=8, num_blocks=1, scale=2).state_dict()}, path)
+    return path
+
+
+def test_the_background_is_enlarged_by_the_network(
+    run: Run, photo_file: Path, upscaler: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, network = pictures.read(photo_file).image, load_upscaler(upscaler)
+    top = (..., slice(0, 8), slice(None))  # above the faces
+    for options, factor in (((), 2), (("--upscale", 3), 3), (("--upscale", 1, "--bg-tile", 64), 1)):
+        after = run("fix", "--bg-upscaler", upscaler, *options)
+        expected = enlarge_with(before, network, factor)
+        assert after.shape == expected.shape == (1, 3, HEIGHT * factor, WIDTH * factor)
+        assert torch.allclose(after[top], expected[top], atol=1.5 / 255)
+        assert not torch.allclose(after, expected, atol=0.02)
+    assert capsys.readouterr().out.count("faces: 2 found, 2 restored") == 3
+
+
+def test_faces_are_enlarged_by_the_network(tmp_path: Path, run: Run, upscaler: Path) -> None:
+    plain = run("fix", "--upscale", 2)
+    sharp = run("fix", "--upscale", 2, "--face-upscaler", upscaler, "--save-crops", tmp_path)
+    assert pictures.read(tmp_path / "photo_01_restored.png").image.shape[-1] == 128
+    assert changed(plain, sharp) == (True, True)
+    aligned = run("fix", "--aligned", "--face-upscaler", upscaler, faces=None)
+    assert aligned.shape == (1, 3, 128, 128)
+
+
+def test_an_upscaler_that_is_absent_or_none_gets_a_sentence(
+    tmp_path: Path, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fix", str(photo_file), "-o", str(tmp_path / "out"), "--model", str(networks["fix"]), "--aligned"]
+    assert main([*argv, "--face-upscaler", "realesrgan-x2plus"]) == 1
+    assert "`codeformer models fetch realesrgan-x2plus`" in capsys.readouterr().err
+    pytest.importorskip("spandrel")
+    assert main([*argv, "--face-upscaler", str(networks["colorize"])]) == 1
+    assert "Choose an upscaler" in capsys.readouterr().err
+
+
+# --- faces in files -------------------------------------------------------------------------------------------------------
+
+
+def test_saved_faces_are_those_that_were_worked_on_and_give_the_same_result(tmp_path: Path, run: Run, faces_file: Path) -> None:
+    saved = tmp_path / "below" / "saved.json"
+    first = run("fix", "--order", "left", "--save-faces", saved)
+    faces, size = from_json(saved.read_text())
+    assert size == (HEIGHT, WIDTH) and faces == [face(LEFT, 0.8), face(RIGHT)]
+    assert torch.equal(run("fix", faces=saved), first)
+    run("fix", "--only-largest", "--save-faces", saved)
+    assert from_json(saved.read_text())[0] == [face(RIGHT)]
+
+
+def test_faces_found_in_a_smaller_picture_are_scaled(tmp_path: Path, run: Run, photo_file: Path) -> None:
+    double = tmp_path / "double.png"
+    Image.open(photo_file).resize((2 * WIDTH, 2 * HEIGHT)).save(double)
+    after = run("fix", "--only-largest", "--save-faces", tmp_path / "saved.json", source=double)
+    assert after.shape[-1] == 2 * WIDTH
+    assert from_json((tmp_path / "saved.json").read_text())[0][0].box == tuple(2 * value for value in face(RIGHT).box)
+
+
+def test_files_of_faces_that_do_not_fit_get_a_sentence(
+    tmp_path: Path, photo_file: Path, faces_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fix", str(photo_file), "--model", str(networks["fix"]), "-o", str(tmp_path / "out"), "--faces-from"]
+    (tmp_path / "bad.json").write_text("{}")
+    assert main([*argv, str(tmp_path / "bad.json")]) == 1
+    assert "choose a file of saved faces" in capsys.readouterr().err
+    (tmp_path / "tall.json").write_text(to_json([face(LEFT)], (WIDTH, HEIGHT)))
+    assert main([*argv, str(tmp_path / "tall.json")]) == 1
+    assert "faces were found in 120 x 200" in capsys.readouterr().err
+    existing = [str(faces_file), "--save-faces", str(faces_file)]
+    assert main([*argv, *existing]) == 1
+    assert "exists already" in capsys.readouterr().err
+    (tmp_path / "other.png").write_bytes(photo_file.read_bytes())
+    assert main([*argv[:1], str(tmp_path / "other.png"), *argv[1:], str(faces_file)]) == 2
+    assert "for one picture, found 2" in capsys.readouterr().err

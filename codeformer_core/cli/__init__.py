@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from . import commands
 
-#: name -> (what adds its options, what it does).
+#: name -> (what adds its options, what it does, how it is called).
 COMMANDS = {
-    "fix": (commands.fix, "restore the faces in pictures"),
-    "colorize": (commands.colorize, "give colours to the faces in pictures"),
-    "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures"),
-    "models": (commands.models, "list, fetch and verify model files"),
+    "fix": (commands.fix, "restore the faces in pictures", "PATH... -o OUT [options]"),
+    "colorize": (commands.colorize, "give colours to the faces in pictures", "PATH... -o OUT [options]"),
+    "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures", "PATH... -o OUT [options]"),
+    "models": (commands.models, "list, fetch and verify model files", "ACTION [options]"),
 }
 
 
@@ -40,6 +40,6 @@ def arguments() -> argparse.ArgumentParser:
         epilog="Help on a command: codeformer fix --help",
     )
     sub = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, described) in COMMANDS.items():
-        add(sub.add_parser(name, help=described, description=f"{described.capitalize()}."))
+    for name, (add, described, usage) in COMMANDS.items():
+        add(sub.add_parser(name, help=described, description=f"{described.capitalize()}.", usage=f"codeformer {name} {usage}"))
     return parser

@@ -164,6 +164,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[argparse.Namespace], bool], str], ...] = 
         lambda args: "parts" in args and not args.parts and bool(args.grow or args.feather),
         "--grow and --feather shape the parts of a face: say which with --parts.",
     ),
+    (
+        lambda args: "holes" in args and args.holes is not None and args.tolerance is not None,
+        "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them.",
+    ),
 )
 
 
