@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .faces import AlignedFaces, Face
-from .parts import fitted
 
 #: Where the five landmarks lie in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
 #: face_restoration_helper.py). Left eye, right eye, nose, left and right mouth corner.
@@ -211,7 +210,8 @@ def cut(maps: Tensor, aligned: AlignedFaces) -> Tensor:
             "connect as many masks as pictures."
         )
     height, width = aligned.image_size
-    maps = fitted(maps, height, width)
+    if maps.shape[-2:] != (height, width):  # at full size, since a coarse map would fade out long before the picture ends
+        maps = F.interpolate(maps, size=(height, width), mode="bilinear", antialias=True)
     cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
     for piece, face, affine in zip(cuts, aligned.faces, aligned.affines, strict=True):
         index = face.image_index if maps.shape[0] > 1 else 0

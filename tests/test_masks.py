@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from facexlib.parsing import bisenet as facexlib_bisenet
 
 from codeformer_core import networks
-from codeformer_core.align import FFHQ_TEMPLATE, align
+from codeformer_core.align import FFHQ_TEMPLATE, align, cut
 from codeformer_core.edges import _blur_torch, _erode_torch, blur, erode, shape
 from codeformer_core.faces import AlignedFaces, Face
 from codeformer_core.limits import limit, occlude, per_face
@@ -81,8 +81,8 @@ def images() -> torch.Tensor:
 def aligned(images) -> AlignedFaces:
     """Three faces with changed crops of 128 pixels; the second reaches beyond its image, the third is in the other image."""
     faces = [posed(90, 120, 0.3), posed(270, 60, 0.35), posed(170, 120, 0.4, image=1)]
-    cut = align(images, faces, side=128)
-    return cut.with_crops(1 - cut.crops)
+    found = align(images, faces, side=128)
+    return found.with_crops(1 - found.crops)
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------------
@@ -364,6 +364,12 @@ def test_too_few_masks_are_refused(aligned):
     third = replace(aligned, faces=tuple(face._replace(image_index=2) for face in aligned.faces))
     with pytest.raises(ValueError, match="Found 2 masks and a face of picture 3. Expected one mask, or one for each picture"):
         occlude(third, torch.zeros(2, 1, 240, 320))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (240, 320), (480, 640)])
+def test_a_full_mask_of_any_size_is_full_in_every_crop(images, size):
+    inside = align(images, [posed(75, 120, 0.2), posed(170, 120, 0.3, image=1)], side=128)
+    assert cut(torch.ones(1, 1, *size), inside).min() > 1 - 1e-6
 
 
 def test_each_face_shows_what_limits_it(aligned, hand):
