@@ -97,6 +97,14 @@ def test_both_warps_agree(affine):
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
 
 
+def test_coarse_matrix_products_leave_the_warp_exact():
+    images = torch.rand(1, 3, 40, 2000, generator=torch.Generator().manual_seed(0))
+    affine = rotation(3, 0.7, -900, -20)
+    exact = _warp_torch(images, affine, 40, 60, [0.0] * 3)
+    with torch.autocast("cpu", torch.bfloat16):  # as TF32, which other packs switch on for the whole process, only coarser
+        assert torch.equal(_warp_torch(images, affine, 40, 60, [0.0] * 3), exact)
+
+
 def test_beyond_the_picture_is_a_neutral_grey():
     points = tuple((x - 200, y - 200) for x, y in FFHQ_TEMPLATE.tolist())
     crop = align(torch.ones(1, 3, 300, 300), [Face(0, (0, 0, 200, 200), points, 1.0)]).crops[0]
