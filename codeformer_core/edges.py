@@ -41,7 +41,7 @@ def seam(covered: Tensor, scale: float) -> Tensor:
         (1, 1, h, w) in [0, 1].
     """
     covered = erode(covered, max(1, int(2 * scale)))
-    edge = int(math.sqrt(float(covered.sum()))) // 20
+    edge = int(math.sqrt(float(covered.sum(dtype=torch.float32)))) // 20  # half precision ends at 65504 pixels
     if edge == 0:
         return covered
     return blur(erode(covered, 2 * edge), _sigma(edge), edge).clamp(max=1)  # as above

@@ -128,6 +128,15 @@ def test_larger_crops_land_in_the_same_place(images):
     assert (paste(images, aligned.with_crops(double))[0] - paste(images, aligned)[0]).abs().max() < 0.01
 
 
+def test_half_precision_pictures_take_large_faces():
+    images = torch.full((1, 3, 400, 500), 0.5)
+    aligned = align(images, [posed(250, 200, 380)], side=64)
+    single = paste(images, aligned.with_crops(torch.ones_like(aligned.crops)))[1]
+    aligned = align(images.half(), [posed(250, 200, 380)], side=64)
+    pasted, mask = paste(images.half(), aligned.with_crops(torch.ones_like(aligned.crops)))
+    assert pasted.dtype == torch.half and (mask - single).abs().max() < 0.002
+
+
 def test_no_face_gives_the_picture_itself(images):
     pasted, mask = paste(images, align(images, []))
     assert pasted is images and mask.shape == (2, 1, 300, 420) and not mask.any()
