@@ -178,6 +178,10 @@ def test_fidelity_per_face(tiny, crops):
     assert not torch.allclose(together[1], tiny.restore(crops[1:2], 0.9)[0], atol=1e-3)
 
 
+def test_one_fidelity_in_a_tensor_serves_every_face(tiny, crops):
+    assert torch.equal(tiny.restore(crops, torch.tensor([0.4])), tiny.restore(crops, 0.4))
+
+
 def test_fidelity_as_a_map(tiny, crops):
     flat = torch.full((3, 1, 20, 20), 0.4)
     assert torch.allclose(tiny.restore(crops, flat), tiny.restore(crops, 0.4), atol=1e-5)

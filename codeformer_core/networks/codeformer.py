@@ -120,7 +120,7 @@ def _check_fidelity(fidelity: Fidelity, faces: int) -> None:
     if not isinstance(fidelity, Tensor) or fidelity.ndim == 0:
         return
     shape = tuple(fidelity.shape)
-    if not (shape == (faces,) or (len(shape) == 4 and shape[0] in (1, faces) and shape[1] == 1)):
+    if not (shape in ((1,), (faces,)) or (len(shape) == 4 and shape[0] in (1, faces) and shape[1] == 1)):
         raise ValueError(
             f"Found a fidelity of shape {shape} for {faces} faces. Give a number, one value per face ({faces},), "
             f"or a map ({faces}, 1, height, width)."
