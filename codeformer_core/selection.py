@@ -140,7 +140,7 @@ def _by_limits(group: list[_Seen], want: Selection) -> list[str | None]:
 def _by_place(group: list[_Seen], want: Selection) -> list[str | None]:
     last = want.first + want.count - 1 if want.count else len(group)
     order = ORDERS[want.order]
-    asked = f"{want.first}" if last == want.first else f"{want.first} to {last}"
+    asked = f"{want.first} to {last}" if last > want.first else f"{want.first}"
     why = f"not {order.best}" if (want.first, want.count) == (1, 1) else f"number {{}} {order.counted}, asked for {asked}"
     return [None if want.first <= number <= last else why.format(number) for number in range(1, len(group) + 1)]
 

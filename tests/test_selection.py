@@ -65,6 +65,7 @@ def test_first_and_count_take_a_window_of_what_is_left():
     assert reasons([A, B, C], Selection(order="size", count=2)) == {C: "number 3 from the largest, asked for 1 to 2"}
     assert reasons([A, B, C], Selection(order="size", count=1, max_size=50))[C] == "not the largest face of the picture"
     assert select([A, B, C], SIZE, Selection(order="left", first=2))[0] == [C, A]
+    assert reasons([A], Selection(order="left", first=3)) == {A: "number 1 from the left, asked for 3"}
 
 
 def test_numbers_count_from_one_in_the_order_and_no_limit_shifts_them():
