@@ -61,12 +61,11 @@ def in_range(images: Tensor) -> Tensor:
 
 def by_statistics(crops: Tensor, originals: Tensor) -> Tensor:
     """Crops with the mean and spread that the original's channels have, in a space of light and two colour differences."""
-    space = torch.tensor(
-        [LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)], device=crops.device, dtype=crops.dtype
-    )  # JFIF's Y, Cr, Cb
-    there = torch.einsum("ij,njhw->nihw", space, crops)
-    target = torch.einsum("ij,njhw->nihw", space, originals)
-    return torch.einsum("ij,njhw->nihw", torch.linalg.inv(space), _with_statistics(there, target)).clamp(0, 1)
+    space = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)], device=crops.device)  # JFIF's Y, Cr, Cb
+    there = torch.einsum("ij,njhw->nihw", space, crops.float())
+    target = torch.einsum("ij,njhw->nihw", space, originals.float())
+    back = torch.einsum("ij,njhw->nihw", torch.linalg.inv(space), _with_statistics(there, target))
+    return back.clamp(0, 1).to(crops.dtype)
 
 
 def by_low_frequencies(crops: Tensor, originals: Tensor) -> Tensor:

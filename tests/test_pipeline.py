@@ -5,7 +5,7 @@ import torch
 
 from codeformer_core import DetectionOptions, checkpoints, fix_faces, restore
 from codeformer_core.align import align
-from codeformer_core.colour import luminance
+from codeformer_core.colour import COLOURS, luminance, matched
 from codeformer_core.networks.parsenet import ParseNet
 from codeformer_core.paste import paste
 from codeformer_core.pipeline import colorize, fix_aligned, inpaint, on_faces
@@ -277,6 +277,13 @@ def test_restored_crops_can_follow_the_colours_of_the_original(crew, mobilenet):
     assert shift("mean and spread") < 0.01 and shift("coarse colours") < 0.01
     with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: as restored"):
         fix_faces(crew, mobilenet, Tinted(), colour="vivid")
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_colours_follow_the_original_in_half_precision_too(colour):
+    crops, originals = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    half = matched(crops.half(), originals.half(), colour)
+    assert half.dtype == torch.half and (half - matched(crops, originals, colour)).abs().max() < 0.005
 
 
 def test_enlarged_faces_and_backgrounds_are_used(crew, mobilenet):
