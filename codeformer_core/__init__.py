@@ -18,7 +18,7 @@ _HOME = {
     "fix_aligned": "pipeline",
     "fix_faces": "pipeline",
     "load": "checkpoints",
-    "restore": "pipeline",
+    "restore": "steps",
 }
 
 __all__ = list(_HOME)

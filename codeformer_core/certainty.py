@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .faces import AlignedFaces
 from .paste import paste
-from .pipeline import Tick, no_tick, sized
+from .steps import Tick, no_tick, sized
 
 
 class Doubter(Protocol):
@@ -24,7 +24,7 @@ def invented(aligned: AlignedFaces, restorer: Doubter, batch: int = 1, tick: Tic
     """How unsure the network is of each part of the faces: (N, 1, s, s), 0 sure, 1 a guess. It looks at the originals.
 
     Args:
-        batch, tick: see `pipeline.restore`.
+        batch, tick: see `steps.restore`.
     """
     total, parts = len(aligned), []
     tick(0, total)

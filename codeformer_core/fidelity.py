@@ -9,7 +9,7 @@ from torch import Tensor
 from .align import cut
 from .colour import greyed
 from .faces import AlignedFaces
-from .pipeline import sized
+from .steps import sized
 
 
 def each(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
@@ -66,11 +66,11 @@ def sweep(
     match_style: bool = True,
     grey: str = "auto",
 ) -> Tensor:
-    """One face restored with each of W fidelities: (W, 3, S, S), as `pipeline.restore` gives it.
+    """One face restored with each of W fidelities: (W, 3, S, S), as `steps.restore` gives it.
 
     Args:
         number: which face, from 1.
-        match_style, grey: see `pipeline.restore`.
+        match_style, grey: see `steps.restore`.
     """
     if not 1 <= number <= len(aligned):
         raise ValueError(f"Found face number {number} of {len(aligned)} faces. Expected 1 to {len(aligned)}.")

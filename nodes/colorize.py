@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..codeformer_core import pipeline
+from ..codeformer_core import steps
 from ..codeformer_core.faces import AlignedFaces
 from . import host, hosted, sockets
 
@@ -42,7 +42,7 @@ class CodeFormerColorize(io.ComfyNode):
     @classmethod
     def execute(cls, faces: AlignedFaces, model: hosted.HostedRestorer, keep_luminance: bool) -> io.NodeOutput:
         """Colour every face."""
-        coloured = pipeline.colorize(faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=host.progress())
+        coloured = steps.colorize(faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=host.progress())
         return io.NodeOutput(coloured, host.some(coloured.crops))
 
 

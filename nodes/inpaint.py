@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import holes, pipeline
+from ..codeformer_core import holes, steps
 from ..codeformer_core.faces import AlignedFaces
 from . import host, hosted, sockets
 
@@ -86,7 +86,7 @@ class CodeFormerInpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         """Fill every face that a hole touches."""
         where = holes.faded(_holes(mask, image, tolerance), feather)
-        filled = pipeline.inpaint(faces, model, where, batch=model.batch, tick=host.progress())
+        filled = steps.inpaint(faces, model, where, batch=model.batch, tick=host.progress())
         host.say(f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else "No hole touches a face: nothing to fill.")
         return io.NodeOutput(filled, host.some(filled.crops))
 

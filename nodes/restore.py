@@ -4,7 +4,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core import fidelity as weights
-from ..codeformer_core import pipeline
+from ..codeformer_core import steps
 from ..codeformer_core.faces import AlignedFaces
 from . import host, hosted, sockets
 
@@ -77,7 +77,7 @@ class CodeFormerRestore(io.ComfyNode):
         weight = weights.each(sockets.listed(per_face), fidelity, len(faces))
         if mask is not None:
             weight = weights.painted(faces, weight, host.from_mask(mask), painted)
-        restored = pipeline.restore(
+        restored = steps.restore(
             faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=host.progress()
         )
         return io.NodeOutput(restored, host.some(restored.crops))

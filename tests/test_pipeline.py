@@ -8,9 +8,10 @@ from codeformer_core.align import align
 from codeformer_core.colour import COLOURS, luminance, matched
 from codeformer_core.networks.parsenet import ParseNet
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import colorize, fix_aligned, inpaint, on_faces
+from codeformer_core.pipeline import fix_aligned, on_faces
 from codeformer_core.preview import preview
 from codeformer_core.selection import CHOICES, Selection
+from codeformer_core.steps import colorize, inpaint
 
 
 @pytest.fixture(scope="module")

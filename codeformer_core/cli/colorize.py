@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from ..faces import AlignedFaces
-from ..pipeline import colorize
+from ..steps import colorize
 from . import work
 from .choices import limited, on_picture
 from .picture import Piece, Worked

@@ -7,7 +7,8 @@ from torch import Tensor
 from ..colour import matched
 from ..faces import AlignedFaces
 from ..fidelity import each, painted
-from ..pipeline import enlarge, restore
+from ..pipeline import enlarge
+from ..steps import restore
 from ..upscale import enlarge_with
 from . import work
 from .choices import limited, mask_of, on_picture

@@ -7,7 +7,7 @@ from torch import Tensor
 from ..faces import AlignedFaces, Face, Skipped
 from ..holes import TOLERANCE, faded, white_brush
 from ..parts import fitted
-from ..pipeline import inpaint
+from ..steps import inpaint
 from . import work
 from .choices import mask_of, on_picture
 from .picture import Piece, Worked

@@ -14,9 +14,10 @@ from ..faces import Face, Skipped
 from ..parts import fitted
 from ..pictures import Picture
 from ..pictures.encode import FORMATS
-from ..pipeline import Fixed, Tick
+from ..pipeline import Fixed
 from ..preview import preview
 from ..saved import to_json
+from ..steps import Tick
 from .jobs import Job
 from .networks import Networks
 

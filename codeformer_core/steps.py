@@ -1,0 +1,149 @@
+"""What can be done with aligned faces: restore, colorize, inpaint. Each step gives a changed copy, so steps can follow."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .align import cut
+from .colour import GREY, greyed, over_luminance
+from .faces import AlignedFaces
+from .limits import occlude
+
+#: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
+Tick = Callable[[int, int], None]
+
+
+class Restorer(Protocol):
+    """What restores crops. `side` is the side of the crops in pixels."""
+
+    side: int
+
+    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Colorizer(Protocol):
+    """What gives colours to crops."""
+
+    side: int
+
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Inpainter(Protocol):
+    """What fills holes in crops."""
+
+    side: int
+
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled (N, 3, S, S), equal to the crops where holes are 0."""
+        ...
+
+
+def no_tick(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def restore(
+    aligned: AlignedFaces,
+    restorer: Restorer,
+    fidelity: float | Tensor = 0.5,
+    *,
+    match_style: bool = True,
+    grey: str = "auto",
+    batch: int = 1,
+    tick: Tick = no_tick,
+) -> AlignedFaces:
+    """The faces with restored crops; steps can follow one another, each takes the crops that the one before made.
+
+    Crops of another side than the restorer's are resized for it; its results are pasted at their own size.
+
+    Args:
+        fidelity: 0 trusts the network, 1 the input; a number, one per face (N,), or maps (N, 1, h, w) over the faces.
+        match_style: keep the colour and contrast of the degraded face's features.
+        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
+        batch: faces per call.
+        tick: progress, see `Tick`.
+
+    Raises:
+        ValueError: an unknown choice, or a fidelity of the wrong shape.
+        RuntimeError: the network gave something that is no picture; nothing is pasted.
+    """
+    if grey not in GREY:
+        raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
+    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and fidelity.shape[0] > 1
+
+    def restored(part: slice) -> Tensor:
+        weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
+        return restorer.restore(sized(aligned.crops[part], restorer.side), weight, match_style)
+
+    crops = _in_batches(restored, aligned, batch, tick)
+    return aligned.with_crops(greyed(crops, aligned.originals, aligned.grey, grey))
+
+
+def colorize(
+    aligned: AlignedFaces, restorer: Colorizer, *, keep_luminance: bool = False, batch: int = 1, tick: Tick = no_tick
+) -> AlignedFaces:
+    """The faces with colours.
+
+    Args:
+        keep_luminance: only the hues are new, the light stays the picture's; paste with `keep_detail` to keep it exactly.
+        batch, tick: see `restore`.
+    """
+    crops = _in_batches(lambda part: restorer.colorize(sized(aligned.crops[part], restorer.side)), aligned, batch, tick)
+    if keep_luminance:
+        crops = over_luminance(crops, sized(aligned.originals, crops.shape[-1]))
+    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
+
+
+def inpaint(
+    aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick
+) -> AlignedFaces:
+    """The faces that holes touch, filled there, to be pasted there only; the other faces are left out.
+
+    Args:
+        holes: (1 or B, 1, h, w) in [0, 1] over the images, of any size; what is above one half is unknown, and a ramp below it
+            is where the filling fades into what is known.
+        batch, tick: see `restore`.
+    """
+    in_crops = cut(holes, aligned)
+    touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
+    chosen, in_crops = aligned.subset(touched), sized(in_crops[touched], restorer.side)
+    known = sized(chosen.crops, restorer.side)
+    crops = _in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
+    return occlude(chosen.with_crops(crops), holes, inside=True)
+
+
+def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
+    """Crops or masks (N, C, h, w) at another size, square unless a width is given; the same ones when they have it."""
+    size = (height, height if width is None else width)
+    if crops.shape[-2:] == size:
+        return crops
+    return F.interpolate(crops, size=size, mode="bilinear", antialias=crops.shape[-2] > size[0] or crops.shape[-1] > size[1])
+
+
+def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
+    """`call` for every part of the faces, (N, 3, S, S); raises when the network gives something that is no picture."""
+    total = len(aligned)
+    tick(0, total)
+    parts = []
+    for start in range(0, total, batch):
+        parts.append(call(slice(start, start + batch)))
+        tick(min(start + batch, total), total)
+    if not parts:
+        return aligned.crops
+    crops = torch.cat(parts)
+    broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
+    if broken:
+        raise RuntimeError(
+            f"The network gave no picture for face {', '.join(str(i + 1) for i in broken)} (values that are not finite), so "
+            "nothing was pasted. Look for pixels that are not finite in the picture, or use another precision or device."
+        )
+    return crops
