@@ -1,6 +1,6 @@
 """What options do to the faces of a picture, in real runs on small networks. Mostly the faces come from a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,15 @@ Run = Callable[..., torch.Tensor]
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Model files are only looked for where a test says, not where the developer keeps his."""
     monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks gain nothing from several threads, and on a busy computer these wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
