@@ -11,17 +11,36 @@ from . import (
     fix_faces,
     inpaint,
     loaders,
+    migration,
     paste,
     restore,
     select,
     sweep,
 )
 
-MODULES = (loaders, fix_faces, faces, select, restore, colorize, inpaint, sweep, certainty, face_mask, crops, paste)
+MODULES = (
+    loaders,
+    fix_faces,
+    faces,
+    select,
+    restore,
+    colorize,
+    inpaint,
+    sweep,
+    certainty,
+    face_mask,
+    crops,
+    paste,
+    migration,
+)
 
 
 class CodeFormerExtension(ComfyExtension):
     """What the host asks for the nodes."""
+
+    async def on_load(self) -> None:
+        """Once, before the nodes: what stands for other packs' nodes."""
+        await migration.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""

@@ -83,8 +83,8 @@ def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     path = _on_disk(role).get(name)
     if path is not None:
         return path
-    model = _published(role).get(name)
-    if model is None:
+    model = checkpoints.lookup(name)
+    if model is None or model.role != role:
         raise FileNotFoundError(
             f"{name!r} is not on disk and not a published file. Put it into {_folders(role)[0]}, or choose one of these: "
             f"{', '.join(model_names(role))}."

@@ -28,9 +28,9 @@ ALIASES = ["codeformer", "face restore", "facerestore", "restore face", "fix fac
 DEFAULTS = DetectionOptions()
 
 
-def model_input(tooltip: str = "The network that repairs faces. Connect Load CodeFormer.") -> io.Input:
+def model_input(tooltip: str = "The network that repairs faces. Connect Load CodeFormer.", name: str = "model") -> io.Input:
     """The restorer."""
-    return Model.Input("model", tooltip=tooltip)
+    return Model.Input(name, display_name="model", tooltip=tooltip)
 
 
 def detector_input(optional: bool = False) -> io.Input:

@@ -57,8 +57,7 @@ class Pack:
 
 
 async def _node_list(module: ModuleType) -> list[Any]:
-    extension = await module.comfy_entrypoint()
-    await extension.on_load()
+    extension = await module.comfy_entrypoint()  # on_load needs a server: see the tests of one
     return await extension.get_node_list()
 
 

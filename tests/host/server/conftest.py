@@ -121,7 +121,11 @@ def _widgets(info: dict[str, Any]) -> list[str]:
     """The inputs of a node that are widgets, in the order of `widgets_values`."""
     specs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
     kinds = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-    return [name for name, spec in specs.items() if isinstance(spec[0], list) or spec[0] in kinds]
+    return [
+        name
+        for name, spec in specs.items()
+        if (isinstance(spec[0], list) or spec[0] in kinds) and not (len(spec) > 1 and spec[1].get("forceInput"))
+    ]
 
 
 @pytest.fixture(scope="session")
