@@ -42,6 +42,15 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks gain nothing from several threads, and on a busy computer these wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector whose weights are all 0: for it everything is as likely a face as not, which is never enough."""
