@@ -95,7 +95,7 @@ def warp(images: Tensor, affines: Tensor, height: int, width: int, fill: Sequenc
     them together.
 
     Args:
-        images: (N, C, H, W) float.
+        images: (N, C, H, W) float, C at most 4.
         affines: (N, 2, 3) image pixels -> pixels of the result.
         height, width: size of the result.
         fill: a number, or one for each channel.
@@ -151,9 +151,13 @@ def reach(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> t
 
 def is_grey(images: Tensor) -> tuple[bool, ...]:
     """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
-    red, green, blue = (images.float() * 255).unbind(1)
-    differences = torch.stack([red - green, green - blue, blue - red], dim=1)  # (B, 3, H, W)
-    return tuple((differences.flatten(2).var(dim=2, unbiased=False).mean(dim=1) <= GREY_VARIANCE).tolist())
+    return tuple(map(_is_grey, images))  # one at a time: a batch of large pictures would be held three times over
+
+
+def _is_grey(image: Tensor) -> bool:
+    red, green, blue = image.float() * 255
+    variances = [(one - other).var(unbiased=False) for one, other in ((red, green), (green, blue), (blue, red))]
+    return bool(torch.stack(variances).mean() <= GREY_VARIANCE)
 
 
 def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> AlignedFaces:
@@ -168,6 +172,9 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
         The faces with crops of S x S pixels and masks of ones. What a crop shows beyond the picture is a neutral grey.
     """
     height, width = images.shape[-2:]
+    last = max((face.image_index for face in faces), default=0)
+    if last >= len(images) and faces:
+        raise ValueError(f"Found a face of picture {last + 1} and a batch of {len(images)}: give the pictures it was found in.")
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = similarity(landmarks, template(side))
     greys = is_grey(images) if faces else ()

@@ -163,19 +163,7 @@ def on_aligned(images: Tensor, side: int, step: Callable[[AlignedFaces], Aligned
         See `Fixed`. The images have the size of the crops that `step` gives; but when it keeps them to an area of the picture,
         as `inpaint` and `limits.occlude` do, they have their own size, and what is outside the area is bit-identical.
     """
-    height, width = images.shape[-2:]
-    crops = sized(images, side)
-    aligned = step(
-        AlignedFaces(
-            faces=tuple(_whole_picture(index, height, width) for index in range(len(images))),
-            originals=crops,
-            crops=crops,
-            affines=resize_map(side / width, side / height).repeat(len(images), 1, 1),
-            masks=crops.new_ones(len(images), 1, side, side),
-            grey=is_grey(images),
-            image_size=(height, width),
-        )
-    )
+    aligned = step(whole_pictures(images, side))
     size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
     result = sized(images, *size).clone()
     changed = result.new_zeros(len(images), 1, *size)
@@ -188,6 +176,21 @@ def on_aligned(images: Tensor, side: int, step: Callable[[AlignedFaces], Aligned
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight
     return Fixed(result, changed, aligned, [])
+
+
+def whole_pictures(images: Tensor, side: int) -> AlignedFaces:
+    """Pictures that are aligned faces already, (B, 3, H, W) RGB in [0, 1], as faces with crops of `side` pixels."""
+    height, width = images.shape[-2:]
+    crops = sized(images, side)
+    return AlignedFaces(
+        faces=tuple(_whole_picture(index, height, width) for index in range(len(images))),
+        originals=crops,
+        crops=crops,
+        affines=resize_map(side / width, side / height).repeat(len(images), 1, 1),
+        masks=crops.new_ones(len(images), 1, side, side),
+        grey=is_grey(images),
+        image_size=(height, width),
+    )
 
 
 def _whole_picture(index: int, height: int, width: int) -> Face:

@@ -39,10 +39,12 @@ def labelled(images: Tensor, labels: Sequence[str]) -> Tensor:
     height, width = images.shape[-2:]
     drawn = images.clone()
     for image, label in zip(drawn, labels, strict=True):
+        if not label:
+            continue
         line = max(1, round(height / 250))
         (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 1.0, line)
         size = min(height / 18 / high, 0.9 * width / wide)
-        strip = min(height, round((high + below) * size * 1.5))
+        strip = min(height, max(1, round((high + below) * size * 1.5)))
         canvas = np.zeros((strip, width), np.uint8)
         at = (round((width - wide * size) / 2), round(strip / 2 + high * size / 2))
         cv2.putText(canvas, label, at, cv2.FONT_HERSHEY_SIMPLEX, size, 255, line, cv2.LINE_AA)

@@ -1,7 +1,6 @@
 """Faces as JSON text: written once, checked when read, for a person to edit in between."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,7 +55,8 @@ def _numbers(value: Any, count: int) -> bool:
     """Whether a value is a list of so many finite numbers."""
     if not isinstance(value, list) or len(value) != count:
         return False
-    return all(isinstance(entry, (int, float)) and not isinstance(entry, bool) and math.isfinite(entry) for entry in value)
+    plain = all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in value)
+    return plain and all(abs(entry) < 1e9 for entry in value)  # finite, and no integer that a float cannot hold
 
 
 def _is_box(value: Any) -> bool:

@@ -113,7 +113,7 @@ def inpaint(
             is where the filling fades into what is known.
         batch, tick: see `restore`.
     """
-    in_crops = cut(holes, aligned)
+    in_crops = cut(holes.to(aligned.crops), aligned)
     touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
     chosen, in_crops = aligned.subset(touched), sized(in_crops[touched], restorer.side)
     known = sized(chosen.crops, restorer.side)
@@ -131,6 +131,8 @@ def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
 
 def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
     """`call` for every part of the faces, (N, 3, S, S); raises when the network gives something that is no picture."""
+    if batch < 1:
+        raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
     total = len(aligned)
     tick(0, total)
     parts = []

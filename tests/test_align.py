@@ -128,3 +128,9 @@ def test_greyscale_and_sepia_are_grey_and_colours_are_not(photo):
     tinted = grey * 0.8 + torch.tensor([0.1, 0.06, 0.0]).reshape(1, 3, 1, 1)
     assert is_grey(torch.cat([grey, tinted])) == (True, True)
     assert is_grey(photo("photos/astronaut_1face.png")) == (False,)
+
+
+def test_a_face_of_a_picture_that_is_not_there_is_refused():
+    face = Face(1, (0, 0, 300, 300), tuple(map(tuple, FFHQ_TEMPLATE.tolist())), 1.0)
+    with pytest.raises(ValueError, match="Found a face of picture 2 and a batch of 1"):
+        align(torch.ones(1, 3, 512, 512), [face])

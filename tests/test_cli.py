@@ -455,3 +455,9 @@ def test_verify_finds_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path
     assert main(["models", "verify", "yunet", *place]) == 1
     assert main(["models", "fetch", "retinaface-resnet50", *place]) == 1
     assert (tmp_path / "detection_Resnet50_Final.pth").read_bytes() == b"half a file"
+
+
+def test_a_reader_that_leaves_ends_the_listing_quietly() -> None:
+    command = f"{sys.executable} -u -m codeformer_core models list | head -n 1"
+    run = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.count("\n") == 1 and run.stderr == ""

@@ -135,3 +135,17 @@ def test_largest_and_central_are_chosen_in_each_image():
     kept, skipped = chosen(faces, (100, 100), "center")
     assert kept == [small, other] and [s.face for s in skipped] == [large]
     assert "not the face nearest to the centre" in skipped[0].reason
+
+
+def test_a_strip_of_pixels_is_not_blown_up(detector):
+    assert max(retinaface.detection_size(2, 2000, 640)) <= 8 * 640
+    assert detector.detect(torch.rand(1, 3, 2, 2000), DetectionOptions()) == []
+
+
+def test_no_pictures_have_no_faces(detector):
+    assert detector.detect(torch.zeros(0, 3, 100, 100), DetectionOptions()) == []
+
+
+def test_pictures_in_half_precision_are_searched(photo, detector):
+    crew = photo("photos/nasa_sts114_crew_7faces.jpg")
+    assert len(detector.detect(crew.half(), DetectionOptions())) == 7

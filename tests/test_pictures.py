@@ -441,3 +441,10 @@ def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, suffix: str, bits: 
         (tmp_path / f"b{suffix}").write_bytes(data[:end])
         with pytest.raises(ValueError, match="^b"):
             pictures.read(tmp_path / f"b{suffix}")
+
+
+def test_too_many_pixels_are_refused_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", (20000, 9500)).save(path)
+    with pytest.raises(ValueError, match=r"huge\.png has more than 178 megapixels.*cut it into parts"):
+        pictures.read(path)

@@ -335,3 +335,9 @@ def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, mobilenet):
     pasted, mask = paste(crew, restored)
     direct = fix_faces(crew, mobilenet, Recorder())
     assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.1)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_without_faces_is_refused(crew, mobilenet, batch):
+    with pytest.raises(ValueError, match=f"Found a batch of {batch} faces"):
+        fix_faces(crew, mobilenet, Recorder(), batch=batch)

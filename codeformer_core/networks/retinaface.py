@@ -33,9 +33,17 @@ def build(state: Mapping[str, Tensor], operations: Any = nn) -> tuple["RetinaFac
     return RetinaFace(resnet="body.conv1.weight" in state), state
 
 
+def detection_scale(height: int, width: int, side: int) -> float:
+    """How many times larger a picture is searched than it is: its short side becomes `side`.
+
+    The long side becomes at most eight times that, so that a strip of pixels is not blown up to gigabytes.
+    """
+    return min(side / min(height, width), 8 * side / max(height, width))
+
+
 def detection_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """(height, width) at which a picture is searched: the short side becomes `side`, up or down, and sizes are rounded down."""
-    scale = side / min(height, width)
+    """(height, width) at which a picture is searched, see `detection_scale`; rounded down."""
+    scale = detection_scale(height, width, side)
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 
@@ -137,10 +145,10 @@ class RetinaFace(nn.Module):
     def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1] on the network's device, best first within each image."""
         height, width = images.shape[-2:]
-        scale = options.side / min(height, width)
+        scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
         for start in range(0, images.shape[0], PICTURES_PER_CALL):
-            part = images[start : start + PICTURES_PER_CALL]
+            part = images[start : start + PICTURES_PER_CALL].float()
             found = self._search(resized(part, detection_size(height, width, options.side)), options)
             found = [(boxes / scale, points / scale, scores) for boxes, points, scores in found]
             if scale > 1 and any((_widths(boxes) >= LARGE).any() for boxes, _, _ in found):

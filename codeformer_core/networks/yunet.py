@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..faces import DetectionOptions, Face
-from .retinaface import detection_size, resized
+from .retinaface import detection_scale, detection_size, resized
 
 
 class YuNet:
@@ -40,9 +40,10 @@ class YuNet:
         self.network.setInputSize(size[::-1])
         self.network.setScoreThreshold(options.confidence)
         self.network.setNMSThreshold(options.overlap)
-        scale = options.side / min(height, width)
+        scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
-        for index, image in enumerate(resized(images, size)):
+        for index in range(len(images)):
+            image = resized(images[index : index + 1].float(), size)[0]
             pixels = (image.flip(0) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
             _, rows = self.network.detect(pixels)  # (n, 15): x, y, w, h, five points, score
             for x, y, w, h, *points, score in sorted([] if rows is None else rows.tolist(), key=lambda row: -row[-1]):

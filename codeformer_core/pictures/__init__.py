@@ -64,7 +64,13 @@ def read(path: str | Path) -> Picture:
         decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data)
     except Image.UnidentifiedImageError as error:
         raise ValueError(f"{path.name} is not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF).") from error
-    except (ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(
+            f"{path.name} has more than {most} megapixels, Pillow's limit against files that are made to exhaust memory. "
+            "Make it smaller, or cut it into parts."
+        ) from error
+    except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
     except decode.BROKEN as error:
         raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}).") from error
