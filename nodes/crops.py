@@ -3,7 +3,8 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import edited, limits
+from ..codeformer_core import edited, limits, pipeline
+from ..codeformer_core.align import TEMPLATE_SIDE
 from ..codeformer_core.faces import AlignedFaces
 from . import host, sockets
 
@@ -56,10 +57,15 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
             "the picture; larger crops keep their detail in an enlarged picture.",
             search_aliases=["codeformer", "uncrop face", "paste crops", "image to face", "detailer"],
             inputs=[
-                sockets.Faces.Input(
-                    "faces", tooltip="The faces that the crops were made from. Connect what Faces to Crops got."
+                io.Image.Input(
+                    "crops", tooltip="A square picture for each face, in the same order. Or any pictures of aligned faces."
                 ),
-                io.Image.Input("crops", tooltip="A square picture for each face, in the same order."),
+                sockets.Faces.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="The faces that the crops were made from. Connect what Faces to Crops got. Without it each picture "
+                    "is taken as a face that is cut out and upright already.",
+                ),
                 io.Mask.Input(
                     "masks",
                     optional=True,
@@ -75,9 +81,11 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, faces: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> io.NodeOutput:
+    def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
         """The same faces with other crops."""
         pictures, _ = host.to_core(crops)
+        if faces is None:
+            faces = pipeline.whole_pictures(pictures, TEMPLATE_SIDE)
         return io.NodeOutput(edited.with_edited(faces, pictures, None if masks is None else host.from_mask(masks)))
 
 
