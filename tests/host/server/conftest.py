@@ -26,29 +26,43 @@ PROBE = (
 )
 
 
+#: File -> size of the codebook and the sides that are fused, by which the network tells its task.
+TASKS = {
+    "codeformer.pth": (64, (64, 256)),
+    "codeformer_colorization.pth": (64, (64,)),
+    "codeformer_inpainting.pth": (512, (64,)),
+}
+
+
 @pytest.fixture(scope="session")
-def restorer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CodeFormer of the released layout that takes crops of 512 pixels, as Detect Faces cuts them, and is small."""
+def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small networks under the published names: the three CodeFormers, for crops of 512 pixels, and an upscaler."""
     import torch
 
     from codeformer_core.networks.codeformer import CodeFormer, join_attention
     from codeformer_core.networks.vqgan import Architecture
 
     torch.manual_seed(0)
-    architecture = Architecture(
-        channels=(32,) * 6,
-        res_blocks=1,
-        attention=(5,),
-        codebook_size=64,
-        code_dim=32,
-        code_side=16,
-        embed_dim=64,
-        layers=1,
-        fuse_sides=(64, 256),
-    )
-    path = tmp_path_factory.mktemp("weights") / "codeformer.pth"
-    torch.save({"params_ema": join_attention(CodeFormer(architecture).state_dict())}, path)
-    return path
+    folder = tmp_path_factory.mktemp("weights")
+    for name, (codebook, fused) in TASKS.items():
+        architecture = Architecture(
+            channels=(32,) * 6,
+            res_blocks=1,
+            attention=(5,),
+            codebook_size=codebook,
+            code_dim=32,
+            code_side=16,
+            embed_dim=64,
+            layers=1,
+            fuse_sides=fused,
+        )
+        torch.save({"params_ema": join_attention(CodeFormer(architecture).state_dict())}, folder / name)
+    layers = {"0": (8, 3, 3, 3), "2": (8, 8, 3, 3), "4": (12, 8, 3, 3)}  # SRVGGNetCompact x2, which spandrel knows
+    weights = {f"body.{index}.weight": torch.randn(shape) * 0.1 for index, shape in layers.items()}
+    weights |= {f"body.{index}.bias": torch.zeros(shape[0]) for index, shape in layers.items()}
+    weights |= {f"body.{index}.weight": torch.full((8,), 0.2) for index in (1, 3)}
+    torch.save({"params": weights}, folder / "RealESRGAN_x2plus.pth")
+    return folder
 
 
 class Server:
@@ -140,14 +154,15 @@ def mirror(shared: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def server(
-    comfyui: Path, restorer_file: Path, shared: Path, mirror: str, tmp_path_factory: pytest.TempPathFactory
+    comfyui: Path, model_files: Path, shared: Path, mirror: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """main.py on a free loopback port, with a base folder of its own, the repository linked in, and two models laid out."""
     base = tmp_path_factory.mktemp("server")
-    for folder in ("custom_nodes", "input", "models/facerestore_models", "models/facedetection"):
+    for folder in ("custom_nodes", "input", "models/facerestore_models", "models/facedetection", "models/upscale_models"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / "codeformer-suite").symlink_to(ROOT, target_is_directory=True)
-    (base / "models/facerestore_models/codeformer.pth").symlink_to(restorer_file)
+    for file in model_files.iterdir():
+        (base / "models" / ("facerestore_models" if file.name in TASKS else "upscale_models") / file.name).symlink_to(file)
     detector = "detection_mobilenet0.25_Final.pth"
     (base / "models/facedetection" / detector).symlink_to(shared / "data/detectors" / detector)
     with socket.socket() as probe:
