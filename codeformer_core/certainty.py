@@ -7,7 +7,8 @@ from torch import Tensor
 
 from .faces import AlignedFaces
 from .paste import paste
-from .steps import Tick, no_tick, sized
+from .progress import Tick, no_tick
+from .steps import sized
 
 
 class Doubter(Protocol):
@@ -42,5 +43,5 @@ def over_pictures(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int
         size: (B, H, W) of the pictures, which may be enlarged.
     """
     empty = maps.new_zeros(size[0], 3, *size[1:])
-    landed, covered = paste(empty, aligned.with_crops(maps.repeat(1, 3, 1, 1)))
+    landed, covered = paste(empty, aligned.with_crops(sized(maps, aligned.side).repeat(1, 3, 1, 1)))
     return landed[:, :1], covered

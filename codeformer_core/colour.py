@@ -91,6 +91,8 @@ def matched(crops: Tensor, originals: Tensor, how: str) -> Tensor:
     """Crops (N, 3, S', S') with the original's colours by a row of `COLOURS`; the originals (N, 3, S, S) are fitted."""
     if how not in COLOURS:
         raise ValueError(f"{how!r} is no way to match colours. Use one of: {', '.join(COLOURS)}.")
+    if not len(crops):
+        return crops
     if originals.shape[-2:] != crops.shape[-2:]:
         originals = F.interpolate(originals, size=crops.shape[-2:], mode="bilinear", antialias=True)
     return COLOURS[how](crops, originals)

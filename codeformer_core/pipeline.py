@@ -14,9 +14,10 @@ from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .masks import mask_style
 from .parts import Parser
 from .paste import paste
+from .progress import Tick, no_tick
 from .selection import CHOICES, Selection, select
 from .sharpness import sharpness
-from .steps import Restorer, Tick, no_tick, restore, sized
+from .steps import Restorer, restore, sized
 
 
 class Fixed(NamedTuple):

@@ -12,9 +12,7 @@ from .align import cut
 from .colour import GREY, greyed, over_luminance
 from .faces import AlignedFaces
 from .limits import occlude
-
-#: tick(done, total) faces: called before the first batch, after every batch, and free to raise in order to stop.
-Tick = Callable[[int, int], None]
+from .progress import Tick, no_tick
 
 
 class Restorer(Protocol):
@@ -47,10 +45,6 @@ class Inpainter(Protocol):
         ...
 
 
-def no_tick(done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
 def restore(
     aligned: AlignedFaces,
     restorer: Restorer,
@@ -70,7 +64,7 @@ def restore(
         match_style: keep the colour and contrast of the degraded face's features.
         grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
         batch: faces per call.
-        tick: progress, see `Tick`.
+        tick: progress in faces, see `progress.Tick`.
 
     Raises:
         ValueError: an unknown choice, or a fidelity of the wrong shape.

@@ -1,24 +1,15 @@
-"""Enlarge pictures with any super-resolution network that spandrel reads, tile by tile."""
+"""Enlarge pictures with a super-resolution network, tile by tile."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import checkpoints
-
-if TYPE_CHECKING:
-    from spandrel import ImageModelDescriptor
-
-#: tick(done, total) tiles: called before the first tile, after every tile, and free to raise in order to stop. The total grows
-#: when memory runs out and the tiles become smaller.
-Tick = Callable[[int, int], None]
+from .progress import Tick, no_tick
 
 #: The reference's tiles (--bg_tile and RealESRGANer's tile_pad): input pixels of a side, and of the context around it.
 TILE = 400
@@ -37,16 +28,8 @@ SMALLEST = 64
 # What PyTorch says on CUDA, ROCm, XPU, MPS and the CPU when there is no memory left.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
-# What spandrel's architectures raise for weights that carry the names of theirs and not the shapes.
-_MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-
-
-def _silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
-
-
 class ImageModel(Protocol):
-    """What enlarges one picture: an `Upscaler`, a spandrel model, or the host's wrapper around one."""
+    """What enlarges one picture: an `upscalers.Upscaler`, a spandrel model, or the host's wrapper around one."""
 
     @property
     def scale(self) -> int:
@@ -67,89 +50,6 @@ class _Region(NamedTuple):
     right: int
 
 
-@dataclass(frozen=True, eq=False)
-class Upscaler:
-    """A super-resolution network from a file, in fp32.
-
-    The reference runs it in fp16 on CUDA except on the GTX 16xx, where fp16 gives black pictures. fp32 works on every device
-    with every architecture (DCTLSA and others have no fp16), so it is what this pack does.
-
-    Attributes:
-        descriptor: spandrel's model. It fits pictures to the sizes that the network asks for (reflected at the right and
-            bottom edge, cut off the result) and clamps the result to [0, 1].
-    """
-
-    descriptor: "ImageModelDescriptor[torch.nn.Module]"
-
-    @property
-    def scale(self) -> int:
-        """How many times larger the result is; 1 for a network that only cleans."""
-        return self.descriptor.scale
-
-    def to(self, device: torch.device | str) -> "Upscaler":
-        """Moves the network to a device. Returns itself."""
-        self.descriptor.to(torch.device(device))
-        return self
-
-    def __call__(self, image: Tensor, /) -> Tensor:
-        """One picture (1, 3, h, w) RGB in [0, 1], wherever it is -> (1, 3, h * scale, w * scale) where the network is."""
-        return self.descriptor(image.to(self.descriptor.device, self.descriptor.dtype))
-
-    def upscale(self, images: Tensor, tile: int = TILE, tick: Tick = _silent) -> Tensor:
-        """Images (B, 3, H, W) RGB in [0, 1] -> (B, 3, H * scale, W * scale), see `tiled`."""
-        return tiled(images, self, self.scale, tile, tick=tick)
-
-
-def load_upscaler(path: Path | str) -> Upscaler:
-    """The super-resolution or restoration network in a file (.pth, .pt, .safetensors), on the CPU.
-
-    Only tensors are read, by `checkpoints.read`: spandrel sees weights and never the file, whose .pt it would run.
-
-    Raises:
-        ImportError: spandrel is not installed.
-        ValueError: see `checkpoints.read`; or a network that does not turn one RGB picture into another.
-    """
-    path = Path(path)
-    try:
-        from spandrel import ModelLoader, UnsupportedModelError
-    except ModuleNotFoundError as error:
-        if error.name != "spandrel":
-            raise  # spandrel is there and lacks something else: its own message says what
-        raise ImportError("Upscaling needs the package spandrel, which is not installed: pip install spandrel") from error
-    weights = checkpoints.read(path)
-    try:
-        descriptor = ModelLoader().load_from_state_dict(weights)
-    except UnsupportedModelError as error:
-        first = ", ".join(list(weights)[:3])
-        raise ValueError(
-            f"{path.name} is not an upscaler that spandrel knows: it has {len(weights):,} tensors, the first are {first}. "
-            "Choose an upscaler such as RealESRGAN_x2plus.pth."
-        ) from error
-    except _MALFORMED as error:
-        raise ValueError(
-            f"{path.name} looks like an upscaler, and its weights fit no network of that family. Expected a complete, "
-            "unchanged file: get it again where it came from, or choose another such as RealESRGAN_x2plus.pth."
-        ) from error
-    return Upscaler(_image_model(descriptor, path.name))
-
-
-def _image_model(descriptor: object, name: str) -> "ImageModelDescriptor[torch.nn.Module]":
-    """The same model, when it turns one RGB picture into another."""
-    from spandrel import ImageModelDescriptor
-
-    if not isinstance(descriptor, ImageModelDescriptor):
-        found = "an inpainting network, which needs a mask beside the picture"
-    elif descriptor.purpose == "FaceSR":
-        found = f"a face network ({descriptor.architecture.name}), which takes aligned faces"
-    elif (descriptor.input_channels, descriptor.output_channels) != (3, 3):
-        found = f"a network from {descriptor.input_channels} to {descriptor.output_channels} channels"
-    else:
-        return descriptor
-    raise ValueError(
-        f"{name} is {found}. Expected an upscaler of RGB pictures (3 channels to 3): choose one such as RealESRGAN_x2plus.pth."
-    )
-
-
 @torch.no_grad()
 def enlarge_with(
     images: Tensor,
@@ -157,7 +57,7 @@ def enlarge_with(
     upscale: float,
     tile: int = TILE,
     overlap: int = OVERLAP,
-    tick: Tick = _silent,
+    tick: Tick = no_tick,
 ) -> Tensor:
     """Images `upscale` times as large: through the model once, then resized where its scale is another, as in the reference.
 
@@ -198,7 +98,7 @@ def tiled(
     scale: int,
     tile: int = TILE,
     overlap: int = OVERLAP,
-    tick: Tick = _silent,
+    tick: Tick = no_tick,
 ) -> Tensor:
     """Run a network over images piece by piece, so that memory depends on the tile and not on the image.
 
@@ -211,7 +111,7 @@ def tiled(
         scale: how many times larger the result of `run` is.
         tile: the largest side of a tile in pixels, rounded down to the grid of 16; 0 for whole images.
         overlap: pixels of context on every side of a tile that is not the image's border, rounded up to the grid.
-        tick: progress, see `Tick`.
+        tick: progress in tiles, see `progress.Tick`; the total grows when the tiles become smaller.
 
     Returns:
         (B, C, H * scale, W * scale), where and as the images are.

@@ -18,7 +18,8 @@ from codeformer_core.networks.codeformer import CodeFormer, join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.parts import GROUPS
 from codeformer_core.saved import from_json, to_json
-from codeformer_core.upscale import enlarge_with, load_upscaler
+from codeformer_core.upscale import enlarge_with
+from codeformer_core.upscalers import load_upscaler
 
 #: A picture of 200 x 120 pixels with two faces whose crops have 80: the left one is nearer to the centre, the right one larger.
 WIDTH, HEIGHT, SIDE = 200, 120, 80

@@ -7,16 +7,15 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 
+from ..progress import Tick, no_tick
 from .manifest import ModelFile
 from .reading import load_as
-
-Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18  # bytes per read: at 100 kB/s a stop takes effect within three seconds
 _TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
@@ -66,11 +65,7 @@ class _SourceFailed(Exception):
     """One URL did not give the file; its argument says why. The next one may."""
 
 
-def _silent(done: int, total: int) -> None:
-    """The progress of a caller that does not want to know."""
-
-
-def fetch(model: ModelFile, folder: Path, progress: Progress = _silent) -> Path:
+def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
     """Bring a model file into a folder: whole and verified, or not at all.
 
     The bytes go to `<file>.part`, which is continued when it exists, checked like `verify` does, and renamed. A mirror that
@@ -122,7 +117,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _download(url: str, part: Path, model: ModelFile, progress: Progress) -> None:
+def _download(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
     """Bring `part` to the checked whole; after an interruption again, as long as each attempt brings it further."""
     for attempt in range(1, _ATTEMPTS + 1):
         before = _size(part)

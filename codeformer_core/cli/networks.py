@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import checkpoints
-from ..upscale import load_upscaler
+from ..upscalers import load_upscaler
 from .models import obtain
 
 

@@ -16,8 +16,8 @@ from ..pictures import Picture
 from ..pictures.encode import FORMATS
 from ..pipeline import Fixed
 from ..preview import preview
+from ..progress import Tick
 from ..saved import to_json
-from ..steps import Tick
 from .jobs import Job
 from .networks import Networks
 

@@ -11,7 +11,7 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from ..steps import Tick
+from ..progress import Tick
 from .jobs import plan
 from .networks import device_of, load_networks
 from .picture import Files, Outcome, Piece, Tools, Watch, Worked, do
