@@ -1,0 +1,89 @@
+"""A fidelity per face or painted, several at once, and how sure the network is; crops that were edited elsewhere."""
+
+import pytest
+import torch
+
+from codeformer_core import checkpoints
+from codeformer_core.align import align
+from codeformer_core.certainty import invented, over_pictures
+from codeformer_core.edited import with_edited
+from codeformer_core.faces import Face
+from codeformer_core.fidelity import each, painted, sweep
+from codeformer_core.preview import heat, labelled
+from codeformer_core.steps import restore
+
+
+@pytest.fixture(scope="module")
+def network(tiny_checkpoint):
+    return checkpoints.load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.rand(2, 3, 90, 120, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def aligned(images):
+    points = ((52.0, 41.0), (62.0, 41.0), (57.0, 47.0), (53.0, 52.0), (61.0, 52.0))
+    return align(images, [Face(index, (47.0, 33.0, 67.0, 57.0), points, 0.9) for index in (0, 1)], 64)
+
+
+@pytest.mark.parametrize(("values", "faces", "expected"), [([], 3, 0.5), ([0.2], 3, 0.2), ([0.2, 0.4], 0, 0.2)])
+def test_one_number_serves_every_face(values, faces, expected):
+    assert each(values, 0.5, faces) == expected
+
+
+def test_a_list_has_a_number_for_every_face():
+    assert torch.equal(each([0.2, 0.4], 0.5, 2), torch.tensor([0.2, 0.4]))
+    with pytest.raises(ValueError, match="Found 2 fidelities for 1 face. Expected one for each face"):
+        each([0.2, 0.4], 0.5, 1)
+    with pytest.raises(ValueError, match="Found a fidelity of 1.5"):
+        each([1.5], 0.5, 1)
+
+
+def test_paint_goes_from_one_fidelity_to_the_other(aligned):
+    ramp = torch.linspace(0, 1, 120).expand(1, 1, 90, 120)
+    maps = painted(aligned, torch.tensor([0.0, 1.0]), ramp, 0.5)
+    assert maps.shape == (2, 1, 64, 64)
+    assert maps[0, 0, 32, :10].mean() < maps[0, 0, 32, -10:].mean() < 0.5 < maps[1, 0, 32, -10:].mean()
+
+
+def test_a_sweep_is_as_many_restorations(aligned, network):
+    drawn = sweep(aligned, network, 2, [0.0, 0.6])
+    for one, weight in zip(drawn, (0.0, 0.6), strict=True):
+        assert torch.allclose(one, restore(aligned, network, weight).crops[1], atol=1e-5)
+
+
+def test_a_sweep_of_a_face_that_is_not_there_is_a_sentence(aligned, network):
+    with pytest.raises(ValueError, match="Found face number 3 of 2 faces. Expected 1 to 2"):
+        sweep(aligned, network, 3, [0.5])
+
+
+def test_doubt_is_what_certainty_lacks(aligned, images, network):
+    maps = invented(aligned, network)
+    assert torch.allclose(maps, 1 - network.certainty(aligned.originals), atol=1e-6)
+    ones, covered = over_pictures(torch.ones_like(maps), aligned, (2, 90, 120))
+    assert torch.allclose(ones[covered > 0.3], covered[covered > 0.3], atol=1e-4) and not ones[covered == 0].any()
+    tinted = heat(images, ones, covered)
+    assert torch.equal(tinted[(covered == 0).expand_as(images)], images[(covered == 0).expand_as(images)])
+    assert (tinted - images)[:, 0][covered[:, 0] > 0.9].mean() > 0.1
+
+
+def test_a_label_is_written_on_the_lower_edge_only():
+    pictures = torch.full((2, 3, 256, 256), 0.5)
+    drawn = labelled(pictures, ["w = 0", "w = 0.25"])
+    assert torch.equal(drawn[:, :, :200], pictures[:, :, :200]) and drawn[:, :, 230:].amax() > 0.9
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+@pytest.mark.parametrize("side", [32, 64, 256])
+def test_edited_crops_may_have_any_side(aligned, side):
+    edited = with_edited(aligned, torch.rand(2, 3, side, side), torch.zeros(1, 1, 10, 10))
+    assert edited.crops.shape[-1] == side and edited.side == 64 and not edited.masks.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 3, 64, 32)], ids=["too few", "not square"])
+def test_edited_crops_that_do_not_fit_are_a_sentence(aligned, shape):
+    with pytest.raises(ValueError, match=r"Found .*crops .*Expected"):
+        with_edited(aligned, torch.rand(shape))
