@@ -149,7 +149,7 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         ["fix", "IN", "-o", "OUT", "--bg-tile", "3"],
         ["fix", "IN", "-o", "OUT", "--keep-out", "absent.png"],
         ["fix", "IN", "-o", "OUT", "--save-faces", "IN/a.png"],
-        ["fix", "IN/a.png", "-o", "OUT", "--faces-from", "IN/a.json", "--rotated"],
+        ["fix", "IN/a.png", "-o", "OUT", "--faces-from", "IN/faces.json", "--rotated"],
         ["fix", "IN/a.png", "-o", "IN/out.png", "--inside", "IN"],
         ["inpaint", "IN", "-o", "MASKS", "--mask", "MASKS"],
         ["inpaint", "IN", "-o", "OUT", "--mask", "absent.png"],
@@ -160,6 +160,8 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         ["fix", "IN", "-o", "IN"],
         ["fix", "IN", "-o", "OUT.png"],
         ["fix", "IN/a.png", "-o", "OUT.png", "--format", "jpg"],
+        ["fix", "IN", "-o", "OUT", "--suffix", "/../elsewhere"],
+        ["fix", "IN", "-o", "OUT", "--faces-from", "IN/faces.json", "--save-faces", "IN/../IN/faces.json", "--overwrite"],
         ["fix", "IN/a.png", "-o", "IN/a.png", "--overwrite"],
         ["fix", "IN/a.png", "-o", "IN/notes.txt"],
         ["models", "fetch", "nonsense"],
@@ -171,10 +173,11 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     monkeypatch.chdir(tmp_path)
     draw(tmp_path / "IN" / "a.png")
     (tmp_path / "IN" / "notes.txt").touch()
+    (tmp_path / "IN" / "faces.json").touch()
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "MASKS").mkdir()
     assert main(argv) == 2
-    assert files(tmp_path) == ["IN/a.png", "IN/notes.txt"]
+    assert files(tmp_path) == ["IN/a.png", "IN/faces.json", "IN/notes.txt"]
     assert capsys.readouterr().err.strip()
 
 

@@ -50,8 +50,10 @@ def plan(
         read: other files and folders that are read, such as masks.
 
     Raises:
-        ValueError: something does not exist or is empty, two inputs have one output, or an output is an input.
+        ValueError: something does not exist or is empty, two inputs have one output, an output is an input, a suffix is a path.
     """
+    if "/" in suffix or "\\" in suffix:
+        raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
     sources = _sources(paths, out, recursive)
     to_file = out.suffix.lower() in FORMATS and not out.is_dir()
     if to_file and (len(paths) > 1 or not paths[0].is_file()):

@@ -161,6 +161,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[argparse.Namespace], bool], str], ...] = 
         "--faces-from does not search: leave out --rotated and --tiles.",
     ),
     (
+        lambda args: bool(args.faces_from and args.save_faces) and args.faces_from.resolve() == args.save_faces.resolve(),
+        "--save-faces would write over the file that --faces-from reads: name another file.",
+    ),
+    (
         lambda args: "parts" in args and not args.parts and bool(args.grow or args.feather),
         "--grow and --feather shape the parts of a face: say which with --parts.",
     ),
