@@ -433,7 +433,10 @@ def test_fetch_announces_verifies_and_is_found_again(tmp_path: Path, capsys: pyt
     assert files(tmp_path / "mine") == ["detection_mobilenet0.25_Final.pth"]
     assert main(["models", "verify", *place]) == 0
     assert main(["models", "list", *place]) == 0
-    assert str(tmp_path / "mine" / "detection_mobilenet0.25_Final.pth") in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert str(tmp_path / "mine" / "detection_mobilenet0.25_Final.pth") in listed
+    for model in checkpoints.catalogue():  # what somebody without a network has to know
+        assert model.urls[0] in listed and (model.sha256 or "SHA-256 not known") in listed
     assert main(["models", "where", *place]) == 0
     assert str(tmp_path / "mine") in capsys.readouterr().out
 
@@ -447,6 +450,11 @@ def test_fix_fetches_what_is_missing_when_told_to(
     assert main(argv) == 0
     assert "Fetching face_detection_yunet_2026may.onnx (0.2 MB)" in capsys.readouterr().out
     assert files(tmp_path / "mine") == ["face_detection_yunet_2026may.onnx"]
+
+
+def test_an_action_of_models_shows_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "fetch"]) == 2
+    assert "usage: codeformer models fetch [-h]" in capsys.readouterr().err
 
 
 def test_verify_finds_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

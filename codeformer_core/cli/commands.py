@@ -96,10 +96,10 @@ def inpaint(parser: argparse.ArgumentParser) -> None:
 
 def models(parser: argparse.ArgumentParser) -> None:
     """`codeformer models`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions = parser.add_subparsers(required=True, metavar="ACTION", prog="codeformer models")
     names = ", ".join(model.name for model in checkpoints.catalogue())
     for action, run, described, count in (
-        ("list", _list, "every known file, whether it is here, its size and its licence", None),
+        ("list", _list, "every known file, whether it is here, its size, address, hash and licence", None),
         ("fetch", _fetch, "fetch files, after saying how large they are and under which licence", "+"),
         ("verify", _verify, "check that files are the published ones", "*"),
         ("where", _where, "the folders that are looked in", None),

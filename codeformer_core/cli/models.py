@@ -70,12 +70,13 @@ def fetch(model: ModelFile, folder: Path, quiet: bool = False) -> Path:
 
 
 def listing(folders: Sequence[Path]) -> int:
-    """`models list`: every file of the catalogue, whether it is here, its size and its licence."""
+    """`models list`: every file of the catalogue, whether it is here, its size, address, hash and licence."""
     for model in checkpoints.catalogue():
         path = checkpoints.find(model.name, folders)
         kind = f"{model.role}, {model.task}" if model.task else model.role
         tqdm.write(f"{model.name}  ({kind})  {model.file}  {_size(model)}")
         tqdm.write(f"    {path or f'not here; fetch it with: codeformer models fetch {model.name}'}")
+        tqdm.write(f"    {model.urls[0]}  SHA-256 {model.sha256 or 'not known'}")
         tqdm.write(f"    {model.licence}: {model.notice}")
     return 0
 
