@@ -181,6 +181,15 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     assert capsys.readouterr().err.strip()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("-w", "0.3,,1", "found '', expected a number"), ("--faces", "1,b", "found 'b', expected a whole number")],
+)
+def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str], option: str, value: str, said: str) -> None:
+    assert main(["fix", "a.png", "-o", "out", option, value]) == 2
+    assert said in capsys.readouterr().err
+
+
 # --- files ----------------------------------------------------------------------------------------------------------------
 
 

@@ -86,8 +86,12 @@ def choosing(parser: argparse.ArgumentParser) -> Whole:
             metavar="PX",
             help="skip boxes whose longer side is larger: a crop has 512 pixels (default 0: none)",
         ),
-        add("--min-percent", type=positive, default=0.0, metavar="P", help="the same in percent of the shorter side"),
-        add("--max-percent", type=positive, default=0.0, metavar="P", help="the same in percent of the shorter side"),
+        add(
+            "--min-percent", type=positive, default=0.0, metavar="P", help="--min-size in percent of the picture's shorter side"
+        ),
+        add(
+            "--max-percent", type=positive, default=0.0, metavar="P", help="--max-size in percent of the picture's shorter side"
+        ),
         add("--eye-distance", type=positive, default=5.0, metavar="PX", help="skip faces whose eyes are closer (default 5)"),
         add("--inside", type=existing, metavar="MASK", help="only faces in the white of this picture; or a folder of such"),
         add(

@@ -3,15 +3,25 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from .. import checkpoints
+
+T = TypeVar("T")
+
+
+def _read(kind: Callable[[str], T], text: str, expected: str) -> T:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}") from None
 
 
 def between(low: float, high: float, above: bool = False) -> Callable[[str], float]:
     """An argument type: a number from `low` (or above it) to `high`."""
 
     def number(text: str) -> float:
-        value = float(text)
+        value = _read(float, text, "a number")
         if not low <= value <= high or (above and value == low):
             raise argparse.ArgumentTypeError(
                 f"found {text}, expected a number {'above' if above else 'from'} {low:g} to {high:g}"
@@ -25,7 +35,7 @@ def whole(low: int | None = None, zero: bool = False) -> Callable[[str], int]:
     """An argument type: a whole number from `low` on, or 0 as well where that has a meaning of its own."""
 
     def number(text: str) -> int:
-        value = int(text)
+        value = _read(int, text, "a whole number")
         if low is not None and value < low and not (zero and value == 0):
             raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from {low} on{', or 0' if zero else ''}")
         return value
