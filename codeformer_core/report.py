@@ -8,6 +8,16 @@ from .faces import Face, Skipped
 LINES = 20
 
 
+def account(kept: int, skipped: Sequence[Skipped]) -> str:
+    """What happened to all faces that were found, in a sentence or two."""
+    found = kept + len(skipped)
+    faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
+    if not skipped:
+        return f"{faces}."
+    reasons = list(dict.fromkeys(entry.reason for entry in skipped))
+    return f"{faces}. Left alone: {len(skipped)} ({'; '.join(reasons[:3])})."
+
+
 def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:
     """One line for each face, kept or skipped; of many faces the first `LINES` of each kind."""
     several = any(face.image_index for face in [*kept, *(skip.face for skip in skipped)])

@@ -7,22 +7,14 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..codeformer_core import align, pipeline, preview
-from ..codeformer_core.faces import DetectionOptions, Face, Skipped
+from ..codeformer_core.faces import DetectionOptions, Face
 from ..codeformer_core.locate import locate
+from ..codeformer_core.report import account
 from ..codeformer_core.saved import from_json, to_json
 from ..codeformer_core.search import Rotated, Tiled
 from ..codeformer_core.selection import CHOICES
 from ..codeformer_core.sources import fitted, from_bounding_boxes, from_host_landmarks
 from . import host, hosted, sockets
-
-
-def account(found: int, skipped: Sequence[Skipped]) -> str:
-    """What happened, in a sentence for the user."""
-    faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
-    if not skipped:
-        return f"{faces}."
-    reasons = list(dict.fromkeys(entry.reason for entry in skipped))
-    return f"{faces}. Left alone: {len(skipped)} ({'; '.join(reasons[:3])})."
 
 
 def per_picture(faces: Sequence[Face], count: int) -> list[list[dict[str, Any]]]:

@@ -10,10 +10,10 @@ from torch import Tensor
 from ..codeformer_core import pipeline
 from ..codeformer_core.colour import COLOURS
 from ..codeformer_core.faces import DetectionOptions
+from ..codeformer_core.report import account
 from ..codeformer_core.selection import CHOICES
 from ..codeformer_core.upscale import TILE, enlarge_with
 from . import host, hosted, sockets
-from .faces import account
 
 
 class CodeFormerFixFaces(io.ComfyNode):

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..codeformer_core import align, checkpoints, limits, paste, pipeline
 from ..codeformer_core.orders import ORDERS
+from ..codeformer_core.report import account
 from ..codeformer_core.selection import CHOICES
 from ..codeformer_core.steps import restore
 from . import host, hosted, sockets
-from .faces import account
 
 #: The detectors that the old nodes name, and the file that stands for each. YOLOv5 is not run here.
 DETECTORS = {

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from codeformer_core.duplicates import distinct
-from codeformer_core.faces import Face
+from codeformer_core.faces import Face, Skipped
 from codeformer_core.orders import ORDERS
-from codeformer_core.report import LINES, report
+from codeformer_core.report import LINES, account, report
 from codeformer_core.selection import Selection, select
 
 SIZE = (200, 400)
@@ -169,6 +169,13 @@ def test_the_report_names_every_face_and_its_reason():
     ]
     assert report([], []) == "No face found."
     assert "  picture 2, 20 px at (5, 5): confidence 0.90" in report([A, face(5, 5, image=1)], [])
+
+
+def test_a_face_that_is_left_alone_counts_as_found():
+    skipped = [Skipped(A, "too small")]
+    assert account(0, []) == "No face found: the picture stays as it is."
+    assert account(0, skipped) == "1 face found. Left alone: 1 (too small)."
+    assert account(2, skipped * 2) == "4 faces found. Left alone: 2 (too small)."
 
 
 def test_the_report_of_a_video_stays_short():
