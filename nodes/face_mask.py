@@ -41,14 +41,16 @@ class CodeFormerFaceMask(io.ComfyNode):
                     default=0,
                     min=-256,
                     max=256,
-                    tooltip="Moves the edges of the parts outwards by this many pixels of the crop; below 0 inwards.",
+                    tooltip="Moves the edges of the parts outwards by this many pixels of the crop; below 0 inwards. Only "
+                    "with a face parser.",
                 ),
                 io.Int.Input(
                     "feather",
                     default=8,
                     min=0,
                     max=256,
-                    tooltip="Softens the edges of the parts over this many pixels of the crop to either side.",
+                    tooltip="Softens the edges of the parts over this many pixels of the crop to either side. Only with a "
+                    "face parser.",
                 ),
                 io.Float.Input(
                     "visibility",

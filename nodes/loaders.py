@@ -88,8 +88,8 @@ class CodeFormerFaceParserLoader(_Loader):
             node_id="CodeFormerFaceParserLoader",
             display_name="Load Face Parser",
             category=sockets.CATEGORY,
-            description="Loads the network that tells face and hair from the background, for the blend 'face'. "
-            "The published weights are for non-commercial use only.",
+            description="Loads the network that tells the parts of a face apart, for Face Mask and the blend 'face'. ParseNet "
+            "is for non-commercial use only, BiSeNet has a freer licence.",
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer"],
             inputs=[
                 io.Combo.Input(
@@ -99,7 +99,7 @@ class CodeFormerFaceParserLoader(_Loader):
                     tooltip="The file of the network." + FETCHED,
                 )
             ],
-            outputs=[sockets.Parser.Output("parser", tooltip="Connect to Paste Faces Back or Fix Faces.")],
+            outputs=[sockets.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
         )
 
 

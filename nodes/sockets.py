@@ -43,7 +43,7 @@ def parser_input() -> io.Input:
     return Parser.Input(
         "parser",
         optional=True,
-        tooltip="Only needed for the mask 'face': tells skin and hair from background and clothes. Connect Load Face Parser.",
+        tooltip="Only needed for the blend 'face': tells skin and hair from background and clothes. Connect Load Face Parser.",
     )
 
 
