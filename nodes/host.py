@@ -18,6 +18,7 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..codeformer_core import checkpoints
+from ..codeformer_core.parts import fitted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -225,9 +226,7 @@ def to_core(image: Tensor) -> tuple[Tensor, Tensor | None]:
 def to_host(images: Tensor, alpha: Tensor | None = None) -> Tensor:
     """Colours (B, 3, H, W), and alpha (B, 1, H', W') fitted to them, -> an IMAGE where and as the host wants it."""
     if alpha is not None:
-        if alpha.shape[-2:] != images.shape[-2:]:
-            alpha = torch.nn.functional.interpolate(alpha, size=images.shape[-2:], mode="bilinear")
-        images = torch.cat([images, alpha.to(images)], dim=1)
+        images = torch.cat([images, fitted(alpha, *images.shape[-2:]).to(images)], dim=1)
     return images.movedim(1, -1).to(mm.intermediate_device(), mm.intermediate_dtype()).contiguous()
 
 
