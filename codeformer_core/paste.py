@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .align import compose, invert, reach, resize_map, shift, warp
@@ -46,8 +47,9 @@ def paste(
     result = images.clone() if len(aligned) else images
     for row, place, to_region, weight in landings:
         crop, region = aligned.crops[row : row + 1], result[place]
-        enlarged = compose(resize_map(aligned.side / crop.shape[-1]), to_region)
-        pasted = warp(crop, enlarged, *region.shape[-2:])[0]
+        # One more pixel on every side, or the black beyond a crop would be mixed into its border where the mask is not 0 there.
+        enlarged = compose(compose(shift(-1, -1), resize_map(aligned.side / crop.shape[-1])), to_region)
+        pasted = warp(F.pad(crop, (1, 1, 1, 1), mode="replicate"), enlarged, *region.shape[-2:])[0]
         if keep_detail:
             pasted = _with_detail(pasted, images[place], aligned.originals[row], to_region)
         region.copy_(torch.where(weight > 0, torch.lerp(region, pasted, weight), region))

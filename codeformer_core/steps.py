@@ -88,12 +88,12 @@ def colorize(
     """The faces with colours.
 
     Args:
-        keep_luminance: only the hues are new, the light stays the picture's; paste with `keep_detail` to keep it exactly.
+        keep_luminance: only the hues are new, the light stays that of the crops; paste with `keep_detail` to keep it exactly.
         batch, tick: see `restore`.
     """
     crops = _in_batches(lambda part: restorer.colorize(sized(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
-        crops = over_luminance(crops, sized(aligned.originals, crops.shape[-1]))
+        crops = over_luminance(crops, sized(aligned.crops, crops.shape[-1]))
     return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
 
 

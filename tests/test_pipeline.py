@@ -341,3 +341,14 @@ def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, mobilenet):
 def test_a_batch_without_faces_is_refused(crew, mobilenet, batch):
     with pytest.raises(ValueError, match=f"Found a batch of {batch} faces"):
         fix_faces(crew, mobilenet, Recorder(), batch=batch)
+
+
+def test_colours_over_a_restored_face_keep_the_restoration(photo, mobilenet):
+    class Darker(Recorder):
+        def restore(self, crops, fidelity, match_style):
+            return crops * 0.5
+
+    picture = photo("photos/camera_gray_L_1face.png")
+    aligned = restore(align(picture, mobilenet.detect(picture), 128), Darker(), grey="off")
+    coloured = colorize(aligned, HalfBrown(), keep_luminance=True)
+    assert torch.allclose(luminance(coloured.crops), luminance(aligned.crops), atol=1e-3)
