@@ -481,3 +481,9 @@ def test_a_reader_that_leaves_ends_the_listing_quietly() -> None:
     command = f"{sys.executable} -u -m codeformer_core models list | head -n 1"
     run = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.count("\n") == 1 and run.stderr == ""
+
+
+@pytest.mark.parametrize("argv", [["fix", "", "-o", "out"], ["fix", "a.png", "-o", ""]], ids=["input", "output"])
+def test_an_empty_name_is_not_the_current_folder(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert "found an empty name, expected a file or folder" in capsys.readouterr().err

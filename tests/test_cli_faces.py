@@ -563,9 +563,10 @@ def test_files_of_faces_that_do_not_fit_get_a_sentence(
     (tmp_path / "tall.json").write_text(to_json([face(LEFT)], (WIDTH, HEIGHT)))
     assert main([*argv, str(tmp_path / "tall.json")]) == 1
     assert "faces were found in 120 x 200" in capsys.readouterr().err
-    existing = [str(faces_file), "--save-faces", str(faces_file)]
-    assert main([*argv, *existing]) == 1
+    assert main([*argv, str(faces_file), "--save-faces", str(tmp_path / "tall.json")]) == 1
     assert "exists already" in capsys.readouterr().err
+    assert main([*argv, str(faces_file), "--save-faces", str(faces_file), "--overwrite"]) == 2
+    assert "would write over the file that --faces-from reads" in capsys.readouterr().err
     (tmp_path / "other.png").write_bytes(photo_file.read_bytes())
     assert main([*argv[:1], str(tmp_path / "other.png"), *argv[1:], str(faces_file)]) == 2
     assert "for one picture, found 2" in capsys.readouterr().err

@@ -5,9 +5,8 @@ Each function gives the options that make no sense for pictures that are aligned
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
-from .values import between, existing, json_file, numbers, several, whole
+from .values import between, existing, json_file, named, numbers, several, whole
 
 #: Rows of tables of the core, which this file must not import; a test holds them together.
 FORMATS = ("keep", "png", "jpg", "webp", "tiff")
@@ -24,10 +23,10 @@ Whole = list[argparse.Action]
 def files(parser: argparse.ArgumentParser) -> Whole:
     """What is read and written."""
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them"
+        "paths", nargs="+", type=named, metavar="PATH", help="pictures (PNG, JPEG, WebP, BMP, TIFF) and folders of them"
     )
     group = parser.add_argument_group("files")
-    group.add_argument("-o", "--out", type=Path, required=True, help="folder for the results; or a file, for one picture")
+    group.add_argument("-o", "--out", type=named, required=True, help="folder for the results; or a file, for one picture")
     group.add_argument("--recursive", action="store_true", help="look into sub-folders, and make the same ones in OUT")
     group.add_argument("--suffix", default="", help='added to names: "fixed" makes photo_fixed.png')
     group.add_argument("--format", choices=FORMATS, default="keep", help="of the results (default: as the input)")
@@ -35,7 +34,7 @@ def files(parser: argparse.ArgumentParser) -> Whole:
     group.add_argument("--aligned", action="store_true", help="the pictures are cut-out faces in the FFHQ pose already")
     group.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
     return [
-        group.add_argument("--save-crops", type=Path, metavar="DIR", help="also write each face as cut out and as changed"),
+        group.add_argument("--save-crops", type=named, metavar="DIR", help="also write each face as cut out and as changed"),
         group.add_argument("--draw-boxes", action="store_true", help="draw the faces that were found into the results"),
     ]
 
@@ -146,7 +145,7 @@ def weights(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None
     """Where model files lie."""
     parser.add_argument(
         "--weights",
-        type=Path,
+        type=named,
         action="append",
         default=[],
         metavar="FOLDER",

@@ -17,6 +17,7 @@ from ..pictures.encode import FORMATS
 from ..pipeline import Fixed
 from ..preview import preview
 from ..progress import Tick
+from ..report import LINES
 from ..saved import to_json
 from .jobs import Job
 from .networks import Networks
@@ -103,7 +104,8 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
     lines = list(worked.notices)
     if worked.fixed:
         result, faces, skipped = worked.fixed.images, worked.fixed.aligned.faces, worked.fixed.skipped
-        lines += [f"skipped the face at ({f.centre[0]:.0f}, {f.centre[1]:.0f}): {why}" for f, why in skipped]
+        lines += [f"skipped the face at ({f.centre[0]:.0f}, {f.centre[1]:.0f}): {why}" for f, why in skipped[:LINES]]
+        lines += [f"and skipped {len(skipped) - LINES} more faces"] if len(skipped) > LINES else []
         lines += _write_beside(worked, picture, job, args, files)
         if args.draw_boxes:
             result = _drawn(result, image.shape[-1], faces, skipped)

@@ -17,6 +17,13 @@ def _read(kind: Callable[[str], T], text: str, expected: str) -> T:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}") from None
 
 
+def named(text: str) -> Path:
+    """An argument type: a path; an empty one, as an unset variable of a shell gives, is none and not the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("found an empty name, expected a file or folder; the current folder is called .")
+    return Path(text)
+
+
 def between(low: float, high: float, above: bool = False) -> Callable[[str], float]:
     """An argument type: a number from `low` (or above it) to `high`."""
 

@@ -184,7 +184,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(f"{path} exists already and is left as it is. Choose another name or allow overwriting.")
+    return FileExistsError(f"{path} exists already and is left as it is. Choose another name, or allow --overwrite.")
 
 
 def _quantised(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
