@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .align import cut
 from .colour import GREY, greyed, over_luminance
 from .faces import AlignedFaces
 from .limits import occlude
+from .parts import fitted
 from .progress import Tick, no_tick
 
 
@@ -117,10 +117,7 @@ def inpaint(
 
 def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
     """Crops or masks (N, C, h, w) at another size, square unless a width is given; the same ones when they have it."""
-    size = (height, height if width is None else width)
-    if crops.shape[-2:] == size:
-        return crops
-    return F.interpolate(crops, size=size, mode="bilinear", antialias=crops.shape[-2] > size[0] or crops.shape[-1] > size[1])
+    return fitted(crops, height, height if width is None else width)
 
 
 def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:

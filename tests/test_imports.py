@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "progress": set(),
     "upscale": {"progress"},
     "upscalers": {"checkpoints", "progress", "upscale"},
-    "steps": {"progress", "align", "colour", "faces", "limits"},
+    "steps": {"align", "colour", "faces", "limits", "parts", "progress"},
     "pipeline": {"align", "colour", "faces", "masks", "parts", "paste", "progress", "selection", "sharpness", "steps"},
     "fidelity": {"align", "colour", "faces", "steps"},
     "certainty": {"progress", "faces", "paste", "steps"},
