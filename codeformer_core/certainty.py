@@ -2,13 +2,12 @@
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from .faces import AlignedFaces
 from .paste import paste
 from .progress import Tick, no_tick
-from .steps import sized
+from .steps import in_batches, sized
 
 
 class Doubter(Protocol):
@@ -27,13 +26,14 @@ def invented(aligned: AlignedFaces, restorer: Doubter, batch: int = 1, tick: Tic
     Args:
         batch, tick: see `steps.restore`.
     """
-    total, parts = len(aligned), []
-    tick(0, total)
-    for start in range(0, total, batch):
-        crops = sized(aligned.originals[start : start + batch], restorer.side)
-        parts.append(1 - restorer.certainty(crops).to(crops))
-        tick(min(start + batch, total), total)
-    return torch.cat(parts) if parts else aligned.masks
+    if not len(aligned):
+        return aligned.masks
+
+    def doubt(part: slice) -> Tensor:
+        crops = sized(aligned.originals[part], restorer.side)
+        return 1 - restorer.certainty(crops).to(crops)
+
+    return in_batches(doubt, aligned, batch, tick)
 
 
 def over_pictures(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

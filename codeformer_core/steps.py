@@ -78,7 +78,7 @@ def restore(
         weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
         return restorer.restore(sized(aligned.crops[part], restorer.side), weight, match_style)
 
-    crops = _in_batches(restored, aligned, batch, tick)
+    crops = in_batches(restored, aligned, batch, tick)
     return aligned.with_crops(greyed(crops, aligned.originals, aligned.grey, grey))
 
 
@@ -91,7 +91,7 @@ def colorize(
         keep_luminance: only the hues are new, the light stays that of the crops; paste with `keep_detail` to keep it exactly.
         batch, tick: see `restore`.
     """
-    crops = _in_batches(lambda part: restorer.colorize(sized(aligned.crops[part], restorer.side)), aligned, batch, tick)
+    crops = in_batches(lambda part: restorer.colorize(sized(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
         crops = over_luminance(crops, sized(aligned.crops, crops.shape[-1]))
     return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
@@ -111,7 +111,7 @@ def inpaint(
     touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
     chosen, in_crops = aligned.subset(touched), sized(in_crops[touched], restorer.side)
     known = sized(chosen.crops, restorer.side)
-    crops = _in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
+    crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
     return occlude(chosen.with_crops(crops), holes, inside=True)
 
 
@@ -120,8 +120,8 @@ def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
     return fitted(crops, height, height if width is None else width)
 
 
-def _in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
-    """`call` for every part of the faces, (N, 3, S, S); raises when the network gives something that is no picture."""
+def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
+    """What `call` gives for consecutive parts of the faces, (N, ...); raises when it gives something that is no picture."""
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
     total = len(aligned)
