@@ -47,9 +47,7 @@ def paste(
     result = images.clone() if len(aligned) else images
     for row, place, to_region, weight in landings:
         crop, region = aligned.crops[row : row + 1], result[place]
-        # One more pixel on every side, or the black beyond a crop would be mixed into its border where the mask is not 0 there.
-        enlarged = compose(compose(shift(-1, -1), resize_map(aligned.side / crop.shape[-1])), to_region)
-        pasted = warp(F.pad(crop, (1, 1, 1, 1), mode="replicate"), enlarged, *region.shape[-2:])[0]
+        pasted = _landed(crop, compose(resize_map(aligned.side / crop.shape[-1]), to_region), *region.shape[-2:])
         if keep_detail:
             pasted = _with_detail(pasted, images[place], aligned.originals[row], to_region)
         region.copy_(torch.where(weight > 0, torch.lerp(region, pasted, weight), region))
@@ -111,6 +109,15 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
         yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
 
 
+def _landed(crop: Tensor, to_region: Tensor, height: int, width: int) -> Tensor:
+    """A crop (1, 3, S, S) in its region: (3, height, width).
+
+    It gets one more pixel on every side, or the black beyond it would be mixed into its border, where a mask need not be 0.
+    """
+    padded = F.pad(crop, (1, 1, 1, 1), mode="replicate")
+    return warp(padded, compose(shift(-1, -1), to_region), height, width)[0]
+
+
 def _with_detail(pasted: Tensor, region: Tensor, original: Tensor, landing: Tensor) -> Tensor:
     """A pasted crop with the fine detail of the picture where the network found nothing to correct.
 
@@ -124,7 +131,7 @@ def _with_detail(pasted: Tensor, region: Tensor, original: Tensor, landing: Tens
         original: (3, S, S) the crop before restoration.
         landing: (1, 2, 3) crop pixels -> region pixels.
     """
-    shown = warp(original[None], landing, *region.shape[-2:])[0]
+    shown = _landed(original[None], landing, *region.shape[-2:])
     correction = luminance((pasted - shown)[None])[0]
     return in_range((pasted + (region - shown) * torch.exp(-((correction / CORRECTED) ** 2)))[None])[0]
 

@@ -164,3 +164,10 @@ def test_the_black_beyond_a_tiny_crop_stays_out():
     aligned = align(white, [posed(30, 30, 14)], side=64)
     pasted, mask = paste(white, aligned.with_crops(torch.ones_like(aligned.crops)))
     assert (mask > 0).any() and torch.allclose(pasted, white, atol=1e-6)
+
+
+@pytest.mark.parametrize("style", ["square", "box"])
+def test_keeping_detail_gives_an_untouched_picture_back(style):
+    noise = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(0))
+    pasted, _ = paste(noise, align(noise, [posed(60, 45, 30, 10), posed(20, 20, 60)], side=64), style, keep_detail=True)
+    assert (pasted - noise).abs().max() < 1e-5
