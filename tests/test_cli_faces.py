@@ -469,8 +469,11 @@ def test_what_is_kept_out_stays_as_it_was(tmp_path: Path, run: Run, photo_file: 
 
 def test_keeping_detail_changes_faces_only(run: Run, photo_file: Path) -> None:
     before, plain, kept = pictures.read(photo_file).image, run("fix", "-w", 1), run("fix", "-w", 1, "--keep-detail")
-    same = (plain == before).all(1, keepdim=True).expand_as(before)
-    assert torch.equal(kept[same], before[same]) and not torch.equal(kept, plain)
+    changed = (plain != before).any(1, keepdim=True).float()
+    # Where the mask begins, its first levels may round to no change in one result and to a change in the other.
+    outside = (torch.nn.functional.max_pool2d(changed, 9, stride=1, padding=4) == 0).expand_as(before)
+    assert outside.float().mean() > 0.3
+    assert torch.equal(kept[outside], before[outside]) and not torch.equal(kept, plain)
 
 
 @pytest.mark.parametrize("how", ["mean-and-spread", "coarse-colours"])

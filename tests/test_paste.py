@@ -171,3 +171,10 @@ def test_keeping_detail_gives_an_untouched_picture_back(style):
     noise = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(0))
     pasted, _ = paste(noise, align(noise, [posed(60, 45, 30, 10), posed(20, 20, 60)], side=64), style, keep_detail=True)
     assert (pasted - noise).abs().max() < 1e-5
+
+
+def test_keeping_detail_changes_the_mask_only(images):
+    aligned = align(images, FACES)
+    pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), keep_detail=True)
+    outside = (mask == 0).expand_as(images)
+    assert torch.equal(pasted[outside], images[outside]) and not torch.equal(pasted, images)
