@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..codeformer_core.encoded import Encoded, join
 from ..codeformer_core.faces import DetectionOptions, Face
 from ..codeformer_core.networks.retinaface import detection_size
 from . import host
@@ -31,13 +32,28 @@ class HostedRestorer(host.Hosted):
 
     def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored, where and as the crops are. `fidelity`: a number, (N,) or (N, 1, h, w)."""
-        each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == len(crops)
 
         def restore_part(part: slice) -> Tensor:
-            weight = fidelity[part] if each else fidelity
-            return self.network.restore(self.here(crops[part]), weight, match_style).to(crops)
+            return self.network.restore(self.here(crops[part]), _weight(fidelity, part, len(crops)), match_style).to(crops)
 
         return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
+
+    def look(self, crops: Tensor, fidelity: float | Tensor) -> Encoded:
+        """The first half of `restore`: crops (N, 3, S, S) in [0, 1], N > 0 -> what the network sees, where the network ran."""
+        most = float(fidelity.max()) if isinstance(fidelity, Tensor) else fidelity  # every part keeps the same maps
+
+        def look_part(part: slice) -> Encoded:
+            return self.network.look(self.here(crops[part]), most)
+
+        return join(self.in_parts(look_part, len(crops), *crops.shape[-2:]))
+
+    def draw(self, encoded: Encoded, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
+        """The second half: what was seen in N > 0 faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
+
+        def draw_part(part: slice) -> Tensor:
+            return self.network.draw(encoded.rows(part), _weight(fidelity, part, encoded.faces), match_style)
+
+        return torch.cat(self.in_parts(draw_part, encoded.faces, self.side, self.side))
 
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
@@ -57,6 +73,12 @@ class HostedRestorer(host.Hosted):
 
     def _each_part(self, crops: Tensor, call: Callable[[slice], Tensor]) -> Tensor:
         return torch.cat(self.in_parts(lambda part: call(part).to(crops), len(crops), *crops.shape[-2:]))
+
+
+def _weight(fidelity: float | Tensor, part: slice, faces: int) -> float | Tensor:
+    """The fidelity of a part of `faces` faces: the same one, unless there is one for each."""
+    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == faces
+    return fidelity[part] if each else fidelity
 
 
 class HostedDetector(host.Hosted):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from codeformer_core import checkpoints, networks
+from codeformer_core.encoded import join
 from codeformer_core.networks.codeformer import CodeFormer, join_attention, split_attention
 from codeformer_core.networks.vqgan import Architecture
 
@@ -245,3 +246,16 @@ def test_peak_memory_is_below_the_reference():
     command = [sys.executable, "-c", PEAK, str(root)]
     run = subprocess.run(command, env=os.environ | EXACT, capture_output=True, text=True, check=True)
     assert int(run.stdout) < REFERENCE_GROWTH
+
+
+@pytest.mark.parametrize("fidelity", [0.0, 0.5, torch.tensor([0.0, 0.3, 1.0])], ids=["none", "half", "one per face"])
+def test_restoring_is_looking_and_drawing(tiny, crops, fidelity):
+    seen = tiny.look(crops, fidelity)
+    assert bool(seen.kept) == bool(torch.as_tensor(fidelity).max() > 0)
+    assert torch.equal(tiny.draw(seen, fidelity), tiny.restore(crops, fidelity))
+
+
+def test_what_was_seen_can_be_parted_and_joined(tiny, crops):
+    seen = tiny.look(crops, 0.5)
+    again = join([seen.rows([2]), seen.rows(slice(0, 2))])
+    assert torch.allclose(tiny.draw(again, 0.5), tiny.draw(seen, 0.5)[[2, 0, 1]], atol=1e-5)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..encoded import Encoded
 from .vqgan import Architecture, Codebook, Encoder, Generator, ResBlock
 
 #: What scales the residual of the feature transformation: a number, one value per face (N,), or a map (N, 1, h, w).
@@ -213,6 +214,9 @@ class CodeFormer(nn.Module):
             fidelity: 0 follows the codebook (quality), 1 the input; a number, (N,), or (N, 1, h, w) over the face.
             match_style: see `decode`.
         """
+        return self._draw(self._look(x, fidelity), fidelity, match_style)
+
+    def _look(self, x: Tensor, fidelity: Fidelity) -> Encoded:
         if x.shape[-2:] != (self.side, self.side):
             raise ValueError(
                 f"Found faces of {x.shape[-1]} x {x.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
@@ -221,18 +225,36 @@ class CodeFormer(nn.Module):
         _check_fidelity(fidelity, x.shape[0])
         fuses = bool((fidelity > 0).any()) if isinstance(fidelity, Tensor) else fidelity > 0
         features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())
-        codes = self.predict(features).argmax(dim=2)
-        return self.decode(codes, features, kept, fidelity, match_style)
+        return Encoded(self.predict(features), features, kept)
+
+    def _draw(self, encoded: Encoded, fidelity: Fidelity, match_style: bool) -> Tensor:
+        return self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
 
     @torch.inference_mode()
     def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
-        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1].
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]: `draw` what `look` saw.
 
         Raises:
             ValueError: these are the weights of another task, or the crops have another side.
         """
         self._must_be("restoration", "codeformer.pth")
         return _to_picture(self(crops * 2 - 1, fidelity, match_style))
+
+    @torch.inference_mode()
+    def look(self, crops: Tensor, fidelity: Fidelity = 0.5) -> Encoded:
+        """The first half of `restore`: degraded crops (N, 3, S, S) RGB in [0, 1] -> what the network sees in them.
+
+        Args:
+            fidelity: what `draw` will be given; without any above 0 nothing is kept for the fusion.
+        """
+        self._must_be("restoration", "codeformer.pth")
+        return self._look(crops * 2 - 1, fidelity)
+
+    @torch.inference_mode()
+    def draw(self, encoded: Encoded, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
+        """The second half of `restore`: the faces of the likeliest codes (N, 3, S, S) in [0, 1], on the network's device."""
+        _check_fidelity(fidelity, encoded.faces)
+        return _to_picture(self._draw(encoded, fidelity, match_style))
 
     @torch.inference_mode()
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:

@@ -69,6 +69,33 @@ def test_when_memory_runs_out_the_batch_is_halved_and_stays_so(pack, tiny_checkp
     assert torch.equal(restored, whole)
 
 
+def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
+    network = pack.network(tiny_checkpoint)
+    weights = torch.tensor([0.0, 0.0, 0.5])
+    whole = pack.hosted.HostedRestorer(network).restore(crops(3), weights)
+
+    class Small(type(network)):
+        """The same network on a device that holds one face."""
+
+        def look(self, crops, fidelity):
+            if len(crops) > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().look(crops, fidelity)
+
+        def draw(self, encoded, *args):
+            if encoded.faces > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().draw(encoded, *args)
+
+    network.__class__ = Small
+    hosted = pack.hosted.HostedRestorer(network)
+    hosted.most = 4
+    seen = hosted.look(crops(3), weights)
+    assert hosted.most == 1
+    hosted.most = 4
+    assert torch.allclose(hosted.draw(seen, weights), whole, atol=1e-4)
+
+
 def test_one_face_that_does_not_fit_is_an_error(pack, tiny_checkpoint):
     network = pack.network(tiny_checkpoint)
 
