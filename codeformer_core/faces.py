@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 Point = tuple[float, float]
@@ -117,6 +118,29 @@ class AlignedFaces:
     def only_within(self, area: Tensor) -> "AlignedFaces":
         """The same faces, to be pasted only inside `area` (B, 1, H, W) as well as inside what limited them before."""
         return replace(self, within=area if self.within is None else self.within * area)
+
+    @staticmethod
+    def joined(parts: "Sequence[AlignedFaces]") -> "AlignedFaces":
+        """The faces of several images that were aligned one by one, as those of a batch: the nth part's are in image n.
+
+        Args:
+            parts: at least one, with crops of one side, found in images of one size that nothing limits (`within` is None).
+        """
+        filled = [part for part in parts if len(part)] or parts[:1]  # what nobody is in may have crops of another side
+        return AlignedFaces(
+            faces=tuple(face._replace(image_index=index) for index, part in enumerate(parts) for face in part.faces),
+            originals=torch.cat([part.originals for part in filled]),
+            crops=torch.cat([part.crops for part in filled]),
+            affines=torch.cat([part.affines for part in filled]),
+            masks=torch.cat([part.masks for part in filled]),
+            grey=tuple(flag for part in filled for flag in part.grey),
+            image_size=parts[0].image_size,
+        )
+
+    def of_image(self, index: int) -> "AlignedFaces":
+        """The faces of one image of the batch, as those of a batch of one."""
+        own = self.subset([row for row, face in enumerate(self.faces) if face.image_index == index])
+        return replace(own, faces=tuple(face._replace(image_index=0) for face in own.faces))
 
     def subset(self, indices: Sequence[int]) -> "AlignedFaces":
         """These faces alone, in this order."""

@@ -94,8 +94,7 @@ def fix_faces(
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
         done = restore(aligned, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick)
-        done = done.with_crops(matched(done.crops, done.originals, colour))
-        return done.with_crops(upscale_faces(done.crops)) if upscale_faces and len(done) else done
+        return finished(done, colour, upscale_faces)
 
     return on_faces(
         images,
@@ -110,6 +109,12 @@ def fix_faces(
         background=enlarge(images, upscale) if background is None else background,
         keep_detail=keep_detail,
     )
+
+
+def finished(aligned: AlignedFaces, colour: str, upscale_faces: Callable[[Tensor], Tensor] | None) -> AlignedFaces:
+    """Restored faces as they are pasted; `colour` and `upscale_faces` as in `fix_faces`."""
+    done = aligned.with_crops(matched(aligned.crops, aligned.originals, colour))
+    return done.with_crops(upscale_faces(done.crops)) if upscale_faces and len(done) else done
 
 
 def on_faces(

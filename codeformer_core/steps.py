@@ -97,9 +97,7 @@ def colorize(
     return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
 
 
-def inpaint(
-    aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick
-) -> AlignedFaces:
+def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick) -> AlignedFaces:
     """The faces that holes touch, filled there, to be pasted there only; the other faces are left out.
 
     Args:
@@ -132,7 +130,11 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
         tick(min(start + batch, total), total)
     if not parts:
         return aligned.crops
-    crops = torch.cat(parts)
+    return refuse_broken(torch.cat(parts))
+
+
+def refuse_broken(crops: Tensor) -> Tensor:
+    """Crops (N, 3, S, S) that a network gave; a RuntimeError when one of them is no picture, so that it is never pasted."""
     broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
     if broken:
         raise RuntimeError(
