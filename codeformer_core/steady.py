@@ -1,7 +1,7 @@
 """Average the code logits of each face over neighbouring frames, so that its codes do not flip from frame to frame.
 
-A face that rests still gets other noise in every frame, and wherever two codes are about as likely, that noise picks one of them
-anew each time: skin crawls and eyes change colour. Averaged over a few frames before and after, they agree.
+A face that rests still gets other noise in every frame, and wherever two codes are about as likely, that noise picks one of
+them anew each time: skin crawls and eyes change colour. Averaged over a few frames before and after, they agree.
 """
 
 from collections import deque
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from .encoded import Encoded
 
-#: Frames to each side that are averaged. At 25 frames a second, three to each side span a quarter of a second, about a syllable.
+#: Frames to each side that are averaged. At 25 frames a second, three to each side span a quarter of a second: a syllable.
 REACH = 3
 
 
 class SteadyCodes:
     """Between `look` and `draw`: faces of one frame after another go in, and come out with averaged logits, in the same order.
 
-    A neighbour k frames away has weight `strength` ** k. Neighbours that a track does not have, because it begins or ends there,
-    are left out and the others weigh more, so it does not matter how many frames are looked at together.
+    A neighbour k frames away has weight `strength` ** k. Neighbours that a track does not have, because it begins or ends
+    there, are left out and the others weigh more. How many frames are looked at together does not matter.
 
     Held are the faces of `delay` frames, which still wait for the frames behind them, and of as many frames before the logits
     alone (1 MB a face at 512 pixels). Push copies (`Encoded.rows` with a list) of faces that were looked at in a batch: a view

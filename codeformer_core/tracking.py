@@ -1,15 +1,11 @@
 """Follow faces over consecutive frames: who is who, and where each face is once the detector's trembling is taken out.
 
-Pure numbers, no pictures. Every frame waits until enough frames behind it are known, so that what is smoothed never lags behind.
+Pure numbers, no pictures. Every frame waits until enough frames behind it are known, so that what is smoothed never lags.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .faces import Face
 
