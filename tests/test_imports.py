@@ -45,6 +45,8 @@ MAY_IMPORT = {
     "steady": {"encoded"},
     "networks": {"encoded", "faces"},
     "pictures": set(),
+    "ahead": set(),
+    "videos": set(),
     "checkpoints": {"networks", "progress"},
     "__main__": {"cli"},
 }

@@ -1,0 +1,91 @@
+"""An iterator that works ahead in a thread of its own."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+_POLL = 0.1  # seconds; how long a full queue keeps the thread from seeing that nobody reads any more
+
+
+class Ahead(Iterator[Item], Generic[Item]):
+    """The items of an iterable, of which up to `depth` wait ready made. Made by `ahead`."""
+
+    def __init__(self, iterable: Iterable[Item], depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"{depth} items ahead, expected at least 1.")
+        self._ready: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(depth)
+        self._stop = threading.Event()
+        self._iterable = iterable
+        self._done = False
+        self._thread = threading.Thread(target=self._work, name="codeformer ahead", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        end: tuple[bool, BaseException | None] = (False, None)
+        try:
+            for item in self._iterable:
+                if not self._put((True, item)):
+                    break
+                del item  # nothing is held while the next one is made
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are read
+            end = (False, error)
+        finally:
+            close = getattr(self._iterable, "close", None)
+            if close is not None:
+                close()
+            self._put(end)
+
+    def _put(self, entry: tuple[bool, Item | BaseException | None]) -> bool:
+        """Wait for room; False when nobody reads any more."""
+        while not self._stop.is_set():
+            try:
+                self._ready.put(entry, timeout=_POLL)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def __iter__(self) -> "Ahead[Item]":
+        return self
+
+    def __next__(self) -> Item:
+        if self._done:
+            raise StopIteration
+        more, value = self._ready.get()
+        if more:
+            return value  # type: ignore[return-value]
+        self.close()
+        if isinstance(value, BaseException):
+            raise value
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the thread and let go of what waits. The iterable's own `close` is called in the thread."""
+        self._done = True
+        self._stop.set()
+        self._thread.join()
+        while not self._ready.empty():
+            self._ready.get_nowait()
+
+    def __enter__(self) -> "Ahead[Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._stop.set()
+
+
+def ahead(iterable: Iterable[Item], depth: int) -> Ahead[Item]:
+    """Iterate over `iterable` in a background thread that is up to `depth` items ahead.
+
+    Errors rise at the place of the item that could not be made. `close()`, leaving its `with`, the end and an error all end
+    the thread.
+
+    Raises:
+        ValueError: `depth` is below 1.
+    """
+    return Ahead(iterable, depth)

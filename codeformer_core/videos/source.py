@@ -1,0 +1,202 @@
+"""Opening a video file, and what it says of itself."""
+
+import io
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import av.container
+import av.error
+import av.video
+
+from .colours import Colours
+from .planes import Turn
+
+#: A file's path, or its bytes in memory.
+Source = str | Path | BinaryIO
+
+#: What FFmpeg raises for data that are no video, cut off or damaged.
+BROKEN = (av.error.FFmpegError, EOFError)
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no film
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a video file says of its first video stream.
+
+    Attributes:
+        name: of the file, for sentences.
+        size: (H, W) as displayed, that is after rotation.
+        rotation: degrees counter-clockwise by which the stored picture is turned for display; 0, 90, 180, 270 or as stored.
+        rate: average frames per second; 0 when the file does not say.
+        frames: how many the file has (estimated from its duration where it does not say); 0 is unknown.
+        duration: seconds, 0 is unknown.
+        bits: per sample.
+        pixel_format: FFmpeg's name.
+        colours: how the samples are meant.
+        turn: from the stored to the displayed picture.
+        matrix: the display matrix as stored (nine numbers), None when there is none.
+        aspect: width of a pixel by its height; 0 is unspecified.
+        unit: seconds of one step of the time stamps.
+        begin: seconds of the first time stamp in the file's own time.
+        codec, container: FFmpeg's names.
+        has_audio: sound that can be decoded.
+    """
+
+    name: str
+    size: tuple[int, int]
+    rotation: int
+    rate: Fraction
+    frames: int
+    duration: float
+    bits: int
+    pixel_format: str
+    colours: Colours
+    turn: Turn
+    matrix: tuple[int, ...] | None
+    aspect: Fraction
+    unit: Fraction
+    begin: float
+    codec: str
+    container: str
+    has_audio: bool
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(H, W) of the frames in the file, before they are turned."""
+        return self.size[::-1] if self.turn.swap else self.size
+
+
+def name_of(source: Source) -> str:
+    """What the source is called in a sentence."""
+    return Path(source).name if isinstance(source, (str, Path)) else "The video"
+
+
+def open_video(source: Source) -> av.container.InputContainer:
+    """The file, opened for reading. Several can be open on one source at the same time.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a video; the message names it.
+    """
+    name = name_of(source)
+    if isinstance(source, (str, Path)):
+        with Path(source).open("rb"):  # so that a missing file, a folder and a lack of rights are Python's own errors
+            file: str | io.BytesIO = f"file:{Path(source)}"
+    elif isinstance(source, io.BytesIO):
+        file = io.BytesIO(source.getvalue())  # shares the bytes, with a position of its own
+    else:
+        raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
+    try:  # only local files: a playlist or a list of parts that somebody made must not fetch from the network
+        container = av.open(file, options={"protocol_whitelist": "file"})
+    except (*BROKEN, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot be opened as a video ({_reason(error)}). "
+            "It is of another kind, or cut off or damaged: choose a video, or copy this one again."
+        ) from error
+    kind = container.format.name
+    problem = None
+    if kind.endswith("_pipe") or kind == "image2":
+        problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
+    elif kind == "tty" or not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
+        problem = f"{name} has no pictures that move (it is of the kind {kind}), expected a video. Choose a video file."
+    if problem:
+        container.close()
+        raise ValueError(problem)
+    return container
+
+
+def first_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
+    """The video stream that is worked on: the first that is not a cover."""
+    return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
+
+
+def probe(source: Source) -> Video:
+    """What a video file says of itself; its first frame is decoded, no more.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a video, or its first frame cannot be decoded; the message names it.
+    """
+    with open_video(source) as container:
+        return describe(container, name_of(source))
+
+
+def describe(container: av.container.InputContainer, name: str) -> Video:
+    """`probe` of an open file, whose position is moved."""
+    stream = first_stream(container)
+    if stream.codec_context is None:
+        raise ValueError(f"{name}: its kind of video is not known to this FFmpeg. Convert it to H.264 first.")
+    frame = _first_frame(container, stream)
+    if frame is None:
+        raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
+    matrix, rotation, turn = _orientation(frame)
+    unit = stream.time_base or Fraction(1, 90000)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+    duration = 0.0
+    if stream.duration:
+        duration = float(stream.duration * unit)
+    elif container.duration:
+        duration = container.duration / av.time_base
+    begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
+    height, width = frame.height, frame.width
+    return Video(
+        name=name,
+        size=(width, height) if turn.swap else (height, width),
+        rotation=rotation,
+        rate=Fraction(rate),
+        frames=stream.frames or round(duration * rate),
+        duration=duration,
+        bits=frame.format.components[0].bits,
+        pixel_format=frame.format.name,
+        colours=Colours(int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)),
+        turn=turn,
+        matrix=matrix,
+        aspect=Fraction(stream.sample_aspect_ratio or 0),
+        unit=Fraction(unit),
+        begin=begin,
+        codec=stream.codec_context.name,
+        container=container.format.name,
+        has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
+    )
+
+
+def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
+    """The first frame that can be decoded. Damaged packets before it are passed over."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.InvalidDataError:
+                continue
+    except BROKEN:
+        return None
+    return None
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Turn]:
+    """Display matrix, degrees counter-clockwise, and the turn to upright of a decoded frame.
+
+    The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return None, 0, Turn()
+    matrix = struct.unpack("=9i", bytes(side_data)[:36])
+    a, b, _, c, d = matrix[:5]
+    if abs(a) + abs(d) >= 100 * (abs(b) + abs(c)):
+        turn = Turn(False, flip_rows=d < 0, flip_columns=a < 0)
+    elif abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
+        turn = Turn(True, flip_rows=b < 0, flip_columns=c < 0)
+    else:  # an angle between the quarter turns: players do not agree, and the picture stays as it is stored
+        turn = Turn()
+    return matrix, int(frame.rotation), turn
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's own words, without its numbers and the file's name."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".")
