@@ -1,18 +1,22 @@
-"""Follow faces over consecutive frames: who is who, and where each face is once the detector's trembling is taken out.
+"""Follow faces over consecutive frames: who is who, what was a false find, and what was missed.
 
-Pure numbers, no pictures. Every frame waits until enough frames behind it are known, so that what is smoothed never lags.
+Pure numbers, no pictures. A frame waits until enough frames behind it are known, so that nothing in it lags.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .faces import Face
+import numpy as np
 
-#: How far a face may have moved between two finds, in sizes of the face, each landmark on average; beyond it is another face.
+from .faces import Face
+from .smoothing import Find, smoothed
+
+#: How far from where it was expected a face may be found, in sides of its box, its landmarks on average; further is another.
 REACH = 0.5
 
-#: How many times larger or smaller it may have become.
+#: How many times larger or smaller it may have become since the last find.
 GROWTH = 1.6
 
 
@@ -28,16 +32,14 @@ class Steadiness:
         codes: 0 to 1, how much the codes of neighbouring frames count, see `steady.SteadyCodes`. 0: not at all.
     """
 
-    window: int = 5
+    window: int = 6
     gap: int = 5
     hits: int = 3
     fade: int = 4
     codes: float = 0.8
 
     def __post_init__(self) -> None:
-        numbers = {"window": self.window, "gap": self.gap, "hits": self.hits - 1, "fade": self.fade, "codes": self.codes}
-        wrong = [name for name, value in numbers.items() if value < 0]
-        if wrong or self.codes > 1:
+        if min(self.window, self.gap, self.hits - 1, self.fade) < 0 or not 0 <= self.codes <= 1:
             raise ValueError(f"Found {self}. Expected no negative number, at least one hit, and codes from 0 to 1.")
 
 
@@ -49,10 +51,10 @@ class Tracked(NamedTuple):
     """A face of a finished frame.
 
     Attributes:
-        face: with smoothed box and landmarks; its `image_index` is that of the face as it was pushed. A filled one has those
-            of the find before it, and the lower score of the two around it.
-        track: the same number for the same face in every frame of a shot, never used again after it.
-        opacity: 0 to 1, how much of it is to be pasted.
+        face: with smoothed box and landmarks. Its `image_index` is that of the face as it was pushed; where it was missed, that
+            of the find before.
+        track: the same number for the same face in every frame of a shot, and never used again.
+        opacity: above 0 to 1, how much of it is to be pasted.
     """
 
     face: Face
@@ -62,28 +64,136 @@ class Tracked(NamedTuple):
 
 @dataclass
 class _Track:
-    """Finds of one face, oldest first; frames count from the beginning of the video."""
+    """The finds of one face. Frames are counted from the beginning of the shot.
 
-    number: int
+    Attributes:
+        first: the frame of the first find.
+        hits: the number of finds so far.
+        finds: frame -> find, oldest first, as far back as smoothing looks.
+    """
+
     first: int
-    starts_shot: bool
     hits: int = 0
-    places: dict[int, Face] = field(default_factory=dict)
+    finds: dict[int, Find] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        """The frame of the last find."""
+        return next(reversed(self.finds))
+
+    def expected(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks (5, 2) where the face was last, and where it is in `frame` if it goes on as it went."""
+        *_, before, last = (None, *self.finds) if len(self.finds) == 1 else self.finds
+        here = _landmarks(self.finds[last].face)
+        if before is None:
+            return here, here
+        return here, here + (here - _landmarks(self.finds[before].face)) * (frame - last) / (last - before)
 
 
 class Tracker:
-    """Takes the faces of one frame after the other and gives them back, followed and smoothed, `delay` frames later."""
+    """Takes the faces of one frame after the other and gives them back followed and smoothed, some frames later.
+
+    Attributes:
+        delay: after how many further frames a frame is finished, at most; a cut finishes all frames before it.
+    """
 
     def __init__(self, steadiness: Steadiness) -> None:
+        gap, hits = steadiness.gap, steadiness.hits
         self.steadiness = steadiness
-        self.delay = 0
-        self._count = 0
+        # So far smoothing looks ahead; a face left when it is not found again within the gap; and its finds may lie a gap apart.
+        self.delay = max(steadiness.window, gap + steadiness.fade, (hits - 1) * (gap + 1))
+        self._numbers = 0
+        self._begin_shot()
+
+    def _begin_shot(self) -> None:
+        self._shot = 0  # frames of this shot so far
+        self._tracks: dict[int, _Track] = {}
+        self._waiting: deque[list[int]] = deque()  # the tracks of the faces of each frame, as they were pushed
 
     def push(self, faces: Sequence[Face], cut: bool = False) -> list[list[Tracked]]:
-        """One frame in, the frames that are finished now out, oldest first."""
-        first, self._count = self._count, self._count + len(faces)
-        return [[Tracked(face, first + index, 1.0) for index, face in enumerate(faces)]]
+        """One frame in, the frames that are finished now out, oldest first.
+
+        Args:
+            faces: what was found in the frame.
+            cut: whether the frame begins a new shot: no face is followed across it.
+
+        Returns:
+            For each finished frame the faces that were found in the order in which they were pushed, without the false ones,
+            then those that were missed.
+        """
+        finished = self.finish() if cut else []
+        self._waiting.append(self._follow(faces))
+        self._shot += 1
+        if len(self._waiting) > self.delay:
+            finished.append(self._next(ended=False))
+        return finished
 
     def finish(self) -> list[list[Tracked]]:
         """The frames that still wait, at the end of the video."""
-        return []
+        finished = [self._next(ended=True) for _ in range(len(self._waiting))]
+        self._begin_shot()
+        return finished
+
+    def _follow(self, faces: Sequence[Face]) -> list[int]:
+        """The track of each face: of all pairs of track and face, the closest ones; a new track for the rest."""
+        frame = self._shot
+        alive = {number: track for number, track in self._tracks.items() if frame - track.last <= self.steadiness.gap + 1}
+        pairs = [(_distance(t, face, frame), number, row) for number, t in alive.items() for row, face in enumerate(faces)]
+        chosen: dict[int, int] = {}  # row -> track
+        for distance, number, row in sorted(pairs):
+            if distance <= REACH and row not in chosen and number not in chosen.values():
+                chosen[row] = number
+        for row, face in enumerate(faces):
+            if row not in chosen:
+                chosen[row] = self._numbers
+                self._tracks[self._numbers] = _Track(frame)
+                self._numbers += 1
+            track = self._tracks[chosen[row]]
+            track.finds[frame] = Find(face)
+            track.hits += 1
+        return [chosen[row] for row in range(len(faces))]
+
+    def _next(self, ended: bool) -> list[Tracked]:
+        """The oldest frame that waits; `ended`: no frame of the shot will follow."""
+        found = self._waiting.popleft()
+        frame = self._shot - len(self._waiting) - 1
+        there = [number for number, track in self._tracks.items() if track.first <= frame <= track.last]
+        missed = [number for number in there if number not in found]
+        enough = min(self.steadiness.hits, self._shot)
+        result = [self._tracked(number, frame, ended) for number in (*found, *missed) if self._tracks[number].hits >= enough]
+        self._forget(frame)
+        return result
+
+    def _tracked(self, number: int, frame: int, ended: bool) -> Tracked:
+        track, window, gap = self._tracks[number], self.steadiness.window, self.steadiness.gap
+        own = track.finds.get(frame)
+        face = own.face if own and window == 0 else smoothed(track.finds, frame, window if own else max(window, gap))
+        opacity = 1.0
+        if track.first > 0:
+            opacity = (frame - track.first + 1) / (self.steadiness.fade + 1)
+        if not (ended and track.last == self._shot - 1):
+            opacity = min(opacity, (track.last - frame + 1) / (self.steadiness.fade + 1))
+        return Tracked(face, number, min(1.0, opacity))
+
+    def _forget(self, frame: int) -> None:
+        """Drop the tracks that ended and are out by `frame`, and the finds that no later frame looks at."""
+        gap = self.steadiness.gap
+        oldest = frame - max(self.steadiness.window, gap)
+        goes_on = {number: track.last > frame or track.last + gap >= self._shot - 1 for number, track in self._tracks.items()}
+        self._tracks = {number: track for number, track in self._tracks.items() if goes_on[number]}
+        for track in self._tracks.values():
+            track.finds = {number: one for number, one in track.finds.items() if number >= oldest}
+
+
+def _distance(track: _Track, face: Face, frame: int) -> float:
+    """How far a face is from where the track is expected, in sides of the box; infinite when its size is another."""
+    last = track.finds[track.last].face
+    if face.area <= 0 or last.area <= 0 or not 1 / GROWTH**2 <= face.area / last.area <= GROWTH**2:
+        return float("inf")
+    landmarks = _landmarks(face)
+    nearest = min(np.linalg.norm(landmarks - place, axis=1).mean() for place in track.expected(frame))
+    return float(nearest) / (face.area * last.area) ** 0.25
+
+
+def _landmarks(face: Face) -> np.ndarray:
+    return np.array(face.landmarks)
