@@ -1,19 +1,20 @@
 """Fix Faces: the whole job in one node."""
 
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import pipeline
 from ..codeformer_core.colour import COLOURS
 from ..codeformer_core.faces import DetectionOptions
+from ..codeformer_core.pipeline import Fixed, fix_faces
+from ..codeformer_core.progress import Tick, no_tick
+from ..codeformer_core.recipe import Recipe
 from ..codeformer_core.report import account
-from ..codeformer_core.selection import CHOICES
-from ..codeformer_core.upscale import TILE, enlarge_with
-from . import host, hosted, sockets
+from ..codeformer_core.stream import fix_frames
+from ..codeformer_core.tracking import OFF, Steadiness
+from ..codeformer_core.upscale import TILE
+from . import fixing, host, hosted, sockets
 
 
 class CodeFormerFixFaces(io.ComfyNode):
@@ -33,14 +34,7 @@ class CodeFormerFixFaces(io.ComfyNode):
                 sockets.model_input(),
                 sockets.detector_input(),
                 sockets.fidelity_input(),
-                io.Float.Input(
-                    "upscale",
-                    default=1.0,
-                    min=1.0,
-                    max=4.0,
-                    step=0.5,
-                    tooltip="How many times larger the result is. Without an upscale model only the faces gain detail.",
-                ),
+                fixing.upscale_input(),
                 sockets.choice_input(),
                 sockets.mask_input(),
                 *sockets.style_inputs(),
@@ -48,41 +42,16 @@ class CodeFormerFixFaces(io.ComfyNode):
                 sockets.parser_input(),
                 sockets.detail_input(),
                 sockets.colour_input(),
-                io.Int.Input(
-                    "largest",
-                    display_name="skip larger than",
-                    default=0,
-                    min=0,
-                    max=16384,
+                fixing.largest_input(),
+                *fixing.upscaler_inputs(),
+                io.Boolean.Input(
+                    "consecutive",
+                    display_name="frames are consecutive",
+                    default=False,
                     optional=True,
                     advanced=True,
-                    tooltip="Leaves faces alone that are larger than this many pixels in the picture: they may have more "
-                    "detail than the network gives. 0 sets no limit.",
-                ),
-                io.Int.Input(
-                    "tile",
-                    display_name="upscale in tiles of",
-                    default=TILE,
-                    min=0,
-                    max=4096,
-                    step=16,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Only with an upscale model: the side of the pieces, in pixels, that it works on. Smaller ones "
-                    "need less memory; 0 works on the whole picture at once.",
-                ),
-                io.UpscaleModel.Input(
-                    "upscale_model",
-                    display_name="upscale model",
-                    optional=True,
-                    tooltip="Enlarges and sharpens the background. Connect Load Upscale Model, and set upscale to its factor.",
-                ),
-                io.UpscaleModel.Input(
-                    "face_upscale_model",
-                    display_name="face upscale model",
-                    optional=True,
-                    tooltip="Enlarges the repaired faces before they are pasted, so that they stay sharp when upscale is above "
-                    "1. Connect Load Upscale Model.",
+                    tooltip="Turn it on when the pictures are the frames of a video, in order: every face is followed and "
+                    "stays steady from frame to frame. For whole videos take Fix Faces in Video, which needs far less memory.",
                 ),
             ],
             outputs=[
@@ -116,36 +85,59 @@ class CodeFormerFixFaces(io.ComfyNode):
         tile: int = TILE,
         upscale_model: Any = None,
         face_upscale_model: Any = None,
+        consecutive: bool = False,
     ) -> io.NodeOutput:
         """Find, cut out, restore, paste."""
         images, alpha = host.to_core(image)
         tick = host.progress()
-
-        def enlarged(model: Any, pictures: Tensor) -> Tensor:
-            return enlarge_with(pictures, hosted.HostedUpscaler(model), upscale, tile, tick=tick)
-
-        fixed = pipeline.fix_faces(
-            images,
-            detector,
+        recipe = fixing.recipe(
             model,
+            choice=choice,
+            largest=largest,
+            upscale=upscale,
+            tile=tile,
+            upscale_model=upscale_model,
+            face_upscale_model=face_upscale_model,
+            detection=DetectionOptions(side, confidence, overlap, eye_distance),
+            steadiness=Steadiness() if consecutive else OFF,
+            tick=no_tick if consecutive else tick,  # frames are counted then, not tiles and faces
             fidelity=fidelity,
-            options=DetectionOptions(side, confidence, overlap, eye_distance),
-            selection=replace(CHOICES[choice], max_size=largest),
             match_style=match_style,
             grey=grey,
             colour=colour,
             mask=mask,
             parser=parser,
-            upscale=upscale,
-            background=enlarged(upscale_model, images) if upscale_model else None,
-            upscale_faces=partial(enlarged, face_upscale_model) if face_upscale_model else None,
             keep_detail=keep_detail,
-            batch=model.batch,
-            tick=tick,
         )
+        fixed = (fix_frames if consecutive else _each_alone)(images, detector, model, recipe, tick)
         found = len(fixed.aligned)
         host.say(account(found, fixed.skipped))
         return io.NodeOutput(host.to_host(fixed.images, alpha), host.to_mask(fixed.mask), fixed.aligned, found)
+
+
+def _each_alone(
+    images: Tensor, detector: hosted.HostedDetector, model: hosted.HostedRestorer, recipe: Recipe, tick: Tick
+) -> Fixed:
+    """Pictures (B, 3, H, W) that have nothing to do with each other."""
+    return fix_faces(
+        images,
+        detector,
+        model,
+        fidelity=recipe.fidelity,
+        options=recipe.options,
+        selection=recipe.selection,
+        match_style=recipe.match_style,
+        grey=recipe.grey,
+        colour=recipe.colour,
+        mask=recipe.mask,
+        parser=recipe.parser,
+        upscale=recipe.upscale,
+        background=recipe.enlarged(images) if recipe.enlarged else None,
+        upscale_faces=recipe.upscale_faces,
+        keep_detail=recipe.keep_detail,
+        batch=recipe.batch,
+        tick=tick,
+    )
 
 
 NODES = [CodeFormerFixFaces]

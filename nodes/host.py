@@ -1,122 +1,29 @@
-"""The host's side of the pack: model files, memory, progress and pictures. The only file that touches `comfy` and
-`folder_paths`."""
+"""The host's side of the pack: memory, progress and pictures. Beside `files.py` the only file that touches the host's own
+modules."""
 
 import logging
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.ops
 import comfy.utils
-import folder_paths
 import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
-from ..codeformer_core import checkpoints
 from ..codeformer_core.parts import fitted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: The host's name for the folder that holds the files of a role, and the directory under models/ that it means by default.
-FOLDERS = {
-    "restorer": ("facerestore_models", "facerestore_models"),
-    "detector": ("facedetection_models", "facedetection"),
-    "parser": ("facedetection_models", "facedetection"),
-}
-SUFFIXES = folder_paths.supported_pt_extensions | {".onnx"}
-
 #: The largest number of pictures that one call of a network gets on an accelerator: beyond it a call is no faster.
 MOST_AT_ONCE = 8
 
-
-def _folders(role: str) -> list[str]:
-    """The folders whose files a loader lists: as the user configured them, and ours. New files go to the first.
-
-    Asked for every time, because some packs overwrite the host's table when they are imported after this one.
-    """
-    key, directory = FOLDERS[role]
-    table = folder_paths.folder_names_and_paths
-    is_new = key not in table
-    folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, directory))
-    paths, suffixes = table[key]
-    if is_new or suffixes:  # an empty set lets every file through: that is the choice of whoever made it
-        table[key] = (paths, {*suffixes, *SUFFIXES})
-    return list(paths)
-
-
-def _places(model: checkpoints.ModelFile) -> list[Path]:
-    """Where a published file may lie: beside our own folders, wherever other packs keep it and the user told the host of."""
-    keys = [key for key in (*model.folders, "detection") if key in folder_paths.folder_names_and_paths]
-    configured = [path for key in keys for path in folder_paths.get_folder_paths(key)]
-    return [Path(path) for path in (*_folders(model.role), *configured, folder_paths.models_dir)]
-
-
-def _on_disk(role: str) -> dict[str, Path]:
-    """Files that may hold a network of this role, by the name that a combo shows."""
-    found: dict[str, Path] = {}
-    for folder in _folders(role):
-        names, _ = folder_paths.recursive_search(folder, excluded_dir_names=[".git"])
-        for name in folder_paths.filter_files_extensions(names, SUFFIXES):
-            model = checkpoints.lookup(os.path.basename(name))
-            if model is None or model.role == role:
-                found.setdefault(name, Path(folder, name))
-    return found
-
-
-def _published(role: str) -> dict[str, checkpoints.ModelFile]:
-    """The files of this role that can be fetched, by name."""
-    return {model.file: model for model in checkpoints.catalogue() if model.role == role}
-
-
-def model_names(role: str) -> list[str]:
-    """What a loader offers: the published files first, on disk or not, then every other file on disk."""
-    return list(dict.fromkeys([*_published(role), *sorted(_on_disk(role))]))
-
-
-def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
-    """The file on disk, or the published one to fetch. `name` is not trusted: it is looked up, never joined to a path."""
-    path = _on_disk(role).get(name)
-    if path is not None:
-        return path
-    model = checkpoints.lookup(name)
-    if model is None or model.role != role:
-        raise FileNotFoundError(
-            f"{name!r} is not on disk and not a published file. Put it into {_folders(role)[0]}, or choose one of these: "
-            f"{', '.join(model_names(role))}."
-        )
-    return checkpoints.find(model.name, _places(model)) or model
-
-
-def fingerprint(role: str, name: str) -> str:
-    """Changes when the file behind a name changes, so that the host loads it again."""
-    path = _locate(role, name)
-    if not isinstance(path, Path):
-        return "not on disk"
-    status = path.stat()
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
-
-
-def read(role: str, name: str) -> Any:
-    """The network of a file that the user chose; a published file that is not on disk is fetched.
-
-    Raises:
-        ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
-    """
-    path = _locate(role, name)
-    if not isinstance(path, Path):
-        folder = Path(_folders(role)[0])
-        say(f"Fetching {path.file} ({path.described}) to {folder}. {path.notice}")
-        path = checkpoints.fetch(path, folder, progress())
-    network = checkpoints.load(path, comfy.ops.manual_cast)
-    if network.role != role:
-        raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")
-    return network
+#: The share of free memory that pictures may take: whatever they are given to needs some too.
+SHARE = 0.9
 
 
 class Hosted:
@@ -210,6 +117,11 @@ def progress() -> Callable[[int, int], None]:
 def say(text: str) -> None:
     """Write a sentence to the log and below the running node."""
     log.info(text)
+    show(text)
+
+
+def show(text: str) -> None:
+    """Write a sentence below the running node."""
     context = get_executing_context()
     if context is not None:
         from server import PromptServer  # the host has it; importing it here keeps the nodes usable without a server
@@ -228,6 +140,21 @@ def to_host(images: Tensor, alpha: Tensor | None = None) -> Tensor:
     if alpha is not None:
         images = torch.cat([images, fitted(alpha, *images.shape[-2:]).to(images)], dim=1)
     return images.movedim(1, -1).to(mm.intermediate_device(), mm.intermediate_dtype()).contiguous()
+
+
+def room(count: int, height: int, width: int) -> Tensor:
+    """An IMAGE (B, H, W, 3) that is to be filled.
+
+    Raises:
+        ValueError: it does not fit into free memory, with the numbers.
+    """
+    needed, free = count * height * width * 3 * mm.intermediate_dtype().itemsize, mm.get_free_memory(mm.intermediate_device())
+    if needed > free * SHARE:
+        raise ValueError(
+            f"{count} frames of {width} x {height} need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
+            "Take fewer frames, or every n-th; Fix Faces in Video repairs videos of any length in little memory."
+        )
+    return torch.empty(count, height, width, 3, device=mm.intermediate_device(), dtype=mm.intermediate_dtype())
 
 
 def from_mask(mask: Tensor) -> Tensor:

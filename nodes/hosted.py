@@ -9,7 +9,7 @@ from torch import Tensor
 from ..codeformer_core.encoded import Encoded, join
 from ..codeformer_core.faces import DetectionOptions, Face
 from ..codeformer_core.networks.retinaface import detection_size
-from . import host
+from . import files, host
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
 UPSCALER_BYTES = 4608
@@ -133,5 +133,5 @@ WRAPPERS: dict[str, type[host.Hosted]] = {"restorer": HostedRestorer, "detector"
 
 
 def load(role: str, name: str) -> host.Hosted:
-    """The network of a file that the user chose, wrapped; errors as in `host.read`."""
-    return WRAPPERS[role](host.read(role, name))
+    """The network of a file that the user chose, wrapped; errors as in `files.read`."""
+    return WRAPPERS[role](files.read(role, name))

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from . import host, hosted, sockets
+from . import files, hosted, sockets
 
 FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
 
@@ -20,7 +20,7 @@ class _Loader(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, model_name: str) -> str:
         """Another file under the same name is loaded anew."""
-        return host.fingerprint(cls.ROLE, model_name)
+        return files.fingerprint(cls.ROLE, model_name)
 
 
 class CodeFormerModelLoader(_Loader):
@@ -41,7 +41,7 @@ class CodeFormerModelLoader(_Loader):
                 io.Combo.Input(
                     "model_name",
                     display_name="file",
-                    options=host.model_names(cls.ROLE),
+                    options=files.model_names(cls.ROLE),
                     tooltip="The file of the network. codeformer.pth restores faces." + FETCHED,
                 )
             ],
@@ -67,7 +67,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
                 io.Combo.Input(
                     "model_name",
                     display_name="file",
-                    options=host.model_names(cls.ROLE),
+                    options=files.model_names(cls.ROLE),
                     tooltip="The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
                     "yunet is the smallest and runs on the processor." + FETCHED,
                 )
@@ -95,7 +95,7 @@ class CodeFormerFaceParserLoader(_Loader):
                 io.Combo.Input(
                     "model_name",
                     display_name="file",
-                    options=host.model_names(cls.ROLE),
+                    options=files.model_names(cls.ROLE),
                     tooltip="The file of the network." + FETCHED,
                 )
             ],

@@ -14,7 +14,7 @@ from ..codeformer_core.orders import ORDERS
 from ..codeformer_core.report import account
 from ..codeformer_core.selection import CHOICES
 from ..codeformer_core.steps import restore
-from . import host, hosted, sockets
+from . import files, host, hosted, sockets
 
 #: The detectors that the old nodes name, and the file that stands for each. YOLOv5 is not run here.
 DETECTORS = {
@@ -38,7 +38,7 @@ def _detector(name: str) -> hosted.HostedDetector:
 def _restorers() -> list[str]:
     """The files that an old node may name: those that our loader offers, and the published ones under their other names."""
     published = [model for model in checkpoints.catalogue() if model.role == "restorer"]
-    return list(dict.fromkeys([*host.model_names("restorer"), *(alias for model in published for alias in model.aliases)]))
+    return list(dict.fromkeys([*files.model_names("restorer"), *(alias for model in published for alias in model.aliases)]))
 
 
 def _detector_input() -> io.Input:
