@@ -100,7 +100,7 @@ class Tracker:
     def __init__(self, steadiness: Steadiness) -> None:
         gap, hits = steadiness.gap, steadiness.hits
         self.steadiness = steadiness
-        # So far smoothing looks ahead; a face left when it is not found again within the gap; and its finds may lie a gap apart.
+        # So far smoothing looks ahead; a face left when the gap has passed without it; its finds may lie a gap apart each.
         self.delay = max(steadiness.window, gap + steadiness.fade, (hits - 1) * (gap + 1))
         self._numbers = 0
         self._begin_shot()
