@@ -1,6 +1,5 @@
 """One video's way: read, fix, write, at the same time."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from .progress import Tick, no_tick
 from .recipe import Recipe
 from .sights import SteadyRestorer
 from .stream import fix_stream
-from .videos import Source, VideoWriter, probe, read_frames
+from .videos import Source, VideoWriter, extent, probe, read_frames
 
 #: Frames that are decoded ahead of the network, in the video's own format: 3 MB each at 1920 x 1080.
 AHEAD = 8
@@ -61,12 +60,12 @@ def fix_video(
         device: where frames are worked on.
         tick: called with frames done and frames in all (0 when the file does not say); what it raises stops the work.
     """
-    total, frames, with_faces, people = probe(source, start, duration).frames, 0, 0, set()
+    total, frames, with_faces, people = extent(probe(source), start, duration).frames, 0, 0, set()
     whole = recipe.enlarged is not None or recipe.upscale != 1  # every pixel is new, not only those of faces
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
-        closing(ahead(read_frames(source, start, duration), AHEAD)) as reading,
+        ahead(read_frames(source, start, duration), AHEAD) as reading,
     ):
         for done in fix_stream(reading, detector, restorer, recipe, device):
             writer.write(done.frame, done.image, None if whole else done.mask)

@@ -96,7 +96,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["models", "where"]]
+    "argv", [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["video", "--help"], ["models", "where"]]
 )
 def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
     code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"

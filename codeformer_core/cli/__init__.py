@@ -13,6 +13,7 @@ COMMANDS = {
     "fix": (commands.fix, "restore the faces in pictures", "PATH... -o OUT [options]"),
     "colorize": (commands.colorize, "give colours to the faces in pictures", "PATH... -o OUT [options]"),
     "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures", "PATH... -o OUT [options]"),
+    "video": (commands.video, "restore the faces in videos", "PATH... -o OUT [options]"),
     "models": (commands.models, "list, fetch and verify model files", "ACTION [options]"),
 }
 
@@ -40,7 +41,7 @@ def arguments() -> argparse.ArgumentParser:
     """Everything that can be said."""
     parser = argparse.ArgumentParser(
         prog="codeformer",
-        description="Restore, colour and complete faces in pictures with CodeFormer.",
+        description="Restore, colour and complete faces in pictures and videos with CodeFormer.",
         epilog="Help on a command: codeformer fix --help",
     )
     sub = parser.add_subparsers(required=True, metavar="COMMAND")

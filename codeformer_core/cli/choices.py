@@ -17,6 +17,7 @@ from ..saved import from_json
 from ..search import Rotated, Tiled
 from ..selection import CHOICES, Selection
 from ..sources import fitted
+from .jobs import Job
 from .picture import Piece
 
 
@@ -43,21 +44,27 @@ def on_picture(piece: Piece, step: Callable[[AlignedFaces], AlignedFaces], **pas
         return on_aligned(piece.image, side, step)
     return on_faces(
         piece.image,
-        _detector(args, piece.networks.detector),
+        searching(args, piece.networks.detector),
         side,
         step,
-        options=DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance),
+        options=detection(args),
         selection=selection(args),
-        area=mask_of(piece, args.inside),
+        area=mask_of(args.inside, piece.job, piece.image),
         **pasting,
     )
 
 
-def _detector(args: Namespace, network: Any) -> Detector:
+def searching(args: Namespace, network: Any) -> Detector:
+    """The detector, looking where and how the options ask for."""
     if args.faces_from:
         return Saved(*from_json(args.faces_from.read_text(encoding="utf-8")))
     searched = Tiled(network, args.tiles) if args.tiles else network
     return Rotated(searched) if args.rotated else searched
+
+
+def detection(args: Namespace) -> DetectionOptions:
+    """What the detector is told."""
+    return DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance)
 
 
 def selection(args: Namespace) -> Selection:
@@ -80,35 +87,44 @@ def selection(args: Namespace) -> Selection:
 
 def limited(piece: Piece, aligned: AlignedFaces) -> AlignedFaces:
     """Faces that are pasted only where the options say."""
-    args = piece.args
-    shaped = limit(aligned, args.parts, piece.networks.parser, grow=args.grow, feather=args.feather, blend=args.blend)
-    mask = mask_of(piece, args.keep_out)
-    return shaped if mask is None else occlude(shaped, mask)
+    return limits(piece.args, piece.networks.parser, mask_of(piece.args.keep_out, piece.job, piece.image))(aligned)
 
 
-def mask_of(piece: Piece, path: Path | None) -> Tensor | None:
+def limits(args: Namespace, parser: Any, keep_out: Tensor | None) -> Callable[[AlignedFaces], AlignedFaces]:
+    """What keeps faces to the parts that the options name and out of a mask (1, 1, h, w) over the picture."""
+
+    def limited(aligned: AlignedFaces) -> AlignedFaces:
+        shaped = limit(aligned, args.parts, parser, grow=args.grow, feather=args.feather, blend=args.blend)
+        return shaped if keep_out is None else occlude(shaped, keep_out)
+
+    return limited
+
+
+def mask_of(path: Path | None, job: Job, image: Tensor) -> Tensor | None:
     """The mask for a picture: (1, 1, h, w) in [0, 1] on its device, white (and opaque) is 1; None without a path.
 
     Args:
         path: one mask, for every picture; or a folder with one for each, named and placed like the pictures.
+        job: where the picture comes from.
+        image: (1, 3, H, W) the picture.
 
     Raises:
         ValueError: there is none, or it has other proportions than the picture.
     """
     if path is None:
         return None
-    file = _mask_file(path / piece.job.below, piece.job.source) if path.is_dir() else path
+    file = _mask_file(path / job.below, job.source) if path.is_dir() else path
     found = pictures.read(file)
     mask = found.image.mean(1, keepdim=True)
     if found.alpha is not None:
         mask = mask * found.alpha
-    (mask_height, mask_width), (height, width) = mask.shape[-2:], piece.image.shape[-2:]
+    (mask_height, mask_width), (height, width) = mask.shape[-2:], image.shape[-2:]
     if abs(mask_width * height - mask_height * width) > max(height, width):  # a side may be rounded by a pixel
         raise ValueError(
             f"the mask {file} is {mask_width} x {mask_height}, the picture {width} x {height}. "
             "Expected the same proportions: make a mask of the picture's size."
         )
-    return mask.to(piece.image.device)
+    return mask.to(image.device)
 
 
 def _mask_file(folder: Path, source: Path) -> Path:

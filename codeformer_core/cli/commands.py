@@ -27,36 +27,8 @@ def fix(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fidelity-mask", type=existing, metavar="MASK", help="most alike in the white of this picture; or a folder of such"
     )
-    group.add_argument(
-        "--no-match-style", dest="match_style", action="store_false", help="do not keep the face's colours and contrast"
-    )
-    group.add_argument(
-        "--grey", choices=("auto", "on", "off"), default="auto", help="faces in grey (default: when the picture is grey)"
-    )
-    group.add_argument(
-        "--colour",
-        choices=("as-restored", "mean-and-spread", "coarse-colours"),
-        default="as-restored",
-        help="match the face's colours to the picture's",
-    )
-    only_whole.append(
-        group.add_argument("--keep-detail", action="store_true", help="keep the picture's own detail in faces above 512 px")
-    )
-    group = parser.add_argument_group("size", "upscalers are realesrgan-x2plus, realesrgan-x4plus or the path of a file")
-    only_whole += [
-        group.add_argument(
-            "--upscale",
-            type=between(0, 8, above=True),
-            metavar="S",
-            help="size of the result (default 1, or that of --bg-upscaler)",
-        ),
-        group.add_argument("--bg-upscaler", metavar="MODEL", help="enlarge (or, at 1, clean) the picture with this network"),
-    ]
-    group.add_argument("--face-upscaler", metavar="MODEL", help="enlarge restored faces with this network")
-    group.add_argument(
-        "--bg-tile", type=whole(16, zero=True), default=400, metavar="PX", help="pixels at once (default 400; 0: all)"
-    )
-    only_whole += options.finding(parser) + options.choosing(parser) + options.pasting(parser)
+    only_whole += options.restoring(group) + options.sizing(parser)
+    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser) + options.pasting(parser)
     options.models(parser, "codeformer", parts=True)
     parser.set_defaults(run=_pictures("fix", only_whole), command="fix", done="restored")
 
@@ -66,7 +38,7 @@ def colorize(parser: argparse.ArgumentParser) -> None:
     only_whole = options.files(parser)
     group = parser.add_argument_group("colours")
     group.add_argument("--keep-luminance", action="store_true", help="only the hues are new, the light stays the picture's")
-    only_whole += options.finding(parser) + options.choosing(parser) + options.pasting(parser)
+    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser) + options.pasting(parser)
     options.models(parser, "codeformer-colorization", parts=True)
     parser.set_defaults(run=_pictures("colorize", only_whole), command="colorize", done="coloured")
 
@@ -89,9 +61,26 @@ def inpaint(parser: argparse.ArgumentParser) -> None:
         help="levels of 255 that a stroke may be off white (default 8, for JPEG; 0: pure white only)",
     )
     group.add_argument("--feather", type=whole(0), default=0, metavar="PX", help="fade over so many pixels around (default 0)")
-    only_whole += options.finding(parser) + options.choosing(parser)
+    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser)
     options.models(parser, "codeformer-inpainting", parts=False)
     parser.set_defaults(run=_pictures("inpaint", only_whole), command="inpaint", done="filled")
+
+
+def video(parser: argparse.ArgumentParser) -> None:
+    """`codeformer video`."""
+    options.videos(parser)
+    group = parser.add_argument_group("restoration")
+    group.add_argument(
+        "-w", "--fidelity", type=between(0, 1), default=0.5, metavar="W", help="0: best-looking, 1: most alike (default 0.5)"
+    )
+    options.restoring(group)
+    options.steadiness(parser)
+    options.sizing(parser)
+    options.finding(parser)
+    options.choosing(parser)
+    options.pasting(parser)
+    options.models(parser, "codeformer", parts=True)
+    parser.set_defaults(run=_pictures("video", []), command="video", done="restored")
 
 
 def models(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +102,7 @@ def models(parser: argparse.ArgumentParser) -> None:
 
 
 def _pictures(command: str, only_whole: options.Whole) -> Run:
-    """How a command on pictures is run, once its options go together."""
+    """How a command on pictures or videos is run, once its options go together."""
 
     def run(args: argparse.Namespace) -> int:
         wrong = options.contradiction(args, only_whole)

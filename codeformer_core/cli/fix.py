@@ -55,5 +55,5 @@ def _background(piece: Piece) -> Tensor:
 def _fidelity(piece: Piece, aligned: AlignedFaces) -> float | Tensor:
     """One weight for all faces, one for each (N,), or maps (N, 1, S, S) that rise to 1 in the white of a mask."""
     weights = each(piece.args.fidelity, 0.5, len(aligned))
-    mask = mask_of(piece, piece.args.fidelity_mask)
+    mask = mask_of(piece.args.fidelity_mask, piece.job, piece.image)
     return weights if mask is None or not len(aligned) else painted(aligned, weights, mask, inside=1.0)

@@ -41,7 +41,7 @@ def _inpaint(piece: Piece) -> Worked:
 def _holes(piece: Piece) -> Tensor:
     """(1, 1, H, W) in [0, 1] over the picture, faded as the user asks."""
     args = piece.args
-    mask = mask_of(piece, args.holes)
+    mask = mask_of(args.holes, piece.job, piece.image)
     if mask is None:
         tolerance = TOLERANCE if args.tolerance is None else args.tolerance / 255
         return faded(white_brush(piece.image, tolerance), args.feather)

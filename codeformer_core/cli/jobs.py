@@ -1,6 +1,6 @@
 """Which file of a command becomes which: all decided, and refused where it makes no sense, before any work begins."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +10,27 @@ from ..pictures.encode import FORMATS
 ENDS = {"keep": "", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
 
+class Kind(NamedTuple):
+    """What a command works on.
+
+    Attributes:
+        name: what one is called.
+        read: how the files end that are taken from folders.
+        written: how those end that can be written; others become `other`.
+        other: how a result ends whose input has an end that cannot be written.
+    """
+
+    name: str
+    read: Collection[str]
+    written: Collection[str]
+    other: str
+
+
+PICTURES = Kind("picture", FORMATS, FORMATS, ".png")
+
+
 class Job(NamedTuple):
-    """One picture of a command.
+    """One picture or video of a command.
 
     Attributes:
         source: the file that is read.
@@ -37,34 +56,36 @@ def plan(
     end: str = "keep",
     crops: Path | None = None,
     read: Sequence[Path] = (),
+    kind: Kind = PICTURES,
 ) -> list[Job]:
-    """One job for each picture among files and folders.
+    """One job for each picture (or video) among files and folders.
 
     Args:
         paths: files, whatever they are called, and folders, of which the files with a picture's name are taken.
-        out: a file when `paths` is one file and this ends like a picture; otherwise a folder, which need not exist.
+        out: a file when `paths` is one file and this ends like one of its kind; otherwise a folder, which need not exist.
         recursive: look into the folders' folders too, and make the same ones in `out`.
         suffix: added to the names: "fixed" makes photo_fixed.png.
         end: a row of `ENDS`.
         crops: the folder for face crops.
         read: other files and folders that are read, such as masks.
+        kind: pictures or videos.
 
     Raises:
         ValueError: something does not exist or is empty, two inputs have one output, an output is an input, a suffix is a path.
     """
     if "/" in suffix or "\\" in suffix:
         raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
-    sources = _sources(paths, out, recursive)
-    to_file = out.suffix.lower() in FORMATS and not out.is_dir()
+    sources = _sources(paths, out, recursive, kind)
+    to_file = out.suffix.lower() in kind.written and not out.is_dir()
     if to_file and (len(paths) > 1 or not paths[0].is_file()):
-        raise ValueError(f"{out} is the name of a picture, but the input is not one file. Name a folder.")
+        raise ValueError(f"{out} is the name of a {kind.name}, but the input is not one file. Name a folder.")
     if to_file and (suffix or end != "keep"):
         raise ValueError(f"{out} says how the result is called and stored: leave out --suffix and --format, or name a folder.")
     if not to_file and out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file. Name a folder, or a file that ends in one of {', '.join(FORMATS)}.")
+        raise ValueError(f"{out} is a file. Name a folder, or a file that ends in one of {', '.join(kind.written)}.")
     jobs = []
     for source, below in sources:
-        kept = source.suffix if source.suffix.lower() in FORMATS else ".png"
+        kept = source.suffix if source.suffix.lower() in kind.written else kind.other
         target = out if to_file else out / below / f"{source.stem}{suffix and '_' + suffix}{ENDS[end] or kept}"
         jobs.append(Job(source, target, to_file or end != "keep", crops / below / target.stem if crops else None, below))
     _refuse_collisions(jobs)
@@ -75,17 +96,17 @@ def plan(
     return jobs
 
 
-def _sources(paths: Iterable[Path], out: Path, recursive: bool) -> list[tuple[Path, Path]]:
+def _sources(paths: Iterable[Path], out: Path, recursive: bool, kind: Kind) -> list[tuple[Path, Path]]:
     """The files and where each belongs below the output folder, each file once."""
     found: dict[Path, tuple[Path, Path]] = {}
     for path in paths:
         if path.is_dir():
             files = [
-                file for file in _pictures_in(path, recursive) if out.resolve() not in file.resolve().parents or path == out
+                file for file in _inside(path, recursive, kind) if out.resolve() not in file.resolve().parents or path == out
             ]
             if not files:
                 hint = "" if recursive else " Add --recursive to look into its folders too."
-                raise ValueError(f"{path} holds no picture ({', '.join(FORMATS)}).{hint}")
+                raise ValueError(f"{path} holds no {kind.name} ({', '.join(kind.read)}).{hint}")
             for file in files:
                 found.setdefault(file.resolve(), (file, file.parent.relative_to(path)))
         elif path.is_file():
@@ -95,12 +116,12 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool) -> list[tuple[Pa
     return list(found.values())
 
 
-def _pictures_in(folder: Path, recursive: bool) -> list[Path]:
+def _inside(folder: Path, recursive: bool, kind: Kind) -> list[Path]:
     files = folder.rglob("*") if recursive else folder.iterdir()
     return sorted(
         file
         for file in files
-        if file.suffix.lower() in FORMATS
+        if file.suffix.lower() in kind.read
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)  # hidden, as macOS's "._photo.jpg"
         and file.is_file()
     )

@@ -12,10 +12,13 @@ from .values import between, existing, json_file, named, numbers, several, whole
 FORMATS = ("keep", "png", "jpg", "webp", "tiff")
 ORDERS = ("found", "size", "left", "top", "confidence", "center")
 MASKS = ("square", "face", "box")
+COLOURS = ("as-restored", "mean-and-spread", "coarse-colours")
 PARTS = (
     "skin", "brows", "eyes", "glasses", "ears", "earrings", "nose", "mouth", "lips", "hair", "hat", "neck", "necklace", "cloth",
 )  # fmt: skip
 BLURRED = 0.65
+CODECS = ("h264", "hevc", "av1")
+STRENGTH = 0.8
 
 Whole = list[argparse.Action]
 
@@ -39,6 +42,64 @@ def files(parser: argparse.ArgumentParser) -> Whole:
     ]
 
 
+def videos(parser: argparse.ArgumentParser) -> None:
+    """What is read and written, of videos."""
+    parser.add_argument(
+        "paths", nargs="+", type=named, metavar="PATH", help="videos (MP4, MOV, MKV, WebM, ...) and folders of them"
+    )
+    add = parser.add_argument_group("files").add_argument
+    add("-o", "--out", type=named, required=True, help="folder for the results; or a file, for one video")
+    add("--recursive", action="store_true", help="look into sub-folders, and make the same ones in OUT")
+    add("--suffix", default="", help='added to names: "fixed" makes clip_fixed.mp4')
+    add("--overwrite", action="store_true", help="replace results that exist (inputs never are)")
+    add("-q", "--quiet", action="store_true", help="say only what went wrong")
+    add("--start", type=between(0, 1e9), default=0.0, metavar="S", help="begin at this second (default 0)")
+    add("--duration", type=between(0, 1e9), default=0.0, metavar="S", help="only so many seconds (default 0: to the end)")
+    add("--codec", choices=CODECS, default="h264", help="h264 (default) plays everywhere, hevc and av1 make smaller files")
+    add("--crf", type=whole(0), metavar="N", help="quality: lower is better and larger (default: hardly visible loss)")
+    parser.set_defaults(format="keep", aligned=False, save_crops=None, save_faces=None, faces_from=None, draw_boxes=False)
+
+
+def steadiness(parser: argparse.ArgumentParser) -> None:
+    """How faces are followed over time."""
+    add = parser.add_argument_group(
+        "steadiness", "faces are followed from frame to frame, so that they do not flicker"
+    ).add_argument
+    add("--frame-by-frame", action="store_true", help="do not follow: treat every frame as a picture")
+    add(
+        "--temporal-strength",
+        type=between(0, 1),
+        default=STRENGTH,
+        metavar="T",
+        help=f"how much the frames before and after count for a face's details (default {STRENGTH}; 0: not at all)",
+    )
+    add("--chunk", type=whole(1), default=8, metavar="N", help="frames in memory at once (default 8)")
+
+
+def restoring(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> Whole:
+    """How restored faces look, beside the fidelity."""
+    add = parser.add_argument
+    add("--no-match-style", dest="match_style", action="store_false", help="do not keep the face's colours and contrast")
+    add("--grey", choices=("auto", "on", "off"), default="auto", help="faces in grey (default: when the picture is grey)")
+    add("--colour", choices=COLOURS, default="as-restored", help="match the face's colours to the picture's")
+    return [add("--keep-detail", action="store_true", help="keep the picture's own detail in faces above 512 px")]
+
+
+def sizing(parser: argparse.ArgumentParser) -> Whole:
+    """How large the result is, and what enlarges it."""
+    add = parser.add_argument_group(
+        "size", "upscalers are realesrgan-x2plus, realesrgan-x4plus or the path of a file"
+    ).add_argument
+    size = between(0, 8, above=True)
+    of_whole = [
+        add("--upscale", type=size, metavar="S", help="size of the result (default 1, or that of --bg-upscaler)"),
+        add("--bg-upscaler", metavar="MODEL", help="enlarge (or, at 1, clean) the picture with this network"),
+    ]
+    add("--face-upscaler", metavar="MODEL", help="enlarge restored faces with this network")
+    add("--bg-tile", type=whole(16, zero=True), default=400, metavar="PX", help="pixels at once (default 400; 0: all)")
+    return of_whole
+
+
 def finding(parser: argparse.ArgumentParser) -> Whole:
     """How faces are found."""
     group = parser.add_argument_group("finding faces")
@@ -57,6 +118,13 @@ def finding(parser: argparse.ArgumentParser) -> Whole:
             metavar="PX",
             help="also search tiles of PX pixels (640 if left out), for tiny faces in large pictures",
         ),
+    ]
+
+
+def known_faces(parser: argparse.ArgumentParser) -> Whole:
+    """Where faces are, from one run to the next."""
+    add = parser.add_argument_group("faces in files").add_argument
+    return [
         add("--save-faces", type=json_file, metavar="FILE.json", help="write where the faces are (of one picture)"),
         add("--faces-from", type=existing, metavar="FILE.json", help="do not search: take faces from such a file"),
     ]

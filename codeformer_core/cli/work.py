@@ -1,4 +1,4 @@
-"""What every command on pictures does: plan, load, one picture after the other with bars, and a report."""
+"""What every command on pictures or videos does: plan, load, one after the other with bars, and a report."""
 
 import sys
 import time
@@ -12,11 +12,11 @@ import torch
 from tqdm import tqdm
 
 from ..progress import Tick
-from .jobs import plan
+from .jobs import PICTURES, Job, Kind, plan
 from .networks import device_of, load_networks
 from .picture import Files, Outcome, Piece, Tools, Watch, Worked, do
 
-# What one picture may fail with while the others go on: files, formats, memory, and what the decoders say.
+# What one picture or video may fail with while the others go on: files, formats, memory, and what the decoders say.
 _FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 
 #: Options that name pictures or folders which are read and must not be written to.
@@ -25,8 +25,9 @@ _READ = ("inside", "keep_out", "fidelity_mask", "holes")
 
 @dataclass
 class Report:
-    """What became of all pictures so far; `done` is what happens to a face ("restored")."""
+    """What became of everything so far; `done` is what happens to a face ("restored")."""
 
+    kind: Kind
     done: str
     outcomes: list[Outcome] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -37,21 +38,27 @@ class Report:
         finished, failed = len(self.outcomes), len(self.failures)
         stopped = f", {jobs - finished - failed} not begun" if finished + failed < jobs else ""
         return (
-            f"Pictures: {finished} of {jobs} done, {failed} failed{stopped}. "
+            f"{self.kind.name.capitalize()}s: {finished} of {jobs} done, {failed} failed{stopped}. "
             f"Faces: {found} found, {changed} {self.done}, {found - changed} skipped. {seconds:.1f} seconds."
         )
 
 
 def run(args: Namespace, task: str, work: Callable[[Piece], Worked]) -> int:
+    """Do a command on pictures: `each` with `work`, what is done with one picture."""
+    return each(args, task, PICTURES, lambda job, tools, files: do(job, work, tools, files))
+
+
+def each(args: Namespace, task: str, kind: Kind, do: Callable[[Job, Tools, Files], Outcome]) -> int:
     """Do a command.
 
     Args:
         args: what the user said.
         task: what its restorer must have been trained for.
-        work: what is done with one picture.
+        kind: pictures or videos.
+        do: reads, works and writes; what it raises is about this job only.
 
     Returns:
-        The exit status: 0 every picture done, 1 some failed, 2 usage, 130 stopped by the user.
+        The exit status: 0 everything done, 1 some failed, 2 usage, 130 stopped by the user.
     """
     read = [path for name in _READ if (path := getattr(args, name, None))]
     try:
@@ -63,6 +70,7 @@ def run(args: Namespace, task: str, work: Callable[[Piece], Worked]) -> int:
             end=args.format,
             crops=args.save_crops,
             read=read,
+            kind=kind,
         )
         if len(jobs) > 1 and (args.save_faces or args.faces_from):
             raise ValueError(f"--save-faces and --faces-from are for one picture, found {len(jobs)}: do them one by one.")
@@ -75,13 +83,13 @@ def run(args: Namespace, task: str, work: Callable[[Piece], Worked]) -> int:
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {args.command}: {error}", file=sys.stderr)
         return 1
-    report, begun, stopped = Report(args.done), time.perf_counter(), False
+    report, begun, stopped = Report(kind, args.done), time.perf_counter(), False
     files = Files({path.resolve() for job in jobs for path in (job.source, job.target)}, args.overwrite)
-    with _bars(len(jobs), args.quiet) as (step, watch), torch.inference_mode():
+    with _bars(len(jobs), kind, args.quiet) as (step, watch), torch.inference_mode():
         try:
             for job in jobs:
                 try:
-                    outcome = do(job, work, Tools(args, device, networks, watch), files)
+                    outcome = do(job, Tools(args, device, networks, watch), files)
                 except _FAILURES as error:
                     report.failures.append(_failure(str(job.source), job.source.name, error))
                 else:
@@ -104,11 +112,11 @@ def _failure(path: str, name: str, error: Exception) -> str:
 
 
 @contextmanager
-def _bars(jobs: int, quiet: bool) -> Iterator[tuple[Callable[[], object], Watch]]:
-    """Two progress bars on a terminal: one for pictures, and one for the parts of a picture."""
+def _bars(jobs: int, kind: Kind, quiet: bool) -> Iterator[tuple[Callable[[], object], Watch]]:
+    """Two progress bars on a terminal: one for pictures or videos, and one for the parts of the one at hand."""
     hidden = quiet or None
     with (
-        tqdm(total=jobs, unit="picture", disable=hidden, position=0) as over_pictures,
+        tqdm(total=jobs, unit=kind.name, disable=hidden, position=0) as over_jobs,
         tqdm(total=0, unit="face", disable=hidden, position=1, leave=False) as over_parts,
     ):
 
@@ -122,4 +130,4 @@ def _bars(jobs: int, quiet: bool) -> Iterator[tuple[Callable[[], object], Watch]
 
             return tick
 
-        yield over_pictures.update, watch
+        yield over_jobs.update, watch

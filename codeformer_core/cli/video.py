@@ -1,0 +1,86 @@
+"""`codeformer video`: videos in, videos with restored faces out."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
+from ..recipe import Recipe
+from ..tracking import OFF, Steadiness
+from ..upscale import enlarge_with
+from ..upscalers import Upscaler
+from ..video import FixedVideo, fix_video
+from ..videos import read_frames
+from . import work
+from .choices import detection, limits, mask_of, searching, selection
+from .jobs import Job, Kind
+from .picture import Files, Outcome, Tools
+
+#: How files end that hold videos, whatever PyAV would also open; and those that `videos.VideoWriter` writes.
+READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
+WRITTEN = (".mp4", ".mov", ".mkv", ".webm")
+VIDEOS = Kind("video", READ, WRITTEN, ".mp4")
+
+
+def run(args: Namespace) -> int:
+    """Do the command; see `work.each`."""
+    return work.each(args, "restoration", VIDEOS, _fix)
+
+
+def _fix(job: Job, tools: Tools, files: Files) -> Outcome:
+    args, networks = tools.args, tools.networks
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    done = fix_video(
+        job.source,
+        job.target,
+        searching(args, networks.detector),
+        networks.restorer,
+        _recipe(job, tools),
+        start=args.start,
+        duration=args.duration,
+        codec=args.codec,
+        crf=args.crf,
+        overwrite=files.overwrite,
+        device=tools.device,
+        tick=tools.watch("frame"),
+    )
+    return Outcome([f"{job.source}: {_said(done)} -> {job.target}", *done.notices], done.people, done.people)
+
+
+def _said(done: FixedVideo) -> str:
+    if not done.people:
+        return f"{done.frames} frames, no face found"
+    return f"{done.frames} frames, faces in {done.with_faces} of them: {done.people} found and restored"
+
+
+def _recipe(job: Job, tools: Tools) -> Recipe:
+    """What the options ask for, in the core's terms."""
+    args, networks = tools.args, tools.networks
+    inside = keep_out = None
+    if args.inside or args.keep_out:
+        first = next(read_frames(job.source, args.start, count=1)).image(tools.device)
+        inside, keep_out = mask_of(args.inside, job, first), mask_of(args.keep_out, job, first)
+    return Recipe(
+        fidelity=args.fidelity,
+        match_style=args.match_style,
+        grey=args.grey,
+        batch=args.batch,
+        options=detection(args),
+        selection=selection(args),
+        area=inside,
+        colour=args.colour.replace("-", " "),
+        mask=args.mask,
+        parser=networks.parser,
+        keep_detail=args.keep_detail,
+        upscale=args.upscale or 1.0,
+        limited=limits(args, networks.parser, keep_out),
+        enlarged=_enlarged(args, networks.bg_upscaler) if networks.bg_upscaler else None,
+        upscale_faces=partial(networks.face_upscaler.upscale, tile=args.bg_tile) if networks.face_upscaler else None,
+        steadiness=OFF if args.frame_by_frame else Steadiness(codes=args.temporal_strength),
+        chunk=args.chunk,
+    )
+
+
+def _enlarged(args: Namespace, upscaler: Upscaler) -> Callable[[Tensor], Tensor]:
+    return partial(enlarge_with, model=upscaler, upscale=args.upscale or upscaler.scale, tile=args.bg_tile)
