@@ -1,7 +1,5 @@
 """A picture file as a tensor and back, with everything beside the colours that must be kept."""
 
-import os
-import secrets
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..whole import appearing
+from ..whole import refuse_existing as refuse_existing  # callers of `write` ask first
 from . import decode, tiff
 from .encode import FORMATS
 
@@ -146,45 +146,8 @@ def publish(data: bytes, path: Path, overwrite: bool = False) -> None:
         FileExistsError: it exists and `overwrite` is not set. It is left as it is.
         OSError: it cannot be written.
     """
-    if not overwrite:
-        refuse_existing(path)
-    temporary = path.with_name(f".codeformer-{secrets.token_hex(8)}.part")
-    try:
+    with appearing(path, overwrite) as temporary:
         temporary.write_bytes(data)
-        if overwrite:
-            os.replace(temporary, path)
-        else:
-            _rename_to_free_name(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _rename_to_free_name(source: Path, target: Path) -> None:
-    """Rename a file unless the new name is taken, even when another program takes it at this moment."""
-    try:
-        os.link(source, target)
-    except FileExistsError as error:
-        raise _exists(target) from error
-    except OSError:  # FAT and some network shares have no hard links: take the name with an empty file, then replace that
-        try:
-            target.open("xb").close()
-        except FileExistsError as error:
-            raise _exists(target) from error
-        try:
-            os.replace(source, target)
-        except OSError:
-            target.unlink(missing_ok=True)
-            raise
-
-
-def refuse_existing(path: Path) -> None:
-    """Raise FileExistsError when there is something at `path`: for a caller that would rather know before the work."""
-    if path.exists():
-        raise _exists(path)
-
-
-def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(f"{path} exists already and is left as it is. Choose another name, or allow --overwrite.")
 
 
 def _quantised(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
