@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 #: The middle of the crop, whose place in the image says where a face is: that tells turning and moving apart.
 CENTRE = np.full(2, (TEMPLATE_SIDE - 1) / 2)
 
+#: How many of a find's numbers are landmarks, which come first, and how many the pose, which comes last.
+LANDMARKS, POSE = 10, 4
+
 
 @dataclass(frozen=True)
 class Find:
@@ -40,7 +43,7 @@ class Find:
 
 
 def smoothed(finds: Mapping[int, Find], frame: int, window: int) -> Face:
-    """The face of one frame: a parabola through the finds around it, the nearer the heavier.
+    """The face of one frame: a parabola through the finds around it, the nearer the heavier, wrong ones left out.
 
     A mean would cut the corners of fast motion; a parabola follows it, and the window looks equally far ahead and back, so that
     nothing lags. Where few finds are in reach, it is a line or a mean.
@@ -62,18 +65,28 @@ def smoothed(finds: Mapping[int, Find], frame: int, window: int) -> Face:
         face = before._replace(score=min(before.score, behind.score))
     else:
         face = own.face
-    landmarks = _posed(numbers[:10].reshape(5, 2), numbers[14:])
-    x0, y0, x1, y1 = numbers[10:14].tolist()
+    landmarks = _posed(numbers[:LANDMARKS].reshape(5, 2), numbers[-POSE:])
+    x0, y0, x1, y1 = numbers[LANDMARKS:-POSE].tolist()
     return face._replace(box=(x0, y0, x1, y1), landmarks=tuple((x, y) for x, y in landmarks.tolist()))
 
 
 def _at_zero(away: Array, values: Array, window: int) -> Array:
-    """What a weighted local fit of values (n, m) at the places `away` (n,) gives at 0: (m,)."""
-    weights = (1 - (np.abs(away) / (window + 1)) ** 3) ** 3  # tricube, as in Cleveland's LOWESS
-    degree = 2 if len(away) >= 5 else min(1, len(away) - 1)
-    powers = np.vander(away, degree + 1, increasing=True)
-    root = np.sqrt(weights)[:, None]
-    return np.linalg.lstsq(powers * root, values * root, rcond=None)[0][0]
+    """What a robust local fit of values (n, m) at the places `away` (n,) gives at 0: (m,).
+
+    LOWESS (Cleveland 1979, "Robust locally weighted regression"): tricube weights, and twice again without what lies off the
+    fit, beyond six times the median distance, so that one wrong find leaves no trace.
+    """
+    near = (1 - (np.abs(away) / (window + 1)) ** 3) ** 3
+    powers = np.vander(away, 3 if len(away) >= 5 else min(2, len(away)), increasing=True)
+    trusted = np.ones_like(near)
+    for last in (False, False, True):
+        root = np.sqrt(near * trusted)[:, None]
+        fit = np.linalg.lstsq(powers * root, values * root, rcond=None)[0]
+        if last or len(away) <= 5:  # a parabola through five finds tells nothing about any of them
+            break
+        off = np.linalg.norm((values - powers @ fit)[:, :LANDMARKS], axis=1)
+        trusted = np.clip(1 - (off / (6 * np.median(off) + 1e-9)) ** 2, 1e-3, 1) ** 2
+    return fit[0]
 
 
 def _fit(landmarks: Array) -> torch.Tensor:

@@ -32,8 +32,8 @@ class Steadiness:
         codes: 0 to 1, how much the codes of neighbouring frames count, see `steady.SteadyCodes`. 0: not at all.
     """
 
-    window: int = 6
-    gap: int = 5
+    window: int = 5
+    gap: int = 4
     hits: int = 3
     fade: int = 4
     codes: float = 0.8
