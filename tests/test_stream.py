@@ -118,7 +118,9 @@ def test_few_frames_are_held_however_many_there_are(clip, yunet, tiny):
 
 
 def test_a_face_that_appears_fades_in(clip, yunet, tiny):
-    frames = torch.cat([torch.full_like(clip[:4], 0.5), clip[:6]])
+    hidden = clip[:4].clone()
+    hidden[:, :, :80, 40:110] = 0.5  # behind something, in the same shot
+    frames = torch.cat([hidden, clip[:6]])
     fixed = fix_frames(frames, yunet, tiny, replace(RECIPE, steadiness=Steadiness(fade=3)))
     strongest = fixed.mask.flatten(1).amax(1).tolist()
     assert strongest[:4] == [0.0] * 4
