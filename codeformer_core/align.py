@@ -30,6 +30,9 @@ FILL = (132 / 255, 133 / 255, 135 / 255)
 #: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
 GREY_VARIANCE = 10.0
 
+#: Pixels that are tested at once: few enough to stay in the processor's cache.
+GREY_STRIP = 1 << 18
+
 
 def template(side: int) -> Tensor:
     """(5, 2) float64: where the landmarks lie in a crop of `side` pixels."""
@@ -88,38 +91,36 @@ def resize_map(x: float, y: float | None = None) -> Tensor:
     return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
 
 
-def warp(images: Tensor, affines: Tensor, height: int, width: int, fill: Sequence[float] | float = 0.0) -> Tensor:
+def warp(images: Tensor, affines: Tensor, height: int, width: int, fill: Sequence[float] | float | None = 0.0) -> Tensor:
     """Images under an affine transform, bilinear; outside an image is `fill`, mixed in within one pixel of the border.
 
     On the CPU this is OpenCV, ten times as fast there as torch's grid_sample, which serves every other device; a test holds
     them together.
 
     Args:
-        images: (N, C, H, W) float, C at most 4.
+        images: (N, C, H, W) float.
         affines: (N, 2, 3) image pixels -> pixels of the result.
         height, width: size of the result.
-        fill: a number, or one for each channel.
+        fill: a number, or one for each channel; None repeats the image's border.
 
     Returns:
         (N, C, height, width) on the images' device, in their dtype.
     """
-    channels = images.shape[1]
-    values = [float(fill)] * channels if isinstance(fill, (int, float)) else list(fill)
-    if images.device.type == "cpu":
-        return _warp_cv2(images, affines, height, width, values)
-    return _warp_torch(images, affines, height, width, values)
+    values = list(fill) if isinstance(fill, Sequence) else [float(fill or 0)] * images.shape[1]
+    warped = _warp_cv2 if images.device.type == "cpu" else _warp_torch
+    return warped(images, affines, height, width, values, fill is None)
 
 
-def _warp_cv2(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float]) -> Tensor:
-    result = torch.empty(images.shape[0], height, width, images.shape[1])
-    for image, affine, out in zip(images, affines, result, strict=True):
-        pixels = image.permute(1, 2, 0).float().contiguous().numpy()
-        warped = cv2.warpAffine(pixels, affine.numpy(), (width, height), flags=cv2.INTER_LINEAR, borderValue=fill)
-        out.copy_(torch.from_numpy(warped).reshape(out.shape))
-    return result.permute(0, 3, 1, 2).to(images.dtype)
+def _warp_cv2(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: bool = False) -> Tensor:
+    border = cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT
+    result = torch.empty(*images.shape[:2], height, width)
+    for image, affine, out in zip(images.float().numpy(), affines.numpy(), result.numpy(), strict=True):
+        for plane, value, warped in zip(image, fill, out, strict=True):  # plane by plane: nothing has to be laid out anew
+            cv2.warpAffine(plane, affine, (width, height), warped, cv2.INTER_LINEAR, border, value)
+    return result.to(images.dtype)
 
 
-def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float]) -> Tensor:
+def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: bool = False) -> Tensor:
     back = invert(affines).to(images.device, torch.float32)
     y = torch.arange(height, device=images.device, dtype=torch.float32)
     x = torch.arange(width, device=images.device, dtype=torch.float32)
@@ -129,7 +130,8 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
     size = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
     grid = (2 * source + 1) / size - 1  # grid_sample's frame, whose -1 and 1 are the outer edges of the pixels
     value = torch.tensor(fill, device=images.device).reshape(1, -1, 1, 1)
-    sampled = F.grid_sample(images.float() - value, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    padding = "border" if repeat else "zeros"
+    sampled = F.grid_sample(images.float() - value, grid, mode="bilinear", padding_mode=padding, align_corners=False)
     return (sampled + value).to(images.dtype)
 
 
@@ -151,13 +153,25 @@ def reach(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> t
 
 def is_grey(images: Tensor) -> tuple[bool, ...]:
     """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
-    return tuple(map(_is_grey, images))  # one at a time: a batch of large pictures would be held three times over
+    return tuple(map(_is_grey, images))
 
 
 def _is_grey(image: Tensor) -> bool:
-    red, green, blue = image.float() * 255
-    variances = [(one - other).var(unbiased=False) for one, other in ((red, green), (green, blue), (blue, red))]
-    return bool(torch.stack(variances).mean() <= GREY_VARIANCE)
+    """Strip by strip: what the strips so far deviate can only grow, so most pictures show their colours in the first."""
+    _, height, width = image.shape
+    allowed = 3 * height * width * GREY_VARIANCE / 255**2
+    seen, mean, deviation = 0, torch.zeros(3, dtype=torch.float64), 0.0
+    for red, green, blue in image.split(max(1, GREY_STRIP // width), dim=1):
+        differences = torch.stack([red - green, green - blue, blue - red]).float().flatten(1)
+        variances, means = (value.double().cpu() for value in torch.var_mean(differences, dim=1, unbiased=False))
+        count = differences.shape[1]
+        apart = means - mean
+        deviation += float((variances * count + apart**2 * (seen * count / (seen + count))).sum())
+        if not deviation <= allowed:  # nor where a pixel is no number
+            return False
+        mean += apart * (count / (seen + count))
+        seen += count
+    return True
 
 
 def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> AlignedFaces:

@@ -44,7 +44,7 @@ def seam(covered: Tensor, scale: float) -> Tensor:
     edge = int(math.sqrt(float(covered.sum(dtype=torch.float32)))) // 20  # half precision ends at 65504 pixels
     if edge == 0:
         return covered
-    return blur(erode(covered, 2 * edge), _sigma(edge), edge).clamp(max=1)  # as above
+    return blur(erode(covered, 2 * edge), _sigma(edge), edge).clamp_(max=1)  # as above
 
 
 def _sigma(radius: int) -> float:
@@ -60,10 +60,10 @@ def erode(masks: Tensor, size: int) -> Tensor:
     if masks.device.type != "cpu":
         return _erode_torch(masks, size)
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
-    eroded = torch.empty_like(masks, memory_format=torch.contiguous_format)
-    for mask, out in zip(masks, eroded, strict=True):
-        out.copy_(torch.from_numpy(cv2.erode(mask[0].float().numpy(), kernel))[None])
-    return eroded
+    eroded = torch.empty(masks.shape)
+    for mask, out in zip(masks.float().numpy(), eroded.numpy(), strict=True):
+        cv2.erode(mask[0], kernel, out[0])
+    return eroded.to(masks.dtype)
 
 
 def _erode_torch(masks: Tensor, size: int) -> Tensor:
@@ -78,10 +78,10 @@ def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
     if masks.device.type != "cpu":
         return _blur_torch(masks, sigma, radius)
     size = (2 * radius + 1, 2 * radius + 1)
-    blurred = torch.empty_like(masks, memory_format=torch.contiguous_format)
-    for mask, out in zip(masks, blurred, strict=True):
-        out.copy_(torch.from_numpy(cv2.GaussianBlur(mask[0].float().numpy(), size, sigma))[None])
-    return blurred
+    blurred = torch.empty(masks.shape)
+    for mask, out in zip(masks.float().numpy(), blurred.numpy(), strict=True):
+        cv2.GaussianBlur(mask[0], size, sigma, out[0])
+    return blurred.to(masks.dtype)
 
 
 def _blur_torch(masks: Tensor, sigma: float, radius: int) -> Tensor:

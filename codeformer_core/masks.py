@@ -17,7 +17,7 @@ FEATHER = 0.1
 
 def square_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
     """The whole crop: (N, 1, S, S) of ones."""
-    return torch.ones_like(aligned.masks)
+    return aligned.masks.new_ones(()).expand_as(aligned.masks)
 
 
 def box_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:

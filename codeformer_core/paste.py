@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .align import compose, invert, reach, resize_map, shift, warp
@@ -46,11 +45,11 @@ def paste(
     landings = _landings(aligned, batch, (height, width), mask, parser)
     result = images.clone() if len(aligned) else images
     for row, place, to_region, weight in landings:
-        crop, region = aligned.crops[row : row + 1], result[place]
-        pasted = _landed(crop, compose(resize_map(aligned.side / crop.shape[-1]), to_region), *region.shape[-2:])
+        region = result[place]
+        pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
         if keep_detail:
-            pasted = _with_detail(pasted, images[place], aligned.originals[row], to_region)
-        region.copy_(torch.where(weight > 0, torch.lerp(region, pasted, weight), region))
+            pasted = _with_detail(pasted, images[place], _landed(aligned.originals[row], aligned.side, to_region, region))
+        torch.where(weight > 0, torch.lerp(region, pasted, weight), region, out=region)
         torch.maximum(changed[place], weight, out=changed[place])
     return result, changed
 
@@ -92,33 +91,42 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
     _check_images(aligned, batch, size)
     masks = style.make(aligned, parser)
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
-    scale = (scale_x * scale_y) ** 0.5 if style.seam else None
+    scale = (scale_x * scale_y) ** 0.5
     within = None if aligned.within is None else fitted(aligned.within, *size)
+    ones = masks.new_ones(1, 1, aligned.side, aligned.side)
+    limited, whole = _less_than_one(aligned.masks), not any(_less_than_one(masks))
     for row, affine in enumerate(compose(invert(aligned.affines), _resized(scale_x, scale_y))):
         x0, y0, x1, y1 = reach(affine, aligned.side, aligned.side, size)
         if x0 >= x1 or y0 >= y1:
             continue
         to_region = compose(affine[None], shift(-x0, -y0))
-        weight = _weight(masks[row : row + 1], to_region, y1 - y0, x1 - x0, scale)
-        own = aligned.masks[row : row + 1]
-        if not bool((own == 1).all()):
-            weight = weight * warp(own, to_region, y1 - y0, x1 - x0)
+        landing = to_region, y1 - y0, x1 - x0
+        weight = seam(warp(ones, *landing), scale) if style.seam else warp(masks[row : row + 1], *landing)
+        if style.seam and not whole:
+            weight = torch.minimum(weight, warp(masks[row : row + 1], *landing))
+        if limited[row]:
+            weight = weight * warp(aligned.masks[row : row + 1], *landing)
         index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
         if within is not None:
             weight = weight * within[index if len(within) > 1 else 0, :, rows, columns]
         yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
 
 
-def _landed(crop: Tensor, to_region: Tensor, height: int, width: int) -> Tensor:
-    """A crop (1, 3, S, S) in its region: (3, height, width).
+def _less_than_one(masks: Tensor) -> list[bool]:
+    """Which masks (N, 1, S, S) are not ones throughout."""
+    return (masks != 1).flatten(1).any(1).tolist()
 
-    It gets one more pixel on every side, or the black beyond it would be mixed into its border, where a mask need not be 0.
+
+def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
+    """A crop (3, S', S') where it covers a region (3, h, w): (3, h, w). Its border goes on, or black would be mixed into it.
+
+    Args:
+        side: S, the side that `to_region` leads from.
     """
-    padded = F.pad(crop, (1, 1, 1, 1), mode="replicate")
-    return warp(padded, compose(shift(-1, -1), to_region), height, width)[0]
+    return warp(crop[None], compose(resize_map(side / crop.shape[-1]), to_region), *region.shape[-2:], fill=None)[0]
 
 
-def _with_detail(pasted: Tensor, region: Tensor, original: Tensor, landing: Tensor) -> Tensor:
+def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:
     """A pasted crop with the fine detail of the picture where the network found nothing to correct.
 
     A crop shows a large face smaller than the picture does, so a plain paste makes the face softer than it came. What the crop
@@ -128,10 +136,8 @@ def _with_detail(pasted: Tensor, region: Tensor, original: Tensor, landing: Tens
     Args:
         pasted: (3, h, w) the warped crop.
         region: (3, h, w) the picture there.
-        original: (3, S, S) the crop before restoration.
-        landing: (1, 2, 3) crop pixels -> region pixels.
+        shown: (3, h, w) the warped crop before restoration.
     """
-    shown = _landed(original[None], landing, *region.shape[-2:])
     correction = luminance((pasted - shown)[None])[0]
     return in_range((pasted + (region - shown) * torch.exp(-((correction / CORRECTED) ** 2)))[None])[0]
 
@@ -145,16 +151,6 @@ def _resized(scale_x: float, scale_y: float) -> Tensor:
     if scale_x * scale_y <= 1:
         return resize_map(scale_x, scale_y)
     return compose(resize_map(scale_x, scale_y), shift(0.5, 0.5))
-
-
-def _weight(mask: Tensor, landing: Tensor, height: int, width: int, scale: float | None) -> Tensor:
-    """A style's mask (1, 1, S, S) in the picture, (1, 1, height, width); with a scale, under the reference's seam."""
-    if scale is None:
-        return warp(mask, landing, height, width)
-    square = seam(warp(torch.ones_like(mask), landing, height, width), scale)
-    if bool((mask == 1).all()):
-        return square
-    return torch.minimum(square, warp(mask, landing, height, width))
 
 
 def _check_images(aligned: AlignedFaces, batch: int, size: tuple[int, int]) -> None:

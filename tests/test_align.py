@@ -9,6 +9,7 @@ from PIL import Image
 
 from codeformer_core.align import (
     FFHQ_TEMPLATE,
+    GREY_VARIANCE,
     _warp_torch,
     align,
     compose,
@@ -95,6 +96,20 @@ def test_both_warps_agree(affine):
     by_cv2, by_torch = warp(smooth, affines, 90, 120, fill), _warp_torch(smooth, affines, 90, 120, fill)
     assert (by_cv2 - by_torch).abs().mean() < 1e-3
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
+    by_cv2, by_torch = warp(smooth, affines, 90, 120, None), _warp_torch(smooth, affines, 90, 120, fill, repeat=True)
+    assert (by_cv2 - by_torch).abs().mean() < 1e-3 and (by_cv2 - by_torch).abs().max() < 0.03
+
+
+def test_a_border_that_goes_on_is_the_image_s():
+    images = torch.rand(1, 2, 8, 9, generator=torch.Generator().manual_seed(0))
+    around = warp(images, torch.tensor([[[1.0, 0, 5], [0, 1, 5]]], dtype=torch.float64), 18, 19, None)
+    assert torch.equal(around, torch.nn.functional.pad(images, (5, 5, 5, 5), mode="replicate"))
+
+
+def test_views_are_warped_like_copies():
+    images = torch.rand(2, 40, 50, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)  # as the host's are
+    part, affines = images[:, :, 5:35, 10:45], rotation(20, 0.8, 3, 4).repeat(2, 1, 1)
+    assert torch.equal(warp(part, affines, 30, 30), warp(part.contiguous(), affines, 30, 30))
 
 
 def test_coarse_matrix_products_leave_the_warp_exact():
@@ -128,6 +143,26 @@ def test_greyscale_and_sepia_are_grey_and_colours_are_not(photo):
     tinted = grey * 0.8 + torch.tensor([0.1, 0.06, 0.0]).reshape(1, 3, 1, 1)
     assert is_grey(torch.cat([grey, tinted])) == (True, True)
     assert is_grey(photo("photos/astronaut_1face.png")) == (False,)
+
+
+@pytest.mark.parametrize(("levels", "grey"), [(12, True), (13, True), (14, False), (15, False)])
+def test_a_picture_in_strips_is_as_grey_as_the_whole(levels, grey):
+    """Red that grows from the top to the bottom: two of the differences vary by levels² / 12."""
+    image = torch.rand(1, 1, 700, 900, generator=torch.Generator().manual_seed(0)).repeat(1, 3, 1, 1) * 0.9
+    image[:, 0] += torch.linspace(0, levels / 255, 700)[:, None]
+    red, green, blue = image[0].double() * 255
+    variances = [one.var(unbiased=False) for one in (red - green, green - blue, blue - red)]
+    assert is_grey(image) == (grey,) == (bool(sum(variances) / 3 <= GREY_VARIANCE),)
+
+
+def test_the_last_rows_of_a_picture_count_too():
+    late = torch.full((1, 3, 700, 900), 0.5)
+    assert is_grey(late) == (True,)
+    late[:, 0, -60:] = 1
+    assert is_grey(late) == (False,)
+    late = torch.full((1, 3, 700, 900), 0.5)
+    late[0, 0, -1, -1] = torch.nan
+    assert is_grey(late) == (False,)
 
 
 def test_a_face_of_a_picture_that_is_not_there_is_refused():

@@ -1,6 +1,10 @@
 """Crops go back where they came from, like the reference's, and nothing else in the picture changes."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +130,38 @@ def test_larger_crops_land_in_the_same_place(images):
     aligned = align(images, [posed(210, 150, 200)])
     double = torch.nn.functional.interpolate(aligned.crops, scale_factor=2, mode="bilinear")
     assert (paste(images, aligned.with_crops(double))[0] - paste(images, aligned)[0]).abs().max() < 0.01
+
+
+PEAK = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from codeformer_core.align import FFHQ_TEMPLATE, align
+from codeformer_core.faces import Face
+from codeformer_core.paste import paste
+
+def kilobytes(name):  # of this program alone: getrusage's peak is inherited from the one that started it
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+def faces(*places):
+    return [Face(0, (0, 0, 9, 9), tuple((x + u * 0.4, y + v * 0.4) for u, v in FFHQ_TEMPLATE.tolist()), 0.9) for x, y in places]
+
+small, images = torch.rand(1, 3, 300, 300), torch.full((1, 3, 2000, 2400), 0.5)  # grey: the whole of it is looked at
+aligned = align(small, faces((20, 30)))
+paste(small, aligned)  # what is needed once
+before = kilobytes("VmRSS")
+result = paste(images, align(images, faces((100, 100), (1500, 900), (2100, 1700))))
+print(kilobytes("VmHWM") - before - (result[0].nbytes + result[1].nbytes) // 1024, images.nbytes // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc to measure resident memory")
+def test_beside_the_result_less_than_a_copy_of_the_picture_is_held():
+    root = Path(__file__).resolve().parent.parent
+    exact = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is freed is given back at once
+    command = [sys.executable, "-c", PEAK, str(root)]
+    run = subprocess.run(command, env=os.environ | exact, capture_output=True, text=True, check=True)
+    extra, picture = map(int, run.stdout.split())
+    assert extra < picture / 2  # with three faces
 
 
 def test_half_precision_pictures_take_large_faces():
