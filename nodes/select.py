@@ -10,7 +10,7 @@ from ..codeformer_core.saved import to_json
 from ..codeformer_core.selection import Selection, select
 from ..codeformer_core.sharpness import BLURRED, sharpness, sharpness_of_crops
 from ..codeformer_core.sources import fitted
-from . import host, sockets
+from . import host, picker, sockets
 
 
 def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
@@ -33,7 +33,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
             display_name="Select Faces",
             category=sockets.CATEGORY,
             description="Keeps the faces that are to be repaired, in every picture by itself, and says why it leaves the "
-            "others alone.",
+            "others alone. After a run it shows the pictures: click a face to switch it on or off.",
             search_aliases=["codeformer", "choose face", "filter faces", "largest face", "face index", "pick face"],
             inputs=[
                 sockets.Faces.Input("faces", tooltip="The faces to choose from. Connect Detect Faces."),
@@ -48,7 +48,8 @@ class CodeFormerFaceSelect(io.ComfyNode):
                     "numbers",
                     default="",
                     placeholder="1, 3",
-                    tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all.",
+                    tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all. "
+                    "A click on a face below changes it.",
                 ),
                 io.Int.Input("first", default=1, min=1, max=10000, tooltip="Begin with this one of the faces that are left."),
                 io.Int.Input("count", default=0, min=0, max=10000, tooltip="How many faces to keep. 0 keeps all."),
@@ -97,8 +98,8 @@ class CodeFormerFaceSelect(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The pictures that the faces were found in. Only for the sharpness, which is measured more exactly "
-                    "in them than in the crops.",
+                    tooltip="The pictures that the faces were found in, to see them in. The sharpness, too, is measured more "
+                    "exactly in them than in the crops.",
                 ),
             ],
             outputs=[
@@ -107,6 +108,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
                 sockets.count_output(),
                 sockets.saved_output(),
             ],
+            is_output_node=True,  # so that it can be run by itself, to see the faces before the work
         )
 
     @classmethod
@@ -154,7 +156,8 @@ class CodeFormerFaceSelect(io.ComfyNode):
         host.say(text)
         rows = {face: row for row, face in enumerate(faces.faces)}
         chosen = faces.subset([rows[face] for face in kept])
-        return io.NodeOutput(chosen, text, len(chosen), to_json(chosen.faces, chosen.image_size))
+        shown = picker.shown(faces, skipped, image)
+        return io.NodeOutput(chosen, text, len(chosen), to_json(chosen.faces, chosen.image_size), ui=shown)
 
 
 #: id, what people see, largest value, step, tooltip.

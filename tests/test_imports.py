@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "saved": {"faces"},
     "search": {"duplicates", "faces"},
     "preview": {"faces"},
+    "choosing": {"faces", "orders", "paste"},
     "recipe": {"faces", "parts", "selection", "tracking"},
     "sights": {
         "align",

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from codeformer_core.choosing import candidates
 from codeformer_core.duplicates import distinct
 from codeformer_core.faces import Face, Skipped
 from codeformer_core.orders import ORDERS
@@ -181,3 +182,18 @@ def test_a_face_that_is_left_alone_counts_as_found():
 def test_the_report_of_a_video_stays_short():
     lines = report([face(5, 5, image=index) for index in range(1000)], []).splitlines()
     assert len(lines) == LINES + 2 and lines[-1] == f"  and {1000 - LINES} more"
+
+
+def test_the_numbers_that_are_shown_are_those_that_select_takes():
+    faces = [A, B, C, A._replace(image_index=1)]
+    for shown, one in zip(candidates(faces, SIZE), faces, strict=True):
+        for order, number in shown.numbers.items():
+            kept, _ = select(faces, SIZE, Selection(order=order, numbers=(number,)))
+            assert one in kept
+
+
+def test_a_candidate_says_where_it_is_and_why_it_is_left_alone():
+    kept, skipped = select([A, B], SIZE, Selection(numbers=(1,)))
+    first, second = candidates([A, B], SIZE, skipped)
+    assert first.place == (280 / 400, 130 / 200, 40 / 400, 40 / 200) and first.reason == "" and kept == [A]
+    assert second.reason == skipped[0].reason and (second.pixels, second.score) == (60, 0.95)

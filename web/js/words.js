@@ -1,0 +1,56 @@
+// What the pack's widgets say, in the language that ComfyUI is set to. The texts of nodes and inputs are in locales/.
+
+import { app } from "../../../scripts/app.js"
+
+const WORDS = {
+  en: {
+    unseen: "Run once, and the faces can be chosen here with a click.",
+    nobody: "No face was found.",
+    chosen: "{on} of {all} faces chosen",
+    last: "One face stays chosen. To leave all of them as they are, bypass the nodes that repair.",
+    linked: "The numbers come from another node.",
+    face: "Face {number}: confidence {score}, {pixels} px.",
+    everywhere: "The number counts in every picture.",
+    left: "Left alone: {reason}.",
+    previous: "Previous picture",
+    next: "Next picture",
+    picture: "Picture {index} of {count}",
+    all: "All",
+    allHint: "Choose every face",
+    missing: "Not on this computer yet: {size}, {licence}.",
+    fetched: "It is fetched and checked when the workflow runs.",
+    unknownSize: "size not known",
+  },
+  zh: {
+    unseen: "运行一次后，即可在此点击选择人脸。",
+    nobody: "没有找到人脸。",
+    chosen: "已选 {on} / {all} 张人脸",
+    last: "至少保留一张人脸。若要全部保持原样，请绕过修复节点。",
+    linked: "编号来自其他节点。",
+    face: "人脸 {number}：置信度 {score}，{pixels} 像素。",
+    everywhere: "编号对每张图片都有效。",
+    left: "未处理：{reason}。",
+    previous: "上一张图片",
+    next: "下一张图片",
+    picture: "第 {index} / {count} 张图片",
+    all: "全选",
+    allHint: "选择所有人脸",
+    missing: "此电脑上还没有该文件：{size}，{licence}。",
+    fetched: "运行工作流时会自动下载并校验。",
+    unknownSize: "大小未知",
+  },
+}
+
+/** The sentence of a key of WORDS, with its {names} filled in. */
+export function say(key, values = {}) {
+  const language = String(app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0]
+  const sentence = (WORDS[language] ?? WORDS.en)[key]
+  return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name])
+}
+
+/** An HTML element with properties and children. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties)
+  made.append(...children)
+  return made
+}
