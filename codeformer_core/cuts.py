@@ -22,9 +22,7 @@ class Cuts:
 
     def push(self, image: Tensor) -> bool:
         """Whether a new shot begins with this frame, (1, 3, H, W) in [0, 1]; the first frame is no cut."""
-        step = max(
-            1, min(image.shape[-2:]) // (8 * SIDE)
-        )  # 8 pixels across a cell are enough, and all of them cost 70 ms at 4K
+        step = max(1, min(image.shape[-2:]) // (8 * SIDE))  # 8 pixels across a cell are enough; all of them cost 70 ms at 4K
         small = F.adaptive_avg_pool2d(image[0, :, ::step, ::step].float(), SIDE).cpu()
         last, self._last = self._last, small
         if last is None:
