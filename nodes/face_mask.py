@@ -77,7 +77,6 @@ class CodeFormerFaceMask(io.ComfyNode):
                 ),
                 io.Mask.Input(
                     "occlusion",
-                    display_name="mask",
                     optional=True,
                     tooltip="A mask over the picture: one, or one for each picture, of any size.",
                 ),
@@ -124,7 +123,7 @@ class CodeFormerFaceMask(io.ComfyNode):
 
 def _part(name: str) -> io.Input:
     """The switch of a row of `GROUPS`."""
-    return io.Boolean.Input(name, default=name in FACE, tooltip=f"Whether {name} is pasted. Only with a face parser.")
+    return io.Boolean.Input(name, default=name in FACE, tooltip=f"Turn it on to paste the {name}. Only with a face parser.")
 
 
 NODES = [CodeFormerFaceMask]

@@ -59,13 +59,11 @@ def upscaler_inputs() -> list[io.Input]:
         ),
         io.UpscaleModel.Input(
             "upscale_model",
-            display_name="upscale model",
             optional=True,
             tooltip="Enlarges and sharpens the background. Connect Load Upscale Model, and set upscale to its factor.",
         ),
         io.UpscaleModel.Input(
             "face_upscale_model",
-            display_name="face upscale model",
             optional=True,
             tooltip="Enlarges the repaired faces before they are pasted, so that they stay sharp when upscale is above "
             "1. Connect Load Upscale Model.",

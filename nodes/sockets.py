@@ -3,6 +3,8 @@
 CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every picture of a batch, with its crop, its mask
 and where it came from. It is never changed, only replaced. FACE_LANDMARKS is the host's: see `codeformer_core.sources`.
+
+Inputs without a widget have no `display_name`, which the browser would show in every language: locales/ names them.
 """
 
 import re
@@ -30,7 +32,7 @@ DEFAULTS = DetectionOptions()
 
 def model_input(tooltip: str = "The network that repairs faces. Connect Load CodeFormer.", name: str = "model") -> io.Input:
     """The restorer."""
-    return Model.Input(name, display_name="model", tooltip=tooltip)
+    return Model.Input(name, tooltip=tooltip)
 
 
 def detector_input(optional: bool = False) -> io.Input:
