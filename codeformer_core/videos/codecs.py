@@ -1,4 +1,4 @@
-"""Which encoders this build of PyAV has for each codec, and what they and the containers can hold."""
+"""Which encoders this build of PyAV has for each codec, and what they can hold."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,13 +13,19 @@ class Encoder(NamedTuple):
 
     Attributes:
         name: FFmpeg's.
-        crf: quality by default, lower is better.
+        crf: quality by default; lower is better.
+        worst: the highest crf.
         options: that it is opened with beside the quality.
+        least: pixels of the smaller side; x265 ends the whole process below 24.
+        odd: 4:2:0 pictures may have an odd number of rows and columns.
     """
 
     name: str
     crf: int
+    worst: int
     options: dict[str, str]
+    least: int = 2
+    odd: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,72 +40,101 @@ class Codec:
     name: str
     encoders: tuple[Encoder, ...]
 
+    @property
+    def encoder(self) -> Encoder:
+        """The first encoder that this build of PyAV has.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for encoder in self.encoders:
+            if _available(encoder.name):
+                return encoder
+        raise ValueError(f"This PyAV was built without an encoder for {self.name}. Use another codec, or the wheel from PyPI.")
+
+    @property
+    def crf(self) -> int | None:
+        """Quality by default, None without an encoder."""
+        return next((encoder.crf for encoder in self.encoders if _available(encoder.name)), None)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """Bits per sample that can be kept; empty without an encoder."""
+        found = (formats(encoder.name) for encoder in self.encoders if _available(encoder.name))
+        return tuple(sorted({pixels.components[0].bits for pixels in next(found, ())}))
+
 
 #: By the name that users choose.
 CODECS: dict[str, Codec] = {
-    "h264": Codec("H.264", (Encoder("libx264", 16, {"preset": "medium"}),)),
-    "hevc": Codec("HEVC", (Encoder("libx265", 18, {"preset": "medium", "x265-params": "log-level=error"}),)),
+    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}),)),
+    "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, least=32),)),
     "av1": Codec(
         "AV1",
         (
-            Encoder("libsvtav1", 22, {"preset": "6"}),
-            Encoder("libaom-av1", 20, {"cpu-used": "6", "row-mt": "1"}),
+            Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd=True),
+            Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd=True),
         ),
     ),
 }
 
 
 @cache
-def encoder_of(codec: str) -> Encoder:
-    """The first encoder of a codec that this build of PyAV has.
-
-    Raises:
-        ValueError: the codec is not known, or there is none.
-    """
-    if codec not in CODECS:
-        raise ValueError(f"The codec {codec} is not known. Use one of {', '.join(CODECS)}.")
-    for encoder in CODECS[codec].encoders:
-        if available(encoder.name):
-            return encoder
-    raise ValueError(
-        f"This PyAV was built without an encoder for {CODECS[codec].name}. Use another codec, or the wheel from PyPI."
-    )
-
-
-def available(name: str) -> bool:
-    """Whether this build of PyAV has an encoder."""
+def _available(name: str) -> bool:
     try:
         return av.Codec(name, "w") is not None
     except av.error.FFmpegError:
         return False
 
 
-def pixel_format(encoder: str, source: str) -> str:
-    """The pixel format of an encoder that keeps the most of a planar frame of the format `source`."""
-    offered = [pixels.name for pixels in av.Codec(encoder, "w").video_formats or ()]
-    wanted = source.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
-    if wanted in offered:
-        return wanted
-    return max(offered, key=lambda name: _likeness(name, wanted))
+@cache
+def formats(encoder: str) -> tuple[av.VideoFormat, ...]:
+    """The planar pixel formats without alpha that an encoder takes; full range is a tag here, not a format of its own."""
+    offered = av.Codec(encoder, "w").video_formats or ()
+    kept = []
+    for pixels in offered:
+        alpha = any(component.is_alpha for component in pixels.components)
+        separate = len({component.plane for component in pixels.components}) == len(pixels.components)
+        if separate and not alpha and not pixels.name.startswith("yuvj") and not pixels.name.endswith("msble"):
+            kept.append(pixels)
+    return tuple(kept)
 
 
-def _likeness(offered: str, wanted: str) -> tuple[bool, ...]:
-    """How much of `wanted` a format keeps, the most important first."""
-    new, old = av.VideoFormat(offered, 16, 16), av.VideoFormat(wanted, 16, 16)
-    planar = new.is_planar and not offered.startswith(("yuvj", "yuva", "nv", "p0", "p2"))
-    chroma = [_chroma(pixels) for pixels in (new, old)]
-    bits = [pixels.components[0].bits for pixels in (new, old)]
+def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
+    """The pixel format of an encoder that keeps the most of a planar frame of the format `source`.
+
+    Grey becomes 4:2:0 with neutral colours: its luma is the same, and players do not all know grey H.264. A picture with an odd
+    number of rows or columns becomes 4:4:4 where the encoder halves only even ones: it keeps its size, and its luma.
+
+    Raises:
+        ValueError: there is none for a picture of this size.
+    """
+    wanted = av.VideoFormat(source, 16, 16)
+    fitting = []
+    for pixels in formats(encoder.name):
+        down, across = 16 // pixels.chroma_height(16), 16 // pixels.chroma_width(16)
+        grey = len(pixels.components) == 1
+        if not grey and (encoder.odd or pixels.is_rgb or (height % down == 0 and width % across == 0)):
+            fitting.append(pixels)
+    if not fitting or min(height, width) < encoder.least:
+        raise ValueError(f"{encoder.name} cannot hold pictures of {width} x {height}. Use another codec.")
+    return max(fitting, key=lambda pixels: _likeness(pixels, wanted)).name
+
+
+def _likeness(offered: av.VideoFormat, wanted: av.VideoFormat) -> tuple[int, ...]:
+    """How much of `wanted` a format keeps, the most important first; then how little it has beyond that."""
+    bits = offered.components[0].bits - wanted.components[0].bits
+    rows, columns = _chroma(offered)
+    wanted_rows, wanted_columns = _chroma(wanted)
     return (
-        planar,
-        len(new.components) >= min(3, len(old.components)),
-        bits[0] >= bits[1],
-        chroma[0] >= chroma[1],
-        not new.is_rgb,
-        bits[0] == bits[1],
-        chroma[0] == chroma[1],
+        bits >= 0,
+        rows >= wanted_rows and columns >= wanted_columns,
+        offered.is_rgb == wanted.is_rgb,
+        not offered.is_rgb,
+        -abs(bits),
+        -abs(rows * columns - wanted_rows * wanted_columns),
     )
 
 
-def _chroma(pixels: av.VideoFormat) -> int:
-    """Chroma samples of 16 x 16 pixels."""
-    return pixels.chroma_width(16) * pixels.chroma_height(16)
+def _chroma(pixels: av.VideoFormat) -> tuple[int, int]:
+    """Rows and columns of chroma samples of 16 x 16 pixels."""
+    return (0, 0) if len(pixels.components) < 3 else (pixels.chroma_height(16), pixels.chroma_width(16))

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 # AVColorSpace (ISO/IEC 23091-2, "MatrixCoefficients") -> the weights of red and blue in luma, from the same table.
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
-_FULL = 2  # AVColorRange
+#: AVColorRange: samples use the whole range of their numbers.
+FULL = 2
 _UNSPECIFIED = 2  # AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic
 
 
@@ -31,12 +32,16 @@ class Colours:
     @property
     def full(self) -> bool:
         """Whether samples use the whole range of their numbers."""
-        return self.range == _FULL
+        return self.range == FULL
+
+    def for_size(self, height: int, width: int) -> int:
+        """The matrix. Videos that do not say have BT.709 from 1280 columns or 577 rows on, else BT.601, as players guess."""
+        guess = 1 if width >= 1280 or height > 576 else 6  # mpv's rule (video/csputils.c, mp_csp_guess_colorspace)
+        return self.matrix if self.matrix in _WEIGHTS else guess
 
     def weights(self, height: int, width: int) -> tuple[float, float]:
-        """Weights of red and blue in luma. Videos that do not say: BT.709 from 1280 x 720 on, else BT.601, as players guess."""
-        guess = 1 if width >= 1280 or height > 576 else 6  # mpv's rule (video/csputils.c, mp_csp_guess_colorspace)
-        return _WEIGHTS.get(self.matrix) or _WEIGHTS[guess]
+        """Weights of red and blue in luma for a picture of this size."""
+        return _WEIGHTS[self.for_size(height, width)]
 
 
 @dataclass(frozen=True)

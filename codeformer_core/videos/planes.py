@@ -69,20 +69,20 @@ def samples(frame: av.VideoFrame, colours: Colours) -> Samples:
     planes = len(pixels.components)
     step = (1, 1)
     if planes >= 3 and not pixels.is_rgb:
-        step = (round(frame.height / frame.planes[1].height), round(frame.width / frame.planes[1].width))
-    full = colours.full or pixels.name.startswith("yuvj")
-    return Samples(pixels.components[0].bits, pixels.is_rgb, step, full, colours.weights(frame.height, frame.width))
+        step = (-(-frame.height // frame.planes[1].height), -(-frame.width // frame.planes[1].width))
+    weights = colours.weights(frame.height, frame.width)
+    return Samples(pixels.components[0].bits, pixels.is_rgb, step, colours.full, weights)
 
 
 def arrays(frame: av.VideoFrame) -> list[np.ndarray]:
     """The planes (h, w) of a planar frame as views into its memory, without alpha: one when grey, else three."""
-    count = 3 if len(frame.format.components) >= 3 else 1
     kind = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
     if frame.format.name.endswith("be"):
         kind = kind.newbyteorder(">")
+    colours = [component for component in frame.format.components if not component.is_alpha]
     views = []
-    for plane in frame.planes[:count]:
-        rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+    for plane in list(frame.planes)[: len(colours)]:
+        rows = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)  # type: ignore[arg-type] # it is a buffer
         views.append((rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width])
     return views
 
@@ -96,14 +96,6 @@ def image(frame: av.VideoFrame, colours: Colours, turn: Turn, device: torch.devi
     """(1, 3, H, W) float32 RGB in [0, 1], upright, of a decoded frame."""
     frame = planar(frame)
     return turn.upright(samples(frame, colours).to_rgb(tensors(frame, device))).contiguous()
-
-
-def copy(frame: av.VideoFrame, name: str) -> av.VideoFrame:
-    """The samples of a planar frame in a frame of its own, called `name`: the same layout, or the same without alpha."""
-    result = av.VideoFrame(frame.width, frame.height, name)
-    for target, source in zip(arrays(result), arrays(frame), strict=True):
-        target[:] = source
-    return result
 
 
 def fill(frame: av.VideoFrame, colours: Colours, pixels: Tensor) -> None:

@@ -1,16 +1,19 @@
 """Frames of a window of a video, one after the other, in the memory of a few."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
-import av.error
 import torch
 from torch import Tensor
 
 from . import planes
-from .source import Source, Video, describe, first_stream, name_of, open_video
+from .decoding import Decoding
+from .source import Source, Video, probe
+from .windows import window
+
+_WORTH_SEEKING = 32  # frames; fewer are decoded faster than the file is opened again to count
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,7 @@ class Frame:
     """One decoded frame in its own pixel format (3 MB at 1080p), so that many can wait in memory.
 
     Attributes:
-        index: in the video's frames, counted from the start of the window.
+        index: in the video's frames, counted from the first one of the window that is given.
         time: seconds from the start of the window in seconds (of the file's own time when there is none).
         raw: as decoded.
         video: what it is a frame of.
@@ -34,60 +37,21 @@ class Frame:
         return planes.image(self.raw, self.video.colours, self.video.turn, device)
 
 
-@dataclass(frozen=True)
-class Window:
-    """A part of a video in steps of its own time stamps.
-
-    Attributes:
-        start: of the first frame that may be in it; None is the file's beginning, whatever its first time stamp.
-        end: of the first frame that is behind it; None is the file's end.
-        unit: seconds of a step.
-    """
-
-    start: int | None
-    end: int | None
-    unit: Fraction
-
-    @property
-    def origin(self) -> Fraction:
-        """Seconds of the file's own time that are 0 in the window."""
-        return (self.start or 0) * self.unit
-
-
-def window(video: Video, start: float = 0.0, duration: float = 0.0) -> Window:
-    """Seconds of the file's own time as time stamps; 0 is from the beginning, or to the end.
-
-    Raises:
-        ValueError: a negative number.
-    """
-    if start < 0 or duration < 0:
-        raise ValueError(f"A window of {duration:g} s from {start:g} s on: expected numbers from 0 on.")
-    first = round(Fraction(start) / video.unit) if start else None
-    last = round(Fraction(start + duration) / video.unit) if duration else None
-    return Window(first, last, video.unit)
-
-
 class FrameReader(Iterator[Frame]):
     """The frames of a window. Made by `read_frames`.
 
     Attributes:
         video: what is read.
-        notices: sentences on what was damaged, filled while frames are read.
+        notices: sentences on what was wrong with the file; complete when all frames are read.
     """
 
     def __init__(self, source: Source, start: float, duration: float, first: int, count: int, every: int) -> None:
         if first < 0 or count < 0 or every < 1:
-            raise ValueError(f"Frames from {first} on, {count} of them, every {every}.: expected numbers from 0, 0 and 1 on.")
-        self.video = self._probe(source)
-        self.notices: list[str] = []
-        self._window = window(self.video, start, duration)
-        self._source = source
+            raise ValueError(f"Frames from {first} on, {count} of them, one of {every}: expected numbers from 0, 0 and 1 on.")
+        self.video = probe(source)
+        self._decoding = Decoding(source, self.video, window(self.video, start, duration))
+        self.notices = self._decoding.notices
         self._frames = self._selected(first, count, every)
-
-    @staticmethod
-    def _probe(source: Source) -> Video:
-        with open_video(source) as container:
-            return describe(container, name_of(source))
 
     def __iter__(self) -> "FrameReader":
         return self
@@ -99,37 +63,33 @@ class FrameReader(Iterator[Frame]):
         """Let go of the file before the end."""
         self._frames.close()
 
-    def _selected(self, first: int, count: int, every: int) -> Iterator[Frame]:
-        stop = first + count * every if count else None
-        for index, raw in enumerate(self._decoded()):
-            if stop is not None and index >= stop:
-                return
-            if index >= first and (index - first) % every == 0:
-                yield Frame(index - first, raw.pts * self._window.unit - self._window.origin, raw, self.video)
-
-    def _decoded(self) -> Iterator[av.VideoFrame]:
-        with open_video(self._source) as container:
-            stream = first_stream(container)
-            stream.thread_type = "AUTO"
-            if self._window.start:
-                container.seek(self._window.start, stream=stream)
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    continue
-                for raw in frames:
-                    if self._window.start is not None and raw.pts < self._window.start:
-                        continue
-                    if self._window.end is not None and raw.pts >= self._window.end:
-                        return
-                    yield raw
+    def _selected(self, first: int, count: int, every: int) -> Generator[Frame, None, None]:
+        part, wanted = self._decoding.window, first
+        begin = self._decoding.stamp_of(first) if first >= _WORTH_SEEKING else None
+        if begin is not None:
+            wanted = 0
+        given = 0
+        for number, found in enumerate(self._decoding.frames(begin)):
+            if number < wanted or (number - wanted) % every:
+                continue
+            yield Frame(number - wanted, found.stamp * part.unit - part.origin, found.frame, self.video)
+            given += 1
+            if count and given == count:
+                break
+        if not given:
+            lasts = f"it lasts {self.video.duration:.2f} s" if self.video.duration else "it is shorter"
+            behind = f", from frame {first} on" if first else ""
+            raise ValueError(f"{self.video.name} has no frame in the window {part}{behind}: {lasts}. Choose another window.")
 
 
 def read_frames(
     source: Source, start: float = 0.0, duration: float = 0.0, *, first: int = 0, count: int = 0, every: int = 1
 ) -> FrameReader:
     """Decode a window of a video: seconds, frames counted within these, or both.
+
+    Damaged frames are concealed by the decoder, or left out so that the frame before stands longer; time stamps that are
+    missing or go back are mended. All that is said in `notices`. What lies before the window is not decoded, as far as the
+    file allows to go there exactly.
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
@@ -140,9 +100,10 @@ def read_frames(
         every: give one of so many frames.
 
     Returns:
-        An iterator of `Frame` with `video`, `notices` and `close()`.
+        An iterator of `Frame` with `video`, `notices` and `close()`. It raises ValueError in place of the first frame when the
+        window has none.
 
     Raises:
-        OSError, ValueError: it cannot be opened, is not a video, or has no frame in the window.
+        OSError, ValueError: it cannot be opened or is not a video, or a number is out of range.
     """
     return FrameReader(source, start, duration, first, count, every)

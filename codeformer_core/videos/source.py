@@ -12,7 +12,7 @@ import av.container
 import av.error
 import av.video
 
-from .colours import Colours
+from .colours import FULL, Colours
 from .planes import Turn
 
 #: A file's path, or its bytes in memory.
@@ -44,6 +44,7 @@ class Video:
         begin: seconds of the first time stamp in the file's own time.
         codec, container: FFmpeg's names.
         has_audio: sound that can be decoded.
+        measured: the duration is the video stream's own, not that of the longest stream.
     """
 
     name: str
@@ -63,11 +64,13 @@ class Video:
     codec: str
     container: str
     has_audio: bool
+    measured: bool
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(H, W) of the frames in the file, before they are turned."""
-        return self.size[::-1] if self.turn.swap else self.size
+        height, width = self.size
+        return (width, height) if self.turn.swap else (height, width)
 
 
 def name_of(source: Source) -> str:
@@ -91,7 +94,7 @@ def open_video(source: Source) -> av.container.InputContainer:
     else:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
     try:  # only local files: a playlist or a list of parts that somebody made must not fetch from the network
-        container = av.open(file, options={"protocol_whitelist": "file"})
+        container = av.open(file, "r", options={"protocol_whitelist": "file"})
     except (*BROKEN, ValueError) as error:
         raise ValueError(
             f"{name} cannot be opened as a video ({_reason(error)}). "
@@ -143,6 +146,9 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         duration = container.duration / av.time_base
     begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
     height, width = frame.height, frame.width
+    kind, span = frame.format.name, int(frame.color_range)
+    if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # what these names mean in FFmpeg
+        span = FULL
     return Video(
         name=name,
         size=(width, height) if turn.swap else (height, width),
@@ -151,8 +157,8 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         frames=stream.frames or round(duration * rate),
         duration=duration,
         bits=frame.format.components[0].bits,
-        pixel_format=frame.format.name,
-        colours=Colours(int(frame.colorspace), int(frame.color_range), int(frame.color_primaries), int(frame.color_trc)),
+        pixel_format=kind,
+        colours=Colours(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
         turn=turn,
         matrix=matrix,
         aspect=Fraction(stream.sample_aspect_ratio or 0),
@@ -161,6 +167,7 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         codec=stream.codec_context.name,
         container=container.format.name,
         has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
+        measured=bool(stream.duration) or len(container.streams) == 1,
     )
 
 

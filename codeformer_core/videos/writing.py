@@ -1,41 +1,49 @@
 """Writing a video beside its source: new pixels where they are given, everything else as it was."""
 
-import os
+import errno
 import queue
-import secrets
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import av
-import av.container
 import av.error
 from torch import Tensor
 
-from . import codecs, planes
-from .reading import Frame, window
+from ..whole import appearing, refuse_existing
+from .codecs import CODECS
+from .companions import Companions
+from .composing import Composer
+from .containers import CONTAINERS
+from .encoding import Encoding
+from .reading import Frame
 from .source import Source, probe
-from .streams import Companions
+from .windows import window
 
-_WAITING = 4  # frames that may wait for the encoder
+_WAITING = 4  # frames that may wait for the encoder: enough to even out its pace, little memory when they are enlarged
+_ADVICE = {
+    errno.ENOSPC: "Make room, or choose another disk",
+    errno.EDQUOT: "Make room, or choose another disk",
+    errno.EFBIG: "Choose another disk, or a shorter part",
+    errno.ENOENT: "Choose a folder that exists",
+    errno.ENOTDIR: "Choose a folder that exists",
+}
+
+_Item = tuple[Frame, Tensor | None, Tensor | None]
 
 
 class VideoWriter:
     """Writes frames as they come. A context manager: the file appears whole on a clean exit, or not at all.
 
-    Frames go through a short queue to a thread that encodes; its errors rise in the next `write`, or on leaving.
+    Where nothing is changed, the source's own samples go to the encoder, bit for bit. Time stamps, rotation, colours and their
+    depth, pixel aspect, sound, other streams, tags and chapters are the source's; `notices` names what could not be kept.
+    Sound is copied by the packet, or encoded anew when the new file cannot carry it. Matroska and WebM count time in
+    milliseconds. Frames go through a short queue to a thread that encodes; its errors rise in the next `write`, or on leaving.
 
     Attributes:
         notices: sentences on what could not be kept; complete on leaving.
-
-    Args:
-        path: of the new file; .mp4, .mov, .mkv or .webm.
-        source: the video that the frames are of: sound, other streams and metadata are taken from it.
-        codec: one of `CODECS`.
-        crf: quality, lower is better; None is the codec's default.
-        start, duration: the window that the frames were read with, in seconds; the sound is cut to it.
-        overwrite: replace an existing file.
     """
 
     def __init__(
@@ -43,27 +51,63 @@ class VideoWriter:
         path: str | Path,
         source: Source,
         *,
-        codec: str = "h264",
+        codec: str | None = "h264",
         crf: int | None = None,
         start: float = 0.0,
         duration: float = 0.0,
         overwrite: bool = False,
     ) -> None:
+        """Nothing is written yet.
+
+        Args:
+            path: of the new file; it ends in a row of `CONTAINERS`.
+            source: the video that the frames are of: sound, other streams and tags are taken from it.
+            codec: a row of `CODECS`; None is the container's first.
+            crf: quality, lower is better; None is the codec's default.
+            start, duration: the window that the frames were read with, in seconds; everything else is cut to it.
+            overwrite: replace an existing file.
+
+        Raises:
+            FileExistsError: there is a file and `overwrite` is not set, or it is the source itself.
+            ValueError: the kind of file, the codec or the quality cannot be had; the source is not a video.
+            OSError: the source cannot be opened.
+        """
         self.path = Path(path)
         self.notices: list[str] = []
-        self._source = source
-        self._video = probe(source)
-        self._window = window(self._video, start, duration)
-        self._encoder = codecs.encoder_of(codec)
+        suffix = self.path.suffix.lower()
+        if suffix not in CONTAINERS:
+            raise ValueError(
+                f"{self.path.name} does not end in the name of a video format. Use one of {', '.join(CONTAINERS)}."
+            )
+        self._container = CONTAINERS[suffix]
+        codec = codec or self._container.codecs[0]
+        if codec not in self._container.codecs:
+            raise ValueError(
+                f"{self._container.name} holds {' or '.join(self._container.codecs)}, got {codec}. Use one of these."
+            )
+        self._encoder = CODECS[codec].encoder
         self._crf = self._encoder.crf if crf is None else crf
-        self._temporary = self.path.with_name(f".codeformer-{secrets.token_hex(8)}.part")
-        self._waiting: queue.Queue[tuple[Frame, Tensor | None, Tensor | None] | None] = queue.Queue(_WAITING)
-        self._error: BaseException | None = None
+        if not 0 <= self._crf <= self._encoder.worst:
+            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {self._encoder.worst}.")
+        if isinstance(source, (str, Path)) and self.path.exists() and self.path.samefile(source):
+            raise FileExistsError(f"{self.path} is the video that is read and cannot be written at once. Choose another name.")
+        if not overwrite:
+            refuse_existing(self.path)
+        self._source, self._video = source, probe(source)
+        self._window = window(self._video, start, duration)
+        self._whole = appearing(self.path, overwrite)
+        self._waiting: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
-        self._overwrite = overwrite
+        self._error: BaseException | None = None
+        self._abandoned = False
 
     def __enter__(self) -> "VideoWriter":
-        self._thread = threading.Thread(target=self._work, name="codeformer video", daemon=True)
+        try:
+            temporary = self._whole.__enter__()
+            temporary.touch()  # whether the folder can be written to is said before the work, not after it
+        except OSError as error:
+            raise self._sentence(error) from error
+        self._thread = threading.Thread(target=self._work, args=(temporary,), name="codeformer video writer", daemon=True)
         self._thread.start()
         return self
 
@@ -74,70 +118,88 @@ class VideoWriter:
             frame: the source's; without `image` it goes on untouched.
             image: (1, 3, H', W') RGB in [0, 1], upright: what it shows now. H', W' are the same for all frames, the source's
                 or a multiple.
-            mask: (1, 1, H', W') in [0, 1]: where `image` differs. Elsewhere the source's own samples are kept bit for bit.
+            mask: (1, 1, H', W') in [0, 1]: where, and how much, `image` differs. Elsewhere the source's own samples are kept
+                bit for bit. None is everywhere.
+
+        Raises:
+            OSError, ValueError: an earlier frame could not be written, in a sentence.
         """
+        if self._thread is None:
+            raise RuntimeError("A VideoWriter writes inside its `with` statement.")
         if self._error is not None:
-            raise self._error
+            raise self._sentence(self._error) from self._error
         self._waiting.put((frame, image, mask))
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._abandoned = kind is not None
         self._waiting.put(None)
         if self._thread is not None:
             self._thread.join()
-        if kind is not None or self._error is not None:
-            self._temporary.unlink(missing_ok=True)
-            if kind is None and self._error is not None:
-                raise self._error
-            return
-        os.replace(self._temporary, self.path)
-
-    def _work(self) -> None:
+            self._thread = None
+        failure = value if value is not None else self._error
         try:
-            self._encode()
-        except BaseException as error:  # noqa: BLE001
+            self._whole.__exit__(None if failure is None else type(failure), failure, trace)
+        except OSError as error:
+            if error is not failure:
+                raise self._sentence(error) from error
+        except BaseException as error:
+            if error is not failure:
+                raise
+        if kind is None and self._error is not None:
+            raise self._sentence(self._error) from self._error
+
+    def _work(self, temporary: Path) -> None:
+        """The thread: encode what comes, and keep an error for the next `write`."""
+        try:
+            self._write_all(temporary)
+        except BaseException as error:  # noqa: BLE001 - it rises in `write` or `__exit__`
             self._error = error
-            while self._waiting.get() is not None:
+            while self._waiting.get() is not None:  # `write` must not wait for room for ever
                 pass
 
-    def _encode(self) -> None:
-        suffix = self.path.suffix.lower()
-        formats = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-        with av.open(self._temporary, "w", format=formats[suffix]) as output:
-            stream = None
-            companions = Companions(self._source, output, self._window)
-            while (item := self._waiting.get()) is not None:
-                frame, image, mask = item
-                new = self.composed(frame, image, mask)
-                if stream is None:
-                    stream = output.add_stream(self._encoder.name, rate=self._video.rate or 30)
-                    stream.width, stream.height, stream.pix_fmt = new.width, new.height, new.format.name
-                    stream.codec_context.time_base = self._video.unit
-                    stream.time_base = self._video.unit
-                    stream.codec_context.options = {"crf": str(self._crf), **self._encoder.options}
-                    colours = self._video.colours
-                    stream.codec_context.color_range = colours.range
-                    stream.codec_context.colorspace = colours.matrix
-                    stream.codec_context.color_primaries = colours.primaries
-                    stream.codec_context.color_trc = colours.transfer
-                    if self._video.matrix is not None:
-                        stream.set_display_matrix(self._video.matrix)
-                    companions.add()
-                for packet in stream.encode(new):
-                    companions.until(frame.time)
-                    output.mux(packet)
-            if stream is not None:
-                output.mux(stream.encode(None))
-                companions.until(None)
+    def _items(self) -> Iterator[_Item]:
+        while (item := self._waiting.get()) is not None:
+            if not self._abandoned:
+                yield item
 
-    def composed(self, frame: Frame, image: Tensor | None, mask: Tensor | None) -> av.VideoFrame:
-        raw = planes.planar(frame.raw)
-        new = planes.copy(raw, codecs.pixel_format(self._encoder.name, raw.format.name))
-        if image is not None:
-            pixels = self._video.turn.stored(image)
-            if mask is None:
-                planes.fill(new, self._video.colours, pixels)
-            else:
-                planes.put(new, self._video.colours, pixels, self._video.turn.stored(mask))
-        new.time_base = self._video.unit
-        new.pts = int(Fraction(frame.time) / self._video.unit)
-        return new
+    def _write_all(self, temporary: Path) -> None:
+        items = self._items()
+        first = next(items, None)
+        if first is None:
+            if not self._abandoned:
+                raise ValueError(
+                    f"No frame came for {self.path.name}, expected at least one. Choose another part of the video."
+                )
+            return
+        composer = Composer(self._video, self._encoder, first[0], first[1])
+        options = dict(self._container.options)
+        if "movflags" in options:  # lengths are written in this unit; by default in milliseconds, which cuts the last frame
+            options["movie_timescale"] = str(self._video.unit.denominator)
+        with av.open(str(temporary), "w", format=self._container.format, options=options) as output:
+            encoding = Encoding(output, self._container, self._encoder, self._crf, composer)
+            companions = Companions(self._source, output, self._container, self._window)
+            companions.label(encoding.stream)
+            try:
+                item: _Item | None = first
+                while item is not None:
+                    for packet in encoding.encode(composer.compose(*item)):
+                        output.mux(packet)
+                    companions.until(Fraction(item[0].time))
+                    item = None  # not kept in memory while the next one is made
+                    item = next(items, None)
+                if not self._abandoned:
+                    output.mux(encoding.encode(None))
+                    companions.until(None)
+            finally:
+                companions.close()
+                self.notices += composer.notices + companions.notices
+
+    def _sentence(self, error: BaseException) -> BaseException:
+        """What is raised for an error: found / expected / do."""
+        if isinstance(error, OSError) and error.errno is not None:
+            kind = type(OSError(error.errno, ""))  # PermissionError and the like
+            advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
+            return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; no part of the file is left.")
+        if isinstance(error, av.error.FFmpegError):
+            return ValueError(f"{self._encoder.name} cannot encode {self._video.name} ({error.strerror}). Try another codec.")
+        return error
