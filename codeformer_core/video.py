@@ -11,7 +11,7 @@ from .progress import Tick, no_tick
 from .recipe import Recipe
 from .sights import SteadyRestorer
 from .stream import fix_stream
-from .videos import Source, VideoWriter, extent, probe, read_frames
+from .videos import Source, VideoWriter, extent, read_frames
 
 #: Frames that are decoded ahead of the network, in the video's own format: 3 MB each at 1920 x 1080.
 AHEAD = 8
@@ -42,7 +42,7 @@ def fix_video(
     *,
     start: float = 0.0,
     duration: float = 0.0,
-    codec: str = "h264",
+    codec: str | None = None,
     crf: int | None = None,
     overwrite: bool = False,
     device: torch.device | str = "cpu",
@@ -56,16 +56,18 @@ def fix_video(
         source: a file, or one in memory.
         path: the new file, which appears whole or not at all.
         start, duration: seconds; the part that is read and written. A duration of 0 goes to the end.
-        codec, crf: a row of `videos.CODECS`, and its quality: lower is better and larger. None takes the codec's default.
+        codec, crf: a row of `videos.CODECS`, and its quality: lower is better and larger. None is the file format's first
+            codec, and the codec's default.
         device: where frames are worked on.
         tick: called with frames done and frames in all (0 when the file does not say); what it raises stops the work.
     """
-    total, frames, with_faces, people = extent(probe(source), start, duration).frames, 0, 0, set()
+    reader = read_frames(source, start, duration)
+    total, frames, with_faces, people = extent(reader.video, start, duration).frames, 0, 0, set()
     whole = recipe.enlarged is not None or recipe.upscale != 1  # every pixel is new, not only those of faces
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
-        ahead(read_frames(source, start, duration), AHEAD) as reading,
+        ahead(reader, AHEAD) as reading,
     ):
         for done in fix_stream(reading, detector, restorer, recipe, device):
             writer.write(done.frame, done.image, None if whole else done.mask)
@@ -73,4 +75,4 @@ def fix_video(
             with_faces += bool(done.tracks)
             people.update(done.tracks)
             tick(frames, max(total, frames) if total else 0)
-    return FixedVideo(frames, with_faces, len(people), writer.notices)
+    return FixedVideo(frames, with_faces, len(people), [*reader.notices, *writer.notices])

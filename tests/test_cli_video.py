@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from codeformer_core.cli import main, options
-from codeformer_core.cli.video import WRITTEN
 from codeformer_core.tracking import Steadiness
 from codeformer_core.videos import CODECS
 
@@ -102,6 +101,16 @@ def test_what_is_kept_out_stays_as_it_was(clip, networks, tmp_path):
     assert np.array_equal(frames(out), frames(clip)[: len(frames(out))])
 
 
+def test_a_damaged_video_is_done_and_its_damage_told(clip, networks, tmp_path, capsys):
+    damaged = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    place = packets[20].pos + 8
+    damaged[place : place + 400] = bytes(400)
+    (tmp_path / "damaged.mp4").write_bytes(damaged)
+    assert main(["video", str(tmp_path / "damaged.mp4"), "-o", str(tmp_path / "out.mp4"), *networks, "--duration", "1"]) == 0
+    assert "damaged.mp4 is damaged at 0." in capsys.readouterr().out
+
+
 def test_the_options_say_what_the_core_has():
     assert tuple(CODECS) == options.CODECS and Steadiness().codes == options.STRENGTH
-    assert set(WRITTEN) == {".mp4", ".mov", ".mkv", ".webm"}

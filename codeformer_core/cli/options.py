@@ -55,7 +55,7 @@ def videos(parser: argparse.ArgumentParser) -> None:
     add("-q", "--quiet", action="store_true", help="say only what went wrong")
     add("--start", type=between(0, 1e9), default=0.0, metavar="S", help="begin at this second (default 0)")
     add("--duration", type=between(0, 1e9), default=0.0, metavar="S", help="only so many seconds (default 0: to the end)")
-    add("--codec", choices=CODECS, default="h264", help="h264 (default) plays everywhere, hevc and av1 make smaller files")
+    add("--codec", choices=CODECS, help="h264 plays everywhere, hevc and av1 make smaller files (default: h264, in WebM av1)")
     add("--crf", type=whole(0), metavar="N", help="quality: lower is better and larger (default: hardly visible loss)")
     parser.set_defaults(format="keep", aligned=False, save_crops=None, save_faces=None, faces_from=None, draw_boxes=False)
 

@@ -11,16 +11,15 @@ from ..tracking import OFF, Steadiness
 from ..upscale import enlarge_with
 from ..upscalers import Upscaler
 from ..video import FixedVideo, fix_video
-from ..videos import read_frames
+from ..videos import CONTAINERS, read_frames
 from . import work
 from .choices import detection, limits, mask_of, searching, selection
 from .jobs import Job, Kind
 from .picture import Files, Outcome, Tools
 
-#: How files end that hold videos, whatever PyAV would also open; and those that `videos.VideoWriter` writes.
+#: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
 READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
-WRITTEN = (".mp4", ".mov", ".mkv", ".webm")
-VIDEOS = Kind("video", READ, WRITTEN, ".mp4")
+VIDEOS = Kind("video", READ, tuple(CONTAINERS), ".mp4")
 
 
 def run(args: Namespace) -> int:
