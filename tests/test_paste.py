@@ -149,7 +149,9 @@ small, images = torch.rand(1, 3, 300, 300), torch.full((1, 3, 2000, 2400), 0.5) 
 aligned = align(small, faces((20, 30)))
 paste(small, aligned)  # what is needed once
 before = kilobytes("VmRSS")
-result = paste(images, align(images, faces((100, 100), (1500, 900), (2100, 1700))))
+aligned = align(images, faces((100, 100), (1500, 900), (2100, 1700)))
+print(kilobytes("VmHWM") - before)
+result = paste(images, aligned)
 print(kilobytes("VmHWM") - before - (result[0].nbytes + result[1].nbytes) // 1024, images.nbytes // 1024)
 """
 
@@ -160,8 +162,8 @@ def test_beside_the_result_less_than_a_copy_of_the_picture_is_held():
     exact = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is freed is given back at once
     command = [sys.executable, "-c", PEAK, str(root)]
     run = subprocess.run(command, env=os.environ | exact, capture_output=True, text=True, check=True)
-    extra, picture = map(int, run.stdout.split())
-    assert extra < picture / 2  # with three faces
+    aligning, pasting, picture = map(int, run.stdout.split())
+    assert max(aligning, pasting) < picture / 2  # with three faces
 
 
 def test_half_precision_pictures_take_large_faces():
