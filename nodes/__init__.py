@@ -9,6 +9,7 @@ from . import (
     face_mask,
     faces,
     fix_faces,
+    frames,
     inpaint,
     loaders,
     migration,
@@ -16,11 +17,14 @@ from . import (
     restore,
     select,
     sweep,
+    video,
 )
 
 MODULES = (
     loaders,
     fix_faces,
+    video,
+    frames,
     faces,
     select,
     restore,

@@ -2,6 +2,7 @@
 own modules."""
 
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,8 @@ def read(role: str, name: str) -> Any:
     return network
 
 
-def temporary_folder() -> Path:
-    """Where files may lie until the host ends; nodes remove theirs before that."""
+def temporary(suffix: str) -> Path:
+    """A new name for a file that may lie there until the host ends; whoever makes it removes it sooner."""
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return folder / f"codeformer-{uuid.uuid4().hex}{suffix}"
