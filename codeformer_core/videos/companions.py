@@ -132,9 +132,12 @@ class Companions:
                 _label(stream, recoded.stream)
                 self.notices.append(f"{self._container.name} does not carry sound as {codec}: encoded anew as {recoded.name}.")
                 return recoded
-        what = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A stream of data"}.get(
-            stream.type, "A stream"
-        )
+        what = {
+            "subtitle": "Subtitles",
+            "attachment": "An attached file",
+            "data": "A stream of data",
+            "video": "Another video",
+        }.get(stream.type, "A stream")
         kind = f" ({codec})" if codec else ""
         self.notices.append(f"{what}{kind} cannot be carried by {self._container.name}: left out.")
         return None

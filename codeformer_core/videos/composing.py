@@ -12,6 +12,7 @@ from torch import Tensor
 from . import codecs, planes
 from .reading import Frame
 from .source import Video
+from .windows import Window
 
 _LIMITED = 1  # AVColorRange
 
@@ -27,13 +28,13 @@ class Composer:
         notices: sentences on what of the source it cannot hold.
     """
 
-    def __init__(self, video: Video, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
-        """`first` and `image` are the first that will be composed.
+    def __init__(self, video: Video, part: Window, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
+        """`first` and `image` are the first that will be composed, `part` is the window that they are of.
 
         Raises:
             ValueError: the encoder cannot hold pictures of this size.
         """
-        self.video = video
+        self.video, self._part = video, part
         self.size = video.stored_size if image is None else _stored_size(video, image)
         source = planes.planar(first.raw).format
         self.pixel_format = codecs.pixel_format(encoder, source.name, *self.size)
@@ -72,6 +73,8 @@ class Composer:
         result.time_base = self.video.unit
         result.pts = round(Fraction(frame.time) / self.video.unit)
         result.duration = frame.raw.duration or 0
+        if self._part.seconds is not None:
+            result.duration = min(result.duration, round((self._part.seconds - frame.time) / self.video.unit))
         return result
 
     @property

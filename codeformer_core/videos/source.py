@@ -1,6 +1,7 @@
 """Opening a video file, and what it says of itself."""
 
 import io
+import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -139,10 +140,9 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
     matrix, rotation, turn = _orientation(frame)
     unit = stream.time_base or Fraction(1, 90000)
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-    duration = 0.0
-    if stream.duration:
-        duration = float(stream.duration * unit)
-    elif container.duration:
+    duration = float((stream.duration or 0) * unit) or _tagged_duration(stream)
+    measured = bool(duration) or len(container.streams) == 1
+    if not duration and container.duration:
         duration = container.duration / av.time_base
     begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
     height, width = frame.height, frame.width
@@ -167,7 +167,7 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         codec=stream.codec_context.name,
         container=container.format.name,
         has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
-        measured=bool(stream.duration) or len(container.streams) == 1,
+        measured=measured,
     )
 
 
@@ -183,6 +183,13 @@ def _first_frame(container: av.container.InputContainer, stream: av.video.stream
     except BROKEN:
         return None
     return None
+
+
+def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
+    """Seconds that Matroska files say in a tag of the stream (hours:minutes:seconds), else 0."""
+    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", tag.strip())
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Turn]:

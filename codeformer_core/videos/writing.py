@@ -171,10 +171,8 @@ class VideoWriter:
                     f"No frame came for {self.path.name}, expected at least one. Choose another part of the video."
                 )
             return
-        composer = Composer(self._video, self._encoder, first[0], first[1])
-        options = dict(self._container.options)
-        if "movflags" in options:  # lengths are written in this unit; by default in milliseconds, which cuts the last frame
-            options["movie_timescale"] = str(self._video.unit.denominator)
+        composer = Composer(self._video, self._window, self._encoder, first[0], first[1])
+        options = self._container.options_for(self._video.unit)
         with av.open(str(temporary), "w", format=self._container.format, options=options) as output:
             encoding = Encoding(output, self._container, self._encoder, self._crf, composer)
             companions = Companions(self._source, output, self._container, self._window)
