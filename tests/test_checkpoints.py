@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from codeformer_core import checkpoints
@@ -239,6 +240,34 @@ def test_fetch_stopped_by_progress_keeps_the_part_and_continues_it(model: ModelF
     assert not (tmp_path / model.file).exists() and 700_000 < kept < len(PAYLOAD)
     assert fetch(model, tmp_path).read_bytes() == PAYLOAD
     assert server.asked[1] == (f"/a/{model.file}", f"bytes={kept}-")
+
+
+def test_two_fetches_of_one_file_do_not_meet(model: ModelFile, server: Server, tmp_path: Path) -> None:
+    def meet(done: int, total: int) -> None:
+        if not others:  # the first chunk of the first fetch is here: now the second one comes
+            others.append(threading.Thread(target=lambda: found.append(fetch(model, tmp_path, waits))))
+            others[0].start()
+            assert waiting.wait(30)
+
+    def waits(done: int, total: int) -> None:
+        waiting.set()
+
+    others: list[threading.Thread] = []
+    found: list[Path] = []
+    waiting = threading.Event()
+    found.append(fetch(model, tmp_path, meet))
+    others[0].join(30)
+    assert [path.read_bytes() for path in found] == [PAYLOAD, PAYLOAD]
+    assert len(server.asked) == 1 and os.listdir(tmp_path) == [model.file]
+
+
+def test_a_fetch_that_waits_for_another_can_be_stopped(model: ModelFile, server: Server, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        raise Stopped
+
+    with FileLock(tmp_path / f"{model.file}.part.lock"), pytest.raises(Stopped):
+        fetch(model, tmp_path, stop)
+    assert server.asked == []
 
 
 def test_fetch_restarts_where_the_server_ignores_range(model: ModelFile, server: Server, tmp_path: Path) -> None:

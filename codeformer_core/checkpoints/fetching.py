@@ -7,11 +7,13 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..progress import Tick, no_tick
 from .manifest import ModelFile
@@ -20,6 +22,7 @@ from .reading import load_as
 _CHUNK = 1 << 18  # bytes per read: at 100 kB/s a stop takes effect within three seconds
 _TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
 _ATTEMPTS = 5  # at one URL, as long as each brings the file further
+_LOOK = 0.5  # seconds between two looks at somebody else's fetch of the same file
 
 
 def verify(path: Path, model: ModelFile) -> None:
@@ -70,6 +73,7 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
 
     The bytes go to `<file>.part`, which is continued when it exists, checked like `verify` does, and renamed. A mirror that
     the environment names in CODEFORMER_MIRROR is asked first, for `$CODEFORMER_MIRROR/<file>`; then the model's own URLs.
+    While another thread or program fetches the same file, this one waits for it.
 
     Args:
         model: an entry of `catalogue()`.
@@ -88,6 +92,32 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
         return target
     urls = _sources(model)
     target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(part, model, progress):
+        if target.exists():  # the other one brought it
+            verify(target, model)
+            return target
+        return _fetch(model, urls, part, target, progress)
+
+
+@contextmanager
+def _alone(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
+    """Nobody else writes `part` meanwhile. The lock is the system's, so that it ends with the program that holds it."""
+    lock = FileLock(part.with_name(f"{part.name}.lock"))
+    while True:
+        try:
+            lock.acquire(timeout=_LOOK)
+            break
+        except Timeout:
+            progress(_size(part), model.bytes or 0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows does not remove what is open; its lock removes itself
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+def _fetch(model: ModelFile, urls: tuple[str, ...], part: Path, target: Path, progress: Tick) -> Path:
     failures = []
     for url in urls:
         try:
