@@ -9,13 +9,14 @@ const STYLE = `
 .codeformer-faces { display: flex; flex-direction: column; gap: 4px; min-height: 240px; height: 100%; font: 12px sans-serif;
   color: var(--input-text, #ddd); box-sizing: border-box; }
 .codeformer-faces .stage { flex: 1; min-height: 0; container-type: size; display: grid; place-items: center; text-align: center; }
-.codeformer-faces .picture { position: relative; width: min(100cqw, 100cqh * var(--ratio)); aspect-ratio: var(--ratio); }
+.codeformer-faces .picture { position: relative; isolation: isolate; width: min(100cqw, 100cqh * var(--ratio)); aspect-ratio: var(--ratio); }
 .codeformer-faces .picture img { width: 100%; height: 100%; display: block; border-radius: 4px; }
 .codeformer-faces .face { position: absolute; padding: 0; margin: 0; cursor: pointer; border-radius: 4px;
   border: 2px solid #3ddc84; background: transparent; }
-.codeformer-faces .face > span { position: absolute; left: -2px; top: -2px; min-width: 16px; padding: 0 3px; font: bold 12px/16px sans-serif;
-  border-radius: 4px 0 4px 0; background: #3ddc84; color: #000; }
-.codeformer-faces .face[aria-pressed=false] { border: 2px dashed #aaa; background: #000a; }
+.codeformer-faces .face > span { position: absolute; left: -2px; bottom: 100%; min-width: 14px; padding: 0 2px; box-sizing: border-box;
+  font: bold 12px/14px sans-serif; border-radius: 3px; background: #3ddc84; color: #000; }
+.codeformer-faces .face[aria-pressed=false] { border: 2px dashed #ccc; background: #0006;
+  backdrop-filter: grayscale(1); }
 .codeformer-faces .face[aria-pressed=false] > span { background: #777; color: #fff; }
 .codeformer-faces .face.limited[aria-pressed=true] { border-color: #ffa02e; }
 .codeformer-faces .face.limited[aria-pressed=true] > span { background: #ffa02e; }
@@ -133,9 +134,8 @@ class Picker {
     shown.onload = fit
     fit()
     const order = this.widget("order").value
-    // Small faces last, so that they can be clicked where they lie on larger ones.
-    const largestFirst = [...faces].sort((one, other) => other.pixels - one.pixels)
-    frame.append(...largestFirst.map((face) => this.box(face, face.numbers[order])))
+    const inOrder = [...faces].sort((one, other) => one.numbers[order] - other.numbers[order]) // as Tab goes through them
+    frame.append(...inOrder.map((face) => this.box(face, face.numbers[order])))
     return frame
   }
 
@@ -149,7 +149,8 @@ class Picker {
     box.setAttribute("aria-pressed", this.isOn(number))
     box.append(element("span", { textContent: number }))
     const [left, top, width, height] = face.place.map((share) => `${100 * share}%`)
-    Object.assign(box.style, { left, top, width, height })
+    // Small faces lie on top, so that they can be clicked in front of larger ones.
+    Object.assign(box.style, { left, top, width, height, zIndex: Math.max(1, 10000 - Math.round(face.pixels)) })
     return box
   }
 
