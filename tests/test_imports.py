@@ -66,6 +66,7 @@ MAY_IMPORT = {
     "ahead": set(),
     "videos": {"whole"},
     "checkpoints": {"networks", "progress"},
+    "bench": {"align", "checkpoints", "faces", "networks", "paste", "pipeline", "videos"},
     "__main__": {"cli"},
 }
 

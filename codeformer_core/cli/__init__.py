@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import commands
+from . import commands, learning
 
 #: name -> (what adds its options, what it does, how it is called).
 COMMANDS = {
@@ -14,6 +14,9 @@ COMMANDS = {
     "colorize": (commands.colorize, "give colours to the faces in pictures", "PATH... -o OUT [options]"),
     "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures", "PATH... -o OUT [options]"),
     "video": (commands.video, "restore the faces in videos", "PATH... -o OUT [options]"),
+    "bench": (commands.bench, "measure how fast this machine is, and beside the official code", "[options]"),
+    "train": (learning.train, "train a network of your own", "CONFIG [options]"),
+    "crop": (learning.crop, "cut aligned faces out of pictures, to train with", "PATH... -o FOLDER [options]"),
     "models": (commands.models, "list, fetch and verify model files", "ACTION [options]"),
 }
 

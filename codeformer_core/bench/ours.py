@@ -1,0 +1,188 @@
+"""Every measurement on this project's code: from a case to a round, which says how many seconds each of its steps took."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import checkpoints
+from ..align import align
+from ..faces import DetectionOptions, Face
+from ..paste import paste
+from ..pipeline import fix_faces
+from ..videos import VideoWriter, read_frames
+from . import scenes, weights
+from .cases import Case
+from .clock import now, timed
+
+#: Runs once; seconds in the order of `Case.steps`.
+Round = Callable[[], list[float]]
+
+FIDELITY = 0.5
+
+
+class Materials:
+    """What cases have in common: the device, and networks that are loaded when they are first needed."""
+
+    def __init__(self, device: str, folder: Path, tiny: bool) -> None:
+        self.device = torch.device(device)
+        self.folder, self.tiny = folder, tiny
+
+    def file(self, name: str) -> Path:
+        return weights.file(self.folder, name, self.tiny)
+
+    @cached_property
+    def restorer(self) -> Any:
+        return checkpoints.load(self.file(weights.RESTORER)).to(self.device)
+
+    @cached_property
+    def detector(self) -> Any:
+        return checkpoints.load(self.file(weights.DETECTOR)).to(self.device)
+
+    @cached_property
+    def parser(self) -> Any:
+        return checkpoints.load(self.file(weights.PARSER)).to(self.device)
+
+    def scene(self, case: Case) -> scenes.Scene:
+        image, faces = scenes.scene(case.size or (1, 1), case.faces or 1)
+        return scenes.Scene(image.to(self.device), faces)
+
+    def crops(self, case: Case, side: int) -> Tensor:
+        return scenes.crops(case.batch or 1, side).to(self.device)
+
+    def once(self, call: Callable[[], object]) -> Round:
+        """A round of one step."""
+        return lambda: [timed(call, self.device)]
+
+
+class Stopwatch:
+    """When the parts of a CodeFormer begin: encode, predict and decode, seen by hooks on modules of the released names."""
+
+    def __init__(self, network: Any, device: torch.device) -> None:
+        self._device, self._marks = device, [0.0]
+        network.feat_emb.register_forward_pre_hook(self._mark)
+        network.idx_pred_layer.register_forward_hook(self._mark)
+
+    def _mark(self, *_: object) -> None:
+        self._marks.append(now(self._device))
+
+    def parts(self, call: Callable[[], object]) -> list[float]:
+        """Seconds of each part of a call of the network."""
+        self._marks = [now(self._device)]
+        call()
+        self._mark()
+        return [after - before for before, after in zip(self._marks, self._marks[1:], strict=False)]
+
+
+class Searched:
+    """A detector that searches and then says where the faces of the scene are: made-up weights find none."""
+
+    def __init__(self, detector: Any, faces: list[Face]) -> None:
+        self._detector, self._faces = detector, faces
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
+        return [*self._detector.detect(images, options), *self._faces]
+
+
+def _start(case: Case, materials: Materials) -> Round:
+    package = Path(__file__).resolve().parent.parent
+    programs = ("pass", "import torch", f"from {package.name}.cli import main; main(['--help'])")
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+
+    def run(program: str) -> float:
+        command = [sys.executable, "-c", program]
+        return timed(
+            lambda: subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True), torch.device("cpu")
+        )
+
+    return lambda: [run(program) for program in programs]
+
+
+def _load(case: Case, materials: Materials) -> Round:
+    path = materials.file(weights.RESTORER)
+    return materials.once(lambda: checkpoints.load(path).to(materials.device))
+
+
+def _torch_load(case: Case, materials: Materials) -> Round:
+    path = materials.file(weights.RESTORER)
+    return materials.once(lambda: torch.load(path, weights_only=True))
+
+
+def _detect(case: Case, materials: Materials) -> Round:
+    image, detector = materials.scene(case).image, materials.detector
+    return materials.once(lambda: detector.detect(image, DetectionOptions()))
+
+
+def _align(case: Case, materials: Materials) -> Round:
+    scene = materials.scene(case)
+    return materials.once(lambda: align(scene.image, scene.faces))
+
+
+def _paste(case: Case, materials: Materials) -> Round:
+    scene = materials.scene(case)
+    aligned = align(scene.image, scene.faces)
+    aligned = aligned.with_crops(1 - aligned.crops)
+    return materials.once(lambda: paste(scene.image, aligned))
+
+
+def _restore(case: Case, materials: Materials) -> Round:
+    network = materials.restorer
+    crops = materials.crops(case, network.side)
+    return materials.once(lambda: network.restore(crops, FIDELITY))
+
+
+def _parts(case: Case, materials: Materials) -> Round:
+    network = checkpoints.load(materials.file(weights.RESTORER)).to(materials.device)  # its own: hooks cost time
+    crops, watch = materials.crops(case, network.side), Stopwatch(network, materials.device)
+    return lambda: watch.parts(lambda: network.restore(crops, FIDELITY))
+
+
+def _parse(case: Case, materials: Materials) -> Round:
+    crops, parser = materials.crops(case, 512), materials.parser
+    return materials.once(lambda: parser.parse(crops))
+
+
+def _picture(case: Case, materials: Materials) -> Round:
+    scene = materials.scene(case)
+    detector, restorer = Searched(materials.detector, scene.faces), materials.restorer
+    return materials.once(lambda: fix_faces(scene.image, detector, restorer, fidelity=FIDELITY))
+
+
+def _video(case: Case, materials: Materials) -> Round:
+    source, target = materials.folder / f"{case}.mp4", materials.folder / "written.mp4"
+    scenes.clip(source, case.size or (1, 1))
+
+    def write(frames: list[tuple[Any, Tensor]]) -> None:
+        with VideoWriter(target, source, overwrite=True) as writer:
+            for frame, image in frames:
+                writer.write(frame, image)
+
+    def run() -> list[float]:
+        frames: list[tuple[Any, Tensor]] = []
+        reading = timed(lambda: frames.extend((frame, frame.image()) for frame in read_frames(source)), materials.device)
+        writing = timed(lambda: write(frames), materials.device)
+        return [reading / len(frames), writing / len(frames)]
+
+    return run
+
+
+#: Name of a measurement -> what prepares it.
+PREPARE: dict[str, Callable[[Case, Materials], Round]] = {
+    "start": _start,
+    "load": _load,
+    "torch.load": _torch_load,
+    "detect": _detect,
+    "align": _align,
+    "parts": _parts,
+    "restore": _restore,
+    "parse": _parse,
+    "paste": _paste,
+    "picture": _picture,
+    "video": _video,
+}
