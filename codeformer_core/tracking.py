@@ -176,9 +176,9 @@ class Tracker:
         return Tracked(face, number, min(1.0, opacity))
 
     def _forget(self, frame: int) -> None:
-        """Drop the tracks that ended and are out by `frame`, and the finds that no later frame looks at."""
+        """Drop the tracks that ended by `frame`, and the finds that no later frame looks at."""
         gap = self.steadiness.gap
-        oldest = frame - max(self.steadiness.window, gap)
+        oldest = frame - max(self.steadiness.window, gap + 1)  # the last two finds, at least
         goes_on = {number: track.last > frame or track.last + gap >= self._shot - 1 for number, track in self._tracks.items()}
         self._tracks = {number: track for number, track in self._tracks.items() if goes_on[number]}
         for track in self._tracks.values():
