@@ -124,22 +124,31 @@ class Server:
             if node["type"] not in info:  # notes
                 continue
             inputs = {i["name"]: source[i["link"]] for i in node["inputs"] if i["link"] is not None}
-            widgets = [name for name in _widgets(info[node["type"]]) if name not in inputs]
-            # LoadImage has a value more: its upload button.
-            inputs |= dict(zip(widgets, node["widgets_values"], strict=node["type"] != "LoadImage"))
+            specs = info[node["type"]]["input"]
+            values = node["widgets_values"][: -1 if node["type"] in ("LoadImage", "LoadVideo") else None]  # the upload button
+            inputs |= _widgets({**specs.get("required", {}), **specs.get("optional", {})}, iter(values), inputs)
             result[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
         return result
 
 
-def _widgets(info: dict[str, Any]) -> list[str]:
-    """The inputs of a node that are widgets, in the order of `widgets_values`."""
-    specs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-    kinds = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-    return [
-        name
-        for name, spec in specs.items()
-        if (isinstance(spec[0], list) or spec[0] in kinds) and not (len(spec) > 1 and spec[1].get("forceInput"))
-    ]
+def _widgets(specs: dict[str, Any], values: Iterator[Any], linked: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The inputs that are widgets and their values; behind a choice that has inputs of its own come these."""
+    kinds = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3")
+    found = {}
+    for name, (kind, *options) in specs.items():
+        forced = bool(options) and options[0].get("forceInput")
+        if (isinstance(kind, list) or kind in kinds) and prefix + name not in linked and not forced:
+            found[prefix + name] = next(values)
+        if kind == "COMFY_DYNAMICCOMBO_V3":
+            nested = chosen(options[0], found[prefix + name])
+            found |= _widgets(nested, values, linked, f"{prefix}{name}.")
+    return found
+
+
+def chosen(combo: dict[str, Any], key: str) -> dict[str, Any]:
+    """The inputs that a choice has of its own."""
+    inputs = next(option["inputs"] for option in combo["options"] if option["key"] == key)
+    return {**inputs.get("required", {}), **inputs.get("optional", {})}
 
 
 @pytest.fixture(scope="session")
@@ -154,15 +163,21 @@ def mirror(shared: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def server(
-    comfyui: Path, model_files: Path, shared: Path, mirror: str, tmp_path_factory: pytest.TempPathFactory
+    comfyui: Path,
+    model_files: Path,
+    tiny_checkpoint: Path,
+    shared: Path,
+    mirror: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
-    """main.py on a free loopback port, with a base folder of its own, the repository linked in, and two models laid out."""
+    """main.py on a free loopback port, with a base folder of its own, the repository linked in, and small models laid out."""
     base = tmp_path_factory.mktemp("server")
     for folder in ("custom_nodes", "input", "models/facerestore_models", "models/facedetection", "models/upscale_models"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / "codeformer-suite").symlink_to(ROOT, target_is_directory=True)
     for file in model_files.iterdir():
         (base / "models" / ("facerestore_models" if file.name in TASKS else "upscale_models") / file.name).symlink_to(file)
+    (base / "models/facerestore_models/tiny.pth").symlink_to(tiny_checkpoint)
     detector = "detection_mobilenet0.25_Final.pth"
     (base / "models/facedetection" / detector).symlink_to(shared / "data/detectors" / detector)
     with socket.socket() as probe:
@@ -202,3 +217,18 @@ def _await(server: Server, process: subprocess.Popen[bytes], comfyui: Path) -> N
     if alone.returncode:
         pytest.skip(f"this Python cannot run ComfyUI, even without the pack: {alone.stderr.strip().splitlines()[-1]}")
     pytest.fail(f"the server did not start:\n{server.log[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def portrait(server: Server, shared: Path) -> Any:
+    """The astronaut under the name that the workflows load: (512, 512, 3) uint8."""
+    import numpy as np
+    from PIL import Image
+
+    picture = Image.open(shared / "data/photos/astronaut_1face.png").convert("RGB")
+    painted = Image.new("L", picture.size, 255)  # as the mask editor saves it: what is transparent is the mask
+    painted.paste(0, (205, 90, 235, 120))
+    with_mask = picture.copy()
+    with_mask.putalpha(painted)
+    with_mask.save(server.base / "input" / "example.png")
+    return np.array(picture)
