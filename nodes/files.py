@@ -65,6 +65,15 @@ def model_names(role: str) -> list[str]:
     return list(dict.fromkeys([*_published(role), *sorted(_on_disk(role))]))
 
 
+def missing(role: str) -> dict[str, dict[str, Any]]:
+    """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
+    return {
+        name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": _folders(role)[0]}
+        for name, model in _published(role).items()
+        if name not in _on_disk(role) and checkpoints.find(model.name, _places(model)) is None
+    }
+
+
 def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     """The file on disk, or the published one to fetch. `name` is not trusted: it is looked up, never joined to a path."""
     path = _on_disk(role).get(name)
@@ -97,8 +106,9 @@ def read(role: str, name: str) -> Any:
     path = _locate(role, name)
     if not isinstance(path, Path):
         folder = Path(_folders(role)[0])
-        host.say(f"Fetching {path.file} ({path.described}) to {folder}. {path.notice}")
+        host.say(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
         path = checkpoints.fetch(path, folder, host.progress())
+        host.say(f"{name} is here, whole and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")

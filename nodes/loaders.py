@@ -13,6 +13,17 @@ class _Loader(io.ComfyNode):
     ROLE: str
 
     @classmethod
+    def file_input(cls, tooltip: str) -> io.Input:
+        """The combo. What it says about missing files goes to the notice that web/js/missing.js shows in the node."""
+        return io.Combo.Input(
+            "model_name",
+            display_name="file",
+            options=files.model_names(cls.ROLE),
+            tooltip=tooltip + FETCHED,
+            extra_dict={"missing": files.missing(cls.ROLE)},
+        )
+
+    @classmethod
     def execute(cls, model_name: str) -> io.NodeOutput:
         """The network in the chosen file."""
         return io.NodeOutput(hosted.load(cls.ROLE, model_name))
@@ -37,14 +48,7 @@ class CodeFormerModelLoader(_Loader):
             category=sockets.CATEGORY,
             description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
             search_aliases=[*sockets.ALIASES, "load face restore model", "facerestore model loader"],
-            inputs=[
-                io.Combo.Input(
-                    "model_name",
-                    display_name="file",
-                    options=files.model_names(cls.ROLE),
-                    tooltip="The file of the network. codeformer.pth restores faces." + FETCHED,
-                )
-            ],
+            inputs=[cls.file_input("The file of the network. codeformer.pth restores faces.")],
             outputs=[sockets.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
         )
 
@@ -64,12 +68,9 @@ class CodeFormerFaceDetectorLoader(_Loader):
             description="Loads the network that finds faces and their eyes, nose and mouth.",
             search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer"],
             inputs=[
-                io.Combo.Input(
-                    "model_name",
-                    display_name="file",
-                    options=files.model_names(cls.ROLE),
-                    tooltip="The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
-                    "yunet is the smallest and runs on the processor." + FETCHED,
+                cls.file_input(
+                    "The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
+                    "yunet is the smallest and runs on the processor."
                 )
             ],
             outputs=[sockets.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
@@ -91,14 +92,7 @@ class CodeFormerFaceParserLoader(_Loader):
             description="Loads the network that tells the parts of a face apart, for Face Mask and the blend 'face'. ParseNet "
             "is for non-commercial use only, BiSeNet has a freer licence.",
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer"],
-            inputs=[
-                io.Combo.Input(
-                    "model_name",
-                    display_name="file",
-                    options=files.model_names(cls.ROLE),
-                    tooltip="The file of the network." + FETCHED,
-                )
-            ],
+            inputs=[cls.file_input("The file of the network.")],
             outputs=[sockets.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
         )
 

@@ -50,6 +50,11 @@ class ModelFile:
     note: str
 
     @property
+    def size(self) -> str:
+        """The size for people, such as "376.6 MB"."""
+        return f"{self.bytes / 1e6:.1f} MB" if self.bytes is not None else "size not known"
+
+    @property
     def described(self) -> str:
         """Size and hash in words, as far as they are known."""
         size = f"{self.bytes:,} bytes" if self.bytes is not None else "size not known"

@@ -43,7 +43,7 @@ def _absence(name: str) -> str:
         known = ", ".join(model.name for model in checkpoints.catalogue())
         return f"{name} is not found. Give the path of a file, or one of these names: {known}."
     return (
-        f"{model.file} is not found ({_size(model)}, {model.licence}). "
+        f"{model.file} is not found ({model.size}, {model.licence}). "
         f"Fetch it with `codeformer models fetch {model.name}`, or let this command do so with --download."
     )
 
@@ -56,7 +56,7 @@ def destination(folders: Sequence[Path]) -> Path:
 
 def fetch(model: ModelFile, folder: Path, quiet: bool = False) -> Path:
     """Fetch a model file, saying beforehand what it is, how large, where from and under which licence."""
-    tqdm.write(f"Fetching {model.file} ({_size(model)}) from {model.urls[0]} into {folder}")
+    tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
     tqdm.write(f"  Licence of {model.name}: {model.licence}. {model.notice}")
     with tqdm(total=model.bytes, unit="B", unit_scale=True, desc=model.file, disable=quiet or None, leave=False) as bar:
 
@@ -74,7 +74,7 @@ def listing(folders: Sequence[Path]) -> int:
     for model in checkpoints.catalogue():
         path = checkpoints.find(model.name, folders)
         kind = f"{model.role}, {model.task}" if model.task else model.role
-        tqdm.write(f"{model.name}  ({kind})  {model.file}  {_size(model)}")
+        tqdm.write(f"{model.name}  ({kind})  {model.file}  {model.size}")
         tqdm.write(f"    {path or f'not here; fetch it with: codeformer models fetch {model.name}'}")
         tqdm.write(f"    {model.urls[0]}  SHA-256 {model.sha256 or 'not known'}")
         tqdm.write(f"    {model.licence}: {model.notice}")
@@ -117,7 +117,3 @@ def verify(models: Sequence[ModelFile], folders: Sequence[Path], named: bool) ->
         else:
             tqdm.write(f"ok      {model.name}  {path}")
     return 1 if wrong else 0
-
-
-def _size(model: ModelFile) -> str:
-    return f"{model.bytes / 1e6:.1f} MB" if model.bytes is not None else "size not known"

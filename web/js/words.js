@@ -18,8 +18,10 @@ const WORDS = {
     all: "All",
     allHint: "Choose every face",
     missing: "Not on this computer yet: {size}, {licence}.",
-    fetched: "It is fetched and checked when the workflow runs.",
+    fetched: "Run fetches and checks it.",
+    byHand: "Without a connection: put the file into {folder} by hand.",
     unknownSize: "size not known",
+    nonCommercial: "{licence} (non-commercial use only)",
   },
   zh: {
     unseen: "运行一次后，即可在此点击选择人脸。",
@@ -37,7 +39,9 @@ const WORDS = {
     allHint: "选择所有人脸",
     missing: "此电脑上还没有该文件：{size}，{licence}。",
     fetched: "运行工作流时会自动下载并校验。",
+    byHand: "离线时：请手动将文件放入 {folder}。",
     unknownSize: "大小未知",
+    nonCommercial: "{licence}（仅限非商业用途）",
   },
 }
 

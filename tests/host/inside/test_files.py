@@ -103,3 +103,18 @@ def test_a_detector_in_the_place_of_a_restorer_is_refused_in_a_sentence(pack, mo
             pack.run("CodeFormerModelLoader", model_name="my.pth")
     finally:
         path.unlink()
+
+
+def test_a_loader_says_what_it_would_have_to_fetch_and_under_which_licence(pack, models, tiny_checkpoint):
+    def told():
+        combo = next(i for i in pack.nodes["CodeFormerModelLoader"].define_schema().inputs if i.id == "model_name")
+        return combo.as_dict()["missing"]
+
+    missing = told()["codeformer.pth"]
+    assert missing["bytes"] == 376637898 and missing["licence"] == "S-Lab License 1.0" and "Non-commercial" in missing["notice"]
+    assert Path(missing["folder"]) == models / "facerestore_models"
+    path = put(models, "facerestore_models", "codeformer.pth", tiny_checkpoint)
+    try:
+        assert "codeformer.pth" not in told() and "codeformer_inpainting.pth" in told()
+    finally:
+        path.unlink()
