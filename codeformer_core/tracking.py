@@ -24,12 +24,19 @@ GROWTH = 1.6
 class Steadiness:
     """How faces are made steady over time. Results never depend on how the frames were grouped.
 
+    The defaults were chosen on footage of 24 to 30 frames a second (docs/architecture.md has the measurements).
+
     Attributes:
         window: frames to each side over which landmarks and boxes are smoothed; symmetric, so that nothing lags. 0: not at all.
-        gap: frames in which a face may be missed between two finds; they are filled. 0: none.
-        hits: finds that a face must have, unless its shot is shorter; fewer are taken for a false find and dropped. 1: none.
-        fade: frames over which a mask fades in when a face appears within a shot, and out before it leaves. 0: at once.
-        codes: 0 to 1, how much the codes of neighbouring frames count, see `steady.SteadyCodes`. 0: not at all.
+            A longer one trembles less, and cuts the corners of motion that turns within it.
+        gap: frames in a row in which a face may be missed, by the detector or behind something; they are filled when it is
+            found again. 0: none.
+        hits: finds that a face must have, unless its shot is shorter; with fewer it is taken for a false find, such as a curl
+            of hair in two frames, and dropped. 1: nothing is dropped.
+        fade: frames over which a mask fades in when a face appears within a shot, and out before it leaves, so that nothing
+            pops; where a shot or the video begins or ends nothing fades. 0: at once.
+        codes: 0 to 1, the temporal strength: how much the codes of neighbouring frames count, see `steady.SteadyCodes`. 0: not
+            at all.
     """
 
     window: int = 5
@@ -83,8 +90,9 @@ class _Track:
 
     def expected(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks (5, 2) where the face was last, and where it is in `frame` if it goes on as it went."""
-        *_, before, last = (None, *self.finds) if len(self.finds) == 1 else self.finds
+        last = self.last
         here = _landmarks(self.finds[last].face)
+        before = max((number for number in self.finds if number < last), default=None)
         if before is None:
             return here, here
         return here, here + (here - _landmarks(self.finds[before].face)) * (frame - last) / (last - before)
