@@ -14,9 +14,10 @@ from .faces import Face
 from .smoothing import Find, smoothed
 
 #: How far from where it was expected a face may be found, in sides of its box, its landmarks on average; further is another.
+#: In the test videos 99 of 100 faces move by less than 0.31 from find to find, and the next other face is 0.5 away.
 REACH = 0.5
 
-#: How many times larger or smaller it may have become since the last find.
+#: How many times larger or smaller it may have become since the last find; there, 99 of 100 stay within 1.22.
 GROWTH = 1.6
 
 
