@@ -14,10 +14,16 @@ _HOME = {
     "AlignedFaces": "faces",
     "DetectionOptions": "faces",
     "Face": "faces",
+    "Recipe": "recipe",
+    "Steadiness": "tracking",
     "detect": "pipeline",
+    "fix": "quick",
     "fix_aligned": "pipeline",
     "fix_faces": "pipeline",
-    "load": "checkpoints",
+    "fix_frames": "stream",
+    "fix_stream": "stream",
+    "fix_video": "video",
+    "load": "quick",
     "restore": "steps",
 }
 

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "upscalers": {"checkpoints", "progress", "upscale"},
     "steps": {"align", "colour", "faces", "limits", "parts", "progress"},
     "pipeline": {"align", "colour", "faces", "masks", "parts", "paste", "progress", "selection", "sharpness", "steps"},
+    "quick": {"checkpoints", "faces", "parts", "pipeline", "steps"},
     "fidelity": {"align", "colour", "faces", "steps"},
     "certainty": {"progress", "faces", "paste", "steps"},
     "edited": {"faces", "parts"},
