@@ -15,6 +15,7 @@ from .windows import Window
 # Containers and codecs where one packet is one frame that is shown, so that counting packets counts frames.
 _COUNTABLE = {"h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "prores", "ffv1"}
 _REORDERED = 32  # packets; frames are shown at most 16 packets later than they are decoded (H.264 and HEVC, largest buffer)
+_MISSING = 0.2  # seconds; less is how containers count the last frame's length
 _NAMED = 5  # damaged places that a sentence names
 
 
@@ -53,7 +54,7 @@ class Decoding:
                         continue
                     if self.window.end is not None and found.stamp >= self.window.end:
                         return
-                    last = found.stamp
+                    last = found.stamp + (found.frame.duration or self._nominal)
                     yield found
             self._report_end(last)
         finally:
@@ -135,10 +136,14 @@ class Decoding:
             if count_damage:
                 self.notices.append(f"{self.video.name} cannot be read to its end ({error}): what follows is left out.")
 
+    @property
+    def _nominal(self) -> int:
+        """Steps from one frame to the next at the average rate."""
+        return max(1, round(1 / (self.video.rate * self.video.unit))) if self.video.rate else 1
+
     def _mend(self, frames: Iterator[av.VideoFrame]) -> Iterator[Stamped]:
         """Give each frame a time stamp above the one before, and the first one's size."""
-        nominal = max(1, round(1 / (self.video.rate * self.video.unit))) if self.video.rate else 1
-        last, shift, size = None, 0, None
+        nominal, last, shift, size = self._nominal, None, 0, None
         for frame in frames:
             stamp = frame.pts if frame.pts is not None else frame.dts
             if stamp is None:
@@ -184,10 +189,10 @@ class Decoding:
             )
 
     def _report_end(self, last: int | None) -> None:
-        """Say when the file's end was reached too early; `last` is the last time stamp."""
+        """Say when the file's end was reached too early; `last` is the time stamp behind the last frame."""
         if last is None or not self.video.measured or not self.video.duration:
             return
         reached = float(last * self.video.unit) - self.video.begin
-        if self.video.duration - reached > max(1.0, 3 / float(self.video.rate or 1)):
+        if self.video.duration - reached > max(_MISSING, 3 * float(self._nominal * self.video.unit)):
             found = f"{self.video.name} should last {self.video.duration:.1f} s and ends at {reached:.1f} s"
             self.notices.append(f"{found}: it is cut off, or damaged at the end. What is there was read.")

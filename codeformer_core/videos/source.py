@@ -21,6 +21,12 @@ Source = str | Path | BinaryIO
 
 #: What FFmpeg raises for data that are no video, cut off or damaged.
 BROKEN = (av.error.FFmpegError, EOFError)
+_PICTURES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to say that they are
+# FFmpeg's readers that may open a file: no playlists and lists of parts, which fetch other files and addresses, and no text.
+_READERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,nut,ivf,dv,rm,wtv,obu,av1,m4v,h264,hevc,vvc,mpegvideo,mjpeg,yuv4mpegpipe,"
+    + _PICTURES
+)
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no film
 
 
@@ -94,8 +100,8 @@ def open_video(source: Source) -> av.container.InputContainer:
         file = io.BytesIO(source.getvalue())  # shares the bytes, with a position of its own
     else:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
-    try:  # only local files: a playlist or a list of parts that somebody made must not fetch from the network
-        container = av.open(file, "r", options={"protocol_whitelist": "file"})
+    try:
+        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _READERS})
     except (*BROKEN, ValueError) as error:
         raise ValueError(
             f"{name} cannot be opened as a video ({_reason(error)}). "
@@ -103,10 +109,10 @@ def open_video(source: Source) -> av.container.InputContainer:
         ) from error
     kind = container.format.name
     problem = None
-    if kind.endswith("_pipe") or kind == "image2":
+    if kind in _PICTURES.split(","):
         problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
-    elif kind == "tty" or not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
-        problem = f"{name} has no pictures that move (it is of the kind {kind}), expected a video. Choose a video file."
+    elif not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
+        problem = f"{name} has no moving pictures, expected a video. Choose a video file."
     if problem:
         container.close()
         raise ValueError(problem)

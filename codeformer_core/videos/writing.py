@@ -4,6 +4,7 @@ import errno
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -102,10 +103,12 @@ class VideoWriter:
         self._abandoned = False
 
     def __enter__(self) -> "VideoWriter":
+        temporary = self._whole.__enter__()
         try:
-            temporary = self._whole.__enter__()
             temporary.touch()  # whether the folder can be written to is said before the work, not after it
         except OSError as error:
+            with suppress(OSError):
+                self._whole.__exit__(type(error), error, error.__traceback__)
             raise self._sentence(error) from error
         self._thread = threading.Thread(target=self._work, args=(temporary,), name="codeformer video writer", daemon=True)
         self._thread.start()
