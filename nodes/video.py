@@ -179,14 +179,8 @@ def _codec_input() -> io.Input:
 
 
 def _quality_input(encoder: Encoder) -> io.Input:
-    return io.Int.Input(
-        "crf",
-        display_name="quality (crf)",
-        default=encoder.crf,
-        min=0,
-        max=encoder.worst,
-        tooltip="Lower is better and larger, as in Save Video. The default looks like the source; 6 more halve the file.",
-    )
+    # Its name and tooltip are in locales/ alone: given here, the browser would show them in every language.
+    return io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.worst)
 
 
 NODES = [CodeFormerFixFacesInVideo]
