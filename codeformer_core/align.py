@@ -1,6 +1,6 @@
 """Cut faces out of images in the FFHQ pose, and the warp that does it in both directions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -30,8 +30,9 @@ FILL = (132 / 255, 133 / 255, 135 / 255)
 #: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
 GREY_VARIANCE = 10.0
 
-#: Pixels that are tested at once: few enough to stay in the processor's cache.
-GREY_STRIP = 1 << 18
+#: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads which
+#: wait for one another: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
+ONE_THREAD = 32_000
 
 
 def template(side: int) -> Tensor:
@@ -151,6 +152,13 @@ def reach(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> t
     return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))
 
 
+def strips(image: Tensor) -> Iterator[slice]:
+    """The rows of an image (C, H, W) in the pieces that it is worked through in: small ones on a CPU, the whole elsewhere."""
+    channels, height, width = image.shape
+    rows = max(1, ONE_THREAD // (channels * width)) if image.device.type == "cpu" else height
+    return (slice(start, start + rows) for start in range(0, height, rows))
+
+
 def is_grey(images: Tensor) -> tuple[bool, ...]:
     """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
     return tuple(map(_is_grey, images))
@@ -161,7 +169,8 @@ def _is_grey(image: Tensor) -> bool:
     _, height, width = image.shape
     allowed = 3 * height * width * GREY_VARIANCE / 255**2
     seen, mean, deviation = 0, torch.zeros(3, dtype=torch.float64), 0.0
-    for red, green, blue in image.split(max(1, GREY_STRIP // width), dim=1):
+    for rows in strips(image):
+        red, green, blue = image[:, rows]
         differences = torch.stack([red - green, green - blue, blue - red]).float().flatten(1)
         variances, means = (value.double().cpu() for value in torch.var_mean(differences, dim=1, unbiased=False))
         count = differences.shape[1]

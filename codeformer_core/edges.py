@@ -3,6 +3,7 @@
 import math
 
 import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,7 +27,7 @@ def shape(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
     elif grow < 0:
         masks = erode(masks, 1 - 2 * grow)
     if feather > 0:
-        masks = blur(masks, _sigma(feather), feather).clamp(max=1)  # a kernel's weights sum to 1 only nearly
+        masks = blur(masks, _sigma(feather), feather)
     return masks
 
 
@@ -41,10 +42,16 @@ def seam(covered: Tensor, scale: float) -> Tensor:
         (1, 1, h, w) in [0, 1].
     """
     covered = erode(covered, max(1, int(2 * scale)))
-    edge = int(math.sqrt(float(covered.sum(dtype=torch.float32)))) // 20  # half precision ends at 65504 pixels
+    edge = int(math.sqrt(_sum(covered))) // 20
     if edge == 0:
         return covered
-    return blur(erode(covered, 2 * edge), _sigma(edge), edge).clamp_(max=1)  # as above
+    return blur(erode(covered, 2 * edge), _sigma(edge), edge)
+
+
+def _sum(mask: Tensor) -> float:
+    """How many pixels a mask covers; numpy is quicker than torch with its threads."""
+    single = mask.float()  # half precision ends at 65504 pixels
+    return float(single.numpy().sum() if mask.device.type == "cpu" else single.sum())
 
 
 def _sigma(radius: int) -> float:
@@ -74,13 +81,14 @@ def _erode_torch(masks: Tensor, size: int) -> Tensor:
 
 
 def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
-    """Masks (N, 1, h, w) under a Gaussian that ends at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
+    """Masks (N, 1, h, w) in [0, 1] under a Gaussian that ends at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
     if masks.device.type != "cpu":
         return _blur_torch(masks, sigma, radius)
     size = (2 * radius + 1, 2 * radius + 1)
     blurred = torch.empty(masks.shape)
     for mask, out in zip(masks.float().numpy(), blurred.numpy(), strict=True):
         cv2.GaussianBlur(mask[0], size, sigma, out[0])
+        np.minimum(out, 1, out=out)  # the weights of a kernel sum to 1 only nearly
     return blurred.to(masks.dtype)
 
 
@@ -93,4 +101,4 @@ def _blur_torch(masks: Tensor, sigma: float, radius: int) -> Tensor:
         period = max(1, 2 * (masks.shape[axis] - 1))
         index = index.remainder(period)
         masks = F.conv2d(masks.index_select(axis, torch.minimum(index, period - index)), kernel.reshape(view))
-    return masks
+    return masks.clamp(max=1)

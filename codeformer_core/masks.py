@@ -15,11 +15,6 @@ from .parts import FACE, Parser, labels_of, parts_mask
 FEATHER = 0.1
 
 
-def square_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
-    """The whole crop: (N, 1, S, S) of ones."""
-    return aligned.masks.new_ones(()).expand_as(aligned.masks)
-
-
 def box_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
     """The whole crop, faded to nothing along a straight ramp at each side: (N, 1, S, S)."""
     side = aligned.side
@@ -46,19 +41,19 @@ class MaskStyle(NamedTuple):
     """A row of `MASKS`.
 
     Attributes:
-        make: (faces, parser) -> masks (N, 1, S, S) in [0, 1].
+        make: (faces, parser) -> masks (N, 1, S, S) in [0, 1]; None covers the whole crop.
         seam: whether the border of the crop is faded by `seam` in the picture, as the reference does.
         needs_parser: whether `make` calls the parser.
     """
 
-    make: Callable[[AlignedFaces, Parser | None], Tensor]
+    make: Callable[[AlignedFaces, Parser | None], Tensor] | None
     seam: bool
     needs_parser: bool
 
 
 #: "square": the reference's mask; "face": the reference's with use_parse; "box": a plain feathered box.
 MASKS: dict[str, MaskStyle] = {
-    "square": MaskStyle(square_mask, seam=True, needs_parser=False),
+    "square": MaskStyle(None, seam=True, needs_parser=False),
     "face": MaskStyle(face_mask, seam=True, needs_parser=True),
     "box": MaskStyle(box_mask, seam=False, needs_parser=False),
 }

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .align import compose, invert, reach, resize_map, shift, warp
+from .align import compose, invert, reach, resize_map, shift, strips, warp
 from .colour import in_range, luminance
 from .edges import seam
 from .faces import AlignedFaces
@@ -49,8 +49,10 @@ def paste(
         pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
         if keep_detail:
             pasted = _with_detail(pasted, images[place], _landed(aligned.originals[row], aligned.side, to_region, region))
-        torch.where(weight > 0, torch.lerp(region, pasted, weight), region, out=region)
-        torch.maximum(changed[place], weight, out=changed[place])
+        for rows in strips(region):
+            part, share = region[:, rows], weight[:, rows]
+            torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
+        _unite(changed[place], weight)
     return result, changed
 
 
@@ -70,8 +72,14 @@ def covered(
     """
     union = aligned.masks.new_zeros(batch, 1, *(size or aligned.image_size))
     for _, place, _, weight in _landings(aligned, batch, size or aligned.image_size, mask, parser):
-        torch.maximum(union[place], weight, out=union[place])
+        _unite(union[place], weight)
     return union
+
+
+def _unite(union: Tensor, weight: Tensor) -> None:
+    """Raise a mask (1, h, w), in place, to a weight (1, h, w) where that is more."""
+    for rows in strips(union):
+        torch.maximum(union[:, rows], weight[:, rows], out=union[:, rows])
 
 
 class _Landing(NamedTuple):
@@ -89,20 +97,22 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
     if not len(aligned):
         return
     _check_images(aligned, batch, size)
-    masks = style.make(aligned, parser)
+    masks = style.make(aligned, parser) if style.make else None
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     scale = (scale_x * scale_y) ** 0.5
     within = None if aligned.within is None else fitted(aligned.within, *size)
-    ones = masks.new_ones(1, 1, aligned.side, aligned.side)
-    limited, whole = _less_than_one(aligned.masks), not any(_less_than_one(masks))
+    ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
+    limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     for row, affine in enumerate(compose(invert(aligned.affines), _resized(scale_x, scale_y))):
         x0, y0, x1, y1 = reach(affine, aligned.side, aligned.side, size)
         if x0 >= x1 or y0 >= y1:
             continue
         to_region = compose(affine[None], shift(-x0, -y0))
         landing = to_region, y1 - y0, x1 - x0
-        weight = seam(warp(ones, *landing), scale) if style.seam else warp(masks[row : row + 1], *landing)
-        if style.seam and not whole:
+        weight = warp(ones, *landing)
+        if style.seam:
+            weight = seam(weight, scale)
+        if masks is not None:
             weight = torch.minimum(weight, warp(masks[row : row + 1], *landing))
         if limited[row]:
             weight = weight * warp(aligned.masks[row : row + 1], *landing)
@@ -110,11 +120,6 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
         if within is not None:
             weight = weight * within[index if len(within) > 1 else 0, :, rows, columns]
         yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
-
-
-def _less_than_one(masks: Tensor) -> list[bool]:
-    """Which masks (N, 1, S, S) are not ones throughout."""
-    return (masks != 1).flatten(1).any(1).tolist()
 
 
 def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
