@@ -73,7 +73,8 @@ class CodeFormerVideoFrames(io.ComfyNode):
             rate = seen.rate / every or Fraction(1)
             sound = read_sound(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
-        return io.NodeOutput(images, audio, float(rate), len(times), ", ".join(f"{float(time):.6g}" for time in times))
+        shown = ", ".join(f"{float(time):.6f}".rstrip("0").rstrip(".") for time in times)
+        return io.NodeOutput(images, audio, float(rate), len(times), shown)
 
 
 def _gathered(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:

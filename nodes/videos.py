@@ -29,8 +29,18 @@ class Part(NamedTuple):
 
 @contextmanager
 def opened(video: Input.Video) -> Iterator[Part]:
-    """The part of a file that a VIDEO stands for. Pictures in memory (Create Video) are a file, without loss, for as long."""
+    """The part of a file that a VIDEO stands for. Pictures in memory (Create Video) are a file, without loss, for as long.
+
+    Raises:
+        ValueError: the host cannot make a file of the pictures.
+    """
     if isinstance(video, InputImpl.VideoFromComponents):
+        width, height = video.get_dimensions()
+        if width % 2 or height % 2:  # the encoder's own message does not say so
+            raise ValueError(
+                f"Found pictures of {width} x {height} in a video. Expected an even width and height: crop or resize the "
+                "pictures before Create Video, or give them to Fix Faces with 'frames are consecutive' on."
+            )
         path = files.temporary(".mp4")
         try:
             video.save_to(str(path), crf=0)

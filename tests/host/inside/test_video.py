@@ -169,6 +169,34 @@ def test_pictures_that_the_host_made_a_video_of(pack, restorer, one_face, pictur
     assert len(temporary()) == len(before) + 1, "the file in between is gone"
 
 
+def test_pictures_of_odd_size_that_the_host_cannot_make_a_file_of_are_refused_in_a_sentence(pack):
+    from comfy_api.latest import InputImpl, Types
+
+    parts = Types.VideoComponents(images=torch.rand(2, 90, 121, 3), audio=None, frame_rate=Fraction(10))
+    made = InputImpl.VideoFromComponents(parts)
+    with pytest.raises(ValueError, match="121 x 90.*even.*resize"):
+        pack.run("CodeFormerVideoFrames", video=made, start=0, count=0, every=1)
+
+
+def test_the_times_of_a_long_video_keep_their_frames_apart(pack, clip, tmp_path):
+    from comfy_api.latest import InputImpl
+
+    with av.open(str(clip)) as source, av.open(tmp_path / "late.mp4", "w") as late:
+        old = source.streams.video[0]
+        new = late.add_stream_from_template(old)
+        for packet in source.demux(old):
+            if packet.dts is not None:
+                packet.stream = new
+                packet.pts = packet.pts + round(72000 / packet.time_base)
+                packet.dts = packet.dts + round(72000 / packet.time_base)
+                late.mux(packet)
+    video = InputImpl.VideoFromFile(str(tmp_path / "late.mp4"))
+    times = pack.run("CodeFormerVideoFrames", video=video, start=1, count=2, every=1).result[4]
+    first, second = map(float, times.split(", "))
+    assert first == pytest.approx(72000.04)
+    assert second - first == pytest.approx(0.04, abs=1e-5)
+
+
 def test_without_steadiness_each_frame_is_fixed_as_a_picture(pack, restorer, one_face, video):
     images = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=1).result[0]
     options = {key: value for key, value in FIXING.items() if key not in ("steady", "codec")}
