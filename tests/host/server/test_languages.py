@@ -1,0 +1,30 @@
+"""Translations and help pages as the real host hands them to the browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_host_hands_out_the_words_of_every_node(server, language):
+    served = server.json("/i18n")[language]["nodeDefs"]
+    assert served == json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+    ours = [name for name, node in server.json("/object_info").items() if "codeformer-suite" in node["python_module"]]
+    assert set(ours) == set(served)
+
+
+def test_the_host_serves_every_page_and_picture_where_the_browser_looks(server):
+    files = [path for path in (ROOT / "web" / "docs").rglob("*") if path.is_file()]
+    assert len(files) > 40
+    for path in files:
+        served = server.get(f"/extensions/codeformer-suite/{path.relative_to(ROOT / 'web').as_posix()}")
+        assert served == path.read_bytes(), path
+
+
+def test_every_script_is_loaded_once(server):
+    scripts = [f"/extensions/codeformer-suite/js/{path.name}" for path in (ROOT / "web" / "js").glob("*.js")]
+    listed = [path for path in server.json("/extensions") if "codeformer" in path]
+    assert sorted(listed) == sorted(scripts)
