@@ -30,8 +30,8 @@ FILL = (132 / 255, 133 / 255, 135 / 255)
 #: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
 GREY_VARIANCE = 10.0
 
-#: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads which
-#: wait for one another: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
+#: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads that
+#: wait for each other: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
 ONE_THREAD = 32_000
 
 

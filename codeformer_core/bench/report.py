@@ -15,7 +15,7 @@ _CASE = ("step", "device", "precision", "picture", "faces", "batch")
 _OURS = ("median", "least - most", "memory")
 _OFFICIAL = ("official", "memory", "ratio")
 _WORDS = 4  # columns that are read from the left
-_PACKAGES = ("codeformer-suite", "torch", "torchvision", "opencv-python", "numpy", "av")
+_PACKAGES = ("codeformer-suite", "torchvision", "opencv-python", "numpy", "av")
 
 
 def heading(about: dict[str, Any]) -> str:
@@ -93,7 +93,8 @@ def about(devices: Sequence[str], allocator: str) -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "cards": cards,
         },
-        "versions": {"python": platform.python_version()} | {name: found for name in _PACKAGES if (found := _version(name))},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__}
+        | {name: found for name in _PACKAGES if (found := _version(name))},
         "allocator": allocator,
     }
 

@@ -24,18 +24,19 @@ def file(folder: Path, name: str, tiny: bool = False) -> Path:
     """A file as the official one of this name, but for the numbers; made when it is not there."""
     path = folder / name
     if not path.exists():
-        torch.save(_content(name, TINY if tiny else RELEASED), path)
+        numbers = _filled(layout(name, tiny))
+        torch.save({"params_ema": numbers} if name == RESTORER else numbers, path)
     return path
 
 
-def _content(name: str, architecture: Architecture) -> Mapping[str, object]:
+def layout(name: str, tiny: bool = False) -> Mapping[str, Tensor]:
+    """The tensors of the official file of this name, without numbers."""
     if name == RESTORER:
         with torch.device("meta"):
-            network = CodeFormer(architecture)
-        return {"params_ema": _filled(join_attention(network.state_dict()))}
+            return join_attention(CodeFormer(TINY if tiny else RELEASED).state_dict())
     if name == DETECTOR:
-        return _filled(RetinaFace(resnet=True).state_dict())
-    return _filled({key.removeprefix("network."): value for key, value in ParseNet().state_dict().items()})
+        return RetinaFace(resnet=True).state_dict()
+    return {key.removeprefix("network."): value for key, value in ParseNet().state_dict().items()}
 
 
 def _filled(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -111,6 +112,7 @@ def _answers(setting: Setting) -> dict[str, Callable[[Any], Any]]:
     else:
         from . import official
 
+        warnings.simplefilter("ignore")  # it was written for older versions of torch
         prepares = official.PREPARE
         materials = official.Official(setting.device, setting.folder, setting.reference)
     held: dict[str, Any] = {}
