@@ -68,6 +68,7 @@ MAY_IMPORT = {
     "videos": {"whole"},
     "checkpoints": {"networks", "progress"},
     "bench": {"align", "checkpoints", "faces", "networks", "paste", "pipeline", "videos"},
+    "training": {"checkpoints", "networks"},
     "__main__": {"cli"},
 }
 
@@ -99,6 +100,11 @@ def run(code: str) -> str:
 
 def test_importing_the_core_loads_nothing_heavy():
     assert run("import sys, codeformer_core; print('torch' in sys.modules, 'cv2' in sys.modules)").split() == ["False", "False"]
+
+
+def test_restoring_does_not_import_the_training():
+    code = "import sys, codeformer_core.cli.fix, codeformer_core.cli.work; print(any('.training' in m for m in sys.modules))"
+    assert run(code).strip() == "False"
 
 
 def test_the_public_names_are_there():

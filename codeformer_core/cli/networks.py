@@ -57,12 +57,13 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     for part, path in zip(wanted, paths, strict=True):
         role = "upscaler" if part in _UPSCALERS else part
         if (path, role) not in loaded:
-            loaded[path, role] = _load(path, role, task, device)
+            loaded[path, role] = load_network(path, role, task, device)
         networks[part] = loaded[path, role]
     return Networks(**networks)
 
 
-def _load(path: Path, role: str, task: str, device: torch.device) -> Any:
+def load_network(path: Path, role: str, task: str, device: torch.device) -> Any:
+    """The network in a file, which must have this role and, as a restorer, have been trained for this task."""
     if role == "upscaler":
         return load_upscaler(path).to(device)
     network = checkpoints.load(path)

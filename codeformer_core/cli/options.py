@@ -189,15 +189,16 @@ def pasting(parser: argparse.ArgumentParser) -> Whole:
     return [style]
 
 
-def models(parser: argparse.ArgumentParser, restorer: str, parts: bool) -> None:
+def models(parser: argparse.ArgumentParser, restorer: str | None, parts: bool) -> None:
     """The networks and what they run on.
 
     Args:
-        restorer: the catalogue's name of the command's own network.
+        restorer: the catalogue's name of the command's own network; None for a command that restores nothing.
         parts: whether the command may need a parser.
     """
     group = parser.add_argument_group("models", "names as in `codeformer models list`, or paths of files")
-    group.add_argument("--model", default=restorer, help=f"the network (default {restorer})")
+    if restorer:
+        group.add_argument("--model", default=restorer, help=f"the network (default {restorer})")
     group.add_argument(
         "--detector", default="retinaface-resnet50", help="retinaface-resnet50 (default), retinaface-mobile0.25 or yunet"
     )
@@ -206,7 +207,8 @@ def models(parser: argparse.ArgumentParser, restorer: str, parts: bool) -> None:
     weights(group)
     group.add_argument("--download", action="store_true", help="fetch model files that are missing")
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps, ...")
-    group.add_argument("--batch", type=whole(1), default=1, metavar="N", help="faces at once (default 1)")
+    if restorer:
+        group.add_argument("--batch", type=whole(1), default=1, metavar="N", help="faces at once (default 1)")
 
 
 def weights(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:

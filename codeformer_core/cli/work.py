@@ -17,7 +17,7 @@ from .networks import device_of, load_networks
 from .picture import Files, Outcome, Piece, Tools, Watch, Worked, do
 
 # What one picture or video may fail with while the others go on: files, formats, memory, and what the decoders say.
-_FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
+FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 
 #: Options that name pictures or folders which are read and must not be written to.
 _READ = ("inside", "keep_out", "fidelity_mask", "holes")
@@ -90,7 +90,7 @@ def each(args: Namespace, task: str, kind: Kind, do: Callable[[Job, Tools, Files
             for job in jobs:
                 try:
                     outcome = do(job, Tools(args, device, networks, watch), files)
-                except _FAILURES as error:
+                except FAILURES as error:
                     report.failures.append(_failure(str(job.source), job.source.name, error))
                 else:
                     report.outcomes.append(outcome)

@@ -1,0 +1,67 @@
+"""How far a drawn face is from the clear one, and how much the discriminator may say about it."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: ImageNet's mean and spread, which torchvision's VGG was trained with.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+#: The layers of VGG16 that LPIPS compares (Zhang et al., 2018): the last of each of the five groups.
+LAYERS = (3, 8, 15, 22, 29)
+
+
+def structure(drawn: Tensor, clear: Tensor) -> Tensor:
+    """L1 between horizontal and vertical gradients at three scales; pictures (N, 3, S, S)."""
+    total = drawn.new_zeros(())
+    for scale in (1, 2, 4):
+        a, b = (F.avg_pool2d(x, scale) if scale > 1 else x for x in (drawn, clear))
+        total = total + (a.diff(dim=3) - b.diff(dim=3)).abs().mean() + (a.diff(dim=2) - b.diff(dim=2)).abs().mean()
+    return total
+
+
+class Perceptual(nn.Module):
+    """Distance in the features of a VGG16, each normalised over its channels; pictures (N, 3, S, S) in [-1, 1].
+
+    Args:
+        file: torchvision's weights, such as vgg16-397923af.pth, which this project does not fetch.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        from torchvision.models import vgg
+
+        features = vgg.make_layers(vgg.cfgs["D"])
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
+        layers = list(features.children())[: LAYERS[-1] + 1]
+        self.features = nn.ModuleList(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers)
+        self.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+
+    def forward(self, drawn: Tensor, clear: Tensor) -> Tensor:
+        a, b = (((x + 1) / 2 - self.mean) / self.std for x in (drawn, clear))
+        total = drawn.new_zeros(())
+        for index, layer in enumerate(self.features):
+            a, b = layer(a), layer(b)
+            if index in LAYERS:
+                total = total + (F.normalize(a) - F.normalize(b)).square().sum(dim=1).mean()
+        return total
+
+
+def adaptive_weight(picture: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
+    """How much the adversarial loss counts, so that both losses pull alike at the last layer (Esser et al., 2021, eq. 7).
+
+    Args:
+        picture: the losses of the picture, a scalar.
+        adversarial: the adversarial loss, a scalar.
+        last: the weights of the generator's last convolution.
+    """
+    by_picture, by_adversarial = (torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (picture, adversarial))
+    return (by_picture.norm() / (by_adversarial.norm() + 1e-4)).clamp(0, 1e4).detach()

@@ -1,0 +1,151 @@
+"""What a training run learns from: its configuration, how faces are degraded, and which are seen when."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from codeformer_core.training import config, dataset, degrade
+from codeformer_core.training.config import Degradation, Faces
+
+SIDE = 64
+
+
+def face(seed: int = 0, side: int = SIDE) -> np.ndarray:
+    """Smooth colours with fine lines: (side, side, 3) in [0, 1]."""
+    draw = np.random.default_rng(seed)
+    coarse = Image.fromarray(draw.integers(0, 256, (5, 5, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+    lines = np.zeros((side, side, 1), np.float32)
+    lines[::4] = 0.2
+    return np.clip(np.asarray(coarse, np.float32) / 255 * 0.8 + lines, 0, 1).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten faces."""
+    for number in range(10):
+        Image.fromarray((face(number) * 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(preset.stem for preset in config.PRESETS.glob("*.toml")))
+def test_every_configuration_that_comes_with_the_program_can_be_read(name):
+    assert config.read(name).optimiser.steps > 0
+
+
+BASE = """
+stage = 1
+out = "o"
+[faces]
+folder = "f"
+[network]
+channels = [32, 32]
+res_blocks = 1
+attention = []
+codebook_size = 32
+code_dim = 16
+code_side = 8
+embed_dim = 32
+layers = 1
+fuse_sides = []
+[optimiser]
+steps = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "sentence"),
+    [
+        ("stage = 1", "stage = 4", "expected 1, 2 or 3"),
+        ("stage = 1", "stage = 2", "check `start`"),
+        ("steps = 5", "steps = 'many'", "steps is 'many'; expected int"),
+        ("steps = 5", "step = 5", "says step; expected steps"),
+        ("steps = 5", "", "does not say steps"),
+        ("layers = 1", "layers = 1.5", "layers is 1.5; expected int"),
+        ("steps = 5", "steps = 5\n[degradation]\nblur = 3", "expected a range of two numbers"),
+        ("steps = 5", "steps = 5\n[degradation]\ntask = 'magic'", "expected one of restoration"),
+        ("steps = 5", "steps = 5\n[losses]\nperceptual = 1", "perceptual_file"),
+        ("[faces]", "[faces", "is no TOML file"),
+        ("channels = [32, 32]", "channels = [30, 32]", "multiples of 32"),
+    ],
+)
+def test_a_wrong_configuration_is_told(tmp_path, was, becomes, sentence):
+    file = tmp_path / "run.toml"
+    file.write_text(BASE.replace(was, becomes))
+    with pytest.raises(ValueError, match=sentence.replace("[", r"\[")):
+        config.read(file)
+
+
+def test_a_network_must_pass_for_what_it_learns(tmp_path):
+    file = tmp_path / "run.toml"
+    third = 'stage = 3\nstart = "a"\ncodes_from = "b"'
+    file.write_text(
+        BASE.replace("stage = 1", third).replace("fuse_sides = []", "fuse_sides = [16]") + "[degradation]\ntask='inpainting'"
+    )
+    with pytest.raises(ValueError, match="passes for one for restoration, and it is to learn inpainting"):
+        config.read(file)
+
+
+@pytest.mark.parametrize("task", config.TASKS)
+def test_degradation_follows_from_its_seed(task):
+    how = Degradation(task=task, grey=0.5, tint=0.5, jitter=0.5)
+    first, again, other = (degrade.degrade(face(), how, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert first.shape == (SIDE, SIDE, 3) and first.dtype == np.float32 and first.min() >= 0 and first.max() <= 1
+
+
+def test_a_strong_degradation_loses_more_than_a_slight_one():
+    slight = Degradation(blur=(0.1, 0.2), shrink=(1, 1), noise=(0, 0), jpeg=(95, 95))
+    strong = Degradation(blur=(15, 15), shrink=(30, 30), noise=(20, 20), jpeg=(30, 30))
+    errors = [np.abs(degrade.blind(face(), how, np.random.default_rng(0)) - face()).mean() for how in (slight, strong)]
+    assert errors[0] < 0.02 < 0.05 < errors[1]
+
+
+def test_lengths_are_meant_for_512_pixels():
+    """A factor of 16 of a face of 512 pixels leaves 32; one of 64 pixels is only a sixteenth as large: it keeps them."""
+    how = Degradation(blur=(0.01, 0.01), shrink=(16, 16), noise=(0, 0))
+    assert [degrade.shrunk(face(side=side), how, np.random.default_rng(0)).shape[0] for side in (512, 64)] == [32, 32]
+
+
+def test_grey_faces_have_equal_channels():
+    grey = degrade.recolour(face(), Degradation(grey=1.0), np.random.default_rng(0))
+    assert np.ptp(grey, axis=2).max() == 0
+
+
+def test_brush_strokes_hide_a_part_and_nothing_else():
+    hidden = degrade.degrade(face(), Degradation(task="inpainting"), np.random.default_rng(3))
+    white = (hidden == 1).all(axis=2)
+    assert 0.03 < white.mean() < 0.9
+    assert np.array_equal(hidden[~white], face()[~white])
+
+
+def sampler(folder, **changes):
+    told = {"varied": Faces(folder, shift=0.1, zoom=0.1, colour=0.2), "how": Degradation(), "side": 32, "batch": 4, "seed": 0}
+    return dataset.Sampler(dataset.split(folder, 0)[0], **(told | changes))
+
+
+def test_a_step_always_sees_the_same_faces(folder):
+    first, again, other = sampler(folder)(7), sampler(folder)(7), sampler(folder)(8)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first.clear, other.clear)
+    assert first.clear.shape == first.degraded.shape == (4, 3, 32, 32) and first.clear.abs().max() <= 1
+
+
+def test_every_face_is_seen_once_before_any_is_seen_again_by_all_processes_together(folder):
+    seen = [sampler(folder, batch=1, rank=rank, world=2)(step).faces.item() for step in range(5) for rank in range(2)]
+    assert sorted(seen) == list(range(10))
+
+
+def test_what_is_held_out_is_never_learnt_from(folder):
+    learnt, held = dataset.split(folder, 5)
+    assert [path.name for path in held] == ["0.png", "5.png"]
+    assert not set(learnt) & set(held) and len(learnt) == 8
+
+
+def test_faces_must_be_square(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "wide.png")
+    with pytest.raises(ValueError, match="30 x 20 pixels, expected a square: use `codeformer crop`"):
+        dataset.picture(tmp_path / "wide.png")
+    with pytest.raises(ValueError, match="holds no picture"):
+        dataset.split(tmp_path / "nothing", 0)
