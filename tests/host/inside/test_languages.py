@@ -100,6 +100,24 @@ def test_nothing_keeps_the_browser_from_translating(pack):
                     assert entry.display_name is None and entry.tooltip is None, f"{name}.{socket}"
 
 
+SHIPPED = sorted([*(ROOT / "workflows").glob("*.json"), *(ROOT / "subgraphs").glob("*.json")])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_shipped_workflow_fixes_the_words_of_a_language(path):
+    """A label that is saved with a node is shown in every language."""
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    parts = [graph, *graph.get("definitions", {}).get("subgraphs", [])]
+    ours = [node for part in parts for node in part["nodes"] if node["type"].startswith("CodeFormer")]
+    labelled = [
+        (node["type"], slot["name"])
+        for node in ours
+        for slot in [*node.get("inputs", []), *node.get("outputs", [])]
+        if slot.keys() & {"label", "localized_name"}
+    ]
+    assert ours and not labelled
+
+
 def test_the_chinese_words_are_chinese():
     english = dict(leaves(DEFS["en"]))
     for path, text in leaves(DEFS["zh"]):
