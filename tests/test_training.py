@@ -18,9 +18,10 @@ from PIL import Image
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.networks.vqgan import Architecture
-from codeformer_core.training import losses, parallel, saving
+from codeformer_core.training import claims, losses, parallel, saving, scores
 from codeformer_core.training.config import Codebook, Config, Degradation, Every, Faces, Optimiser, Weights, read
-from codeformer_core.training.run import Run, rate, train
+from codeformer_core.training.learner import Run, rate
+from codeformer_core.training.run import train
 from codeformer_core.training.stages import TRAINED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -328,3 +329,36 @@ def test_faces_are_cut_out_of_photos(shared, tmp_path):
     assert all(Image.open(path).size == (64, 64) for path in tmp_path.iterdir())
     assert main(crop) == 1  # never replaced unasked
     assert main(["crop", str(photos), "-o", str(tmp_path / "one.png"), *how]) == 2
+
+
+def test_the_claims_are_measured_and_written(trained, faces, tmp_path, monkeypatch):
+    paths = [trained / "3" / "network.pth", trained / "1" / "network.pth", faces, tmp_path / "claims.md"]
+    monkeypatch.setattr(sys, "argv", ["claims", *map(str, paths), "--hold-out", "1"])
+    claims.main()
+    text = (tmp_path / "claims.md").read_text()
+    assert text.startswith("Means over 2 faces")
+    assert all(f"### ({name})" in text for name in "abcd") and "| w = 0.75 |" in text and "nan" not in text
+    assert Image.open(tmp_path / "claims_severe.png").size == (2 * 32, 6 * 32)
+
+
+def test_a_claim_holds_only_where_every_number_says_so():
+    good = {"PSNR": 20.0, "SSIM": 0.6, "crispness": 0.8, "distance": 1.0}
+    bad = {"PSNR": 19.0, "SSIM": 0.5, "crispness": 0.4, "distance": 2.0}
+    names = ("degraded (bilinear)", "bicubic", "restored, w = 0.0", "restored, w = 0.5", "restored, w = 1.0")
+    tables = {
+        "a": {"transformer": {"any": 10.0, "severe": 10.0}, "nearest": {"any": 5.0, "severe": 8.0}},
+        "b": {f"w = {w}": {"PSNR": 20 + w, "distance": 2 - w} for w in claims.WEIGHTS},
+        "c": dict(zip(names, (bad, bad, bad, good, good), strict=True)),
+        "d": {"codes, predicted": good, "continuous latent": bad},
+    }
+    assert claims.holds(tables) == {"a": False, "b": True, "c": True, "d": True}
+    tables["c"]["restored, w = 0.5"] = good | {"SSIM": 0.4}
+    assert not claims.holds(tables)["c"]
+
+
+def test_scores_of_known_pictures():
+    clear = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert scores.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
+    assert scores.ssim(clear, clear).item() == pytest.approx(1)
+    assert scores.ssim(1 - clear, clear).item() < 0 < scores.ssim(clear * 0.9, clear).item()
+    assert scores.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
