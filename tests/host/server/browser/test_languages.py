@@ -1,0 +1,98 @@
+"""What a person reads in the browser when ComfyUI is set to Chinese."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+CHINESE = json.loads((ROOT / "locales" / "zh" / "nodeDefs.json").read_text(encoding="utf-8"))
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+
+#: The words on the nodes of the open workflow: title, inputs, outputs, widgets, and the chosen options as they are shown.
+WORDS = """() => app.graph.nodes.filter((node) => node.comfyClass?.startsWith("CodeFormer")).map((node) => ({
+    type: node.comfyClass,
+    title: node.title,
+    inputs: Object.fromEntries(
+        node.inputs.filter((slot) => !slot.widget).map((slot) => [slot.name, slot.label ?? slot.localized_name])),
+    outputs: node.outputs.map((slot) => slot.label ?? slot.localized_name),
+    widgets: Object.fromEntries((node.widgets ?? []).map((widget) => [widget.name.replace(".", "_"), widget.label])),
+    options: Object.fromEntries((node.widgets ?? []).filter((widget) => widget.type === "combo").map((widget) =>
+        [widget.name, [widget.value, widget.options.getOptionLabel(widget.value)]])),
+}))"""
+
+#: One node of each kind, alone on the canvas.
+EVERY = """(kinds) => {
+    app.graph.clear()
+    kinds.forEach((kind, index) => {
+        const node = LiteGraph.createNode(kind)
+        node.pos = [200 + (index % 6) * 400, 200 + Math.floor(index / 6) * 700]
+        app.graph.add(node)
+    })
+}"""
+
+
+@pytest.fixture(scope="module")
+def chinese(frontend) -> Iterator:
+    """The page with ComfyUI set to Chinese."""
+    frontend.setting("Comfy.Locale", "zh")
+    frontend.reload()
+    yield frontend
+    frontend.setting("Comfy.Locale", "en")
+    frontend.reload()
+
+
+def english_words(nodes) -> list[str]:
+    """What these nodes say that is not their Chinese word."""
+    wrong = []
+    for node in nodes:
+        words = CHINESE[node["type"]]
+        shown = {**node["inputs"], **{name: label for name, label in node["widgets"].items() if name in words["inputs"]}}
+        wrong += [f"{node['type']}.{name}: {said}" for name, said in shown.items() if said != words["inputs"][name]["name"]]
+        outputs = [output["name"] for output in words["outputs"].values()]
+        wrong += [] if node["outputs"] == outputs else [f"{node['type']}: {node['outputs']}"]
+        for name, (value, shown_as) in node["options"].items():
+            option = words["inputs"].get(name, {}).get("options", {}).get(value, value)
+            wrong += [] if shown_as == option else [f"{node['type']}.{name}: {shown_as}"]
+    return wrong
+
+
+def test_every_node_speaks_chinese(chinese):
+    chinese.page.evaluate(EVERY, list(CHINESE))
+    nodes = chinese.page.evaluate(WORDS)
+    assert {node["type"]: node["title"] for node in nodes} == {name: words["display_name"] for name, words in CHINESE.items()}
+    assert not english_words(nodes)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_shipped_workflow_speaks_chinese(chinese, path):
+    chinese.open(json.loads(path.read_text(encoding="utf-8")))
+    nodes = chinese.page.evaluate(WORDS)
+    assert nodes and not english_words(nodes)
+
+
+def test_the_options_that_one_can_choose_are_chinese(chinese):
+    chinese.setting("Comfy.VueNodes.Enabled", True)
+    try:
+        chinese.page.evaluate(EVERY, ["CodeFormerPasteBack"])
+        chinese.page.locator("[data-node-id]").get_by_text("方形（square）").click()
+        for shown in CHINESE["CodeFormerPasteBack"]["inputs"]["mask"]["options"].values():
+            chinese.page.get_by_role("option", name=shown).wait_for()
+        chinese.page.get_by_role("option", name="宽羽化（box）").click()
+        assert chinese.widget("CodeFormerPasteBack", "mask") == "box"  # what is saved and sent stays as it is
+    finally:
+        chinese.setting("Comfy.VueNodes.Enabled", False)
+
+
+@pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
+def test_the_help_of_a_node_opens_with_its_picture(chinese, kind):
+    chinese.page.evaluate(EVERY, [kind])
+    chinese.page.evaluate("app.canvas.selectNode(app.graph.nodes[0])")
+    chinese.page.get_by_test_id("info-button").click()
+    page = chinese.page.locator(".node-help-content")
+    page.get_by_role("heading", name="常见问题").wait_for()
+    assert page.get_by_role("heading", level=1).inner_text() == CHINESE[kind]["display_name"]
+    width = "(image) => image.decode().then(() => image.naturalWidth)"
+    assert page.locator("img").evaluate(width) > 300
+    chinese.screenshot(f"help {kind}")
