@@ -19,7 +19,16 @@ class CodeFormerColorize(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Gives colours to faces of black-and-white or faded pictures. Paste Faces Back puts them into the "
             "picture.",
-            search_aliases=["codeformer", "colorize face", "colourise", "old photo", "black and white", "recolor"],
+            search_aliases=[
+                "codeformer",
+                "colorize face",
+                "colourise",
+                "old photo",
+                "black and white",
+                "recolor",
+                "人脸上色",
+                "黑白上色",
+            ],
             inputs=[
                 sockets.Faces.Input("faces", tooltip="The faces to colour. Connect Detect Faces or CodeFormer Restore."),
                 sockets.model_input(

@@ -21,7 +21,7 @@ class CodeFormerFacesToCrops(io.ComfyNode):
             category=sockets.CATEGORY,
             description="The faces as upright square pictures, to work on them with any other node. Faces from Crops takes "
             "them back.",
-            search_aliases=["codeformer", "crop face", "cropface", "extract faces", "face crops", "face to image"],
+            search_aliases=["codeformer", "crop face", "cropface", "extract faces", "face crops", "face to image", "人脸裁切"],
             inputs=[sockets.Faces.Input("faces", tooltip="Faces. Connect Detect Faces, or what CodeFormer made of them.")],
             outputs=[
                 io.Image.Output(

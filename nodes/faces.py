@@ -56,7 +56,16 @@ class CodeFormerFaceDetect(io.ComfyNode):
             display_name="Detect Faces",
             category=sockets.CATEGORY,
             description="Finds the faces in every picture and cuts them out upright, ready for CodeFormer Restore.",
-            search_aliases=["face detection", "find faces", "crop face", "cropface", "align face", "bbox", "codeformer"],
+            search_aliases=[
+                "face detection",
+                "find faces",
+                "crop face",
+                "cropface",
+                "align face",
+                "bbox",
+                "codeformer",
+                "人脸检测",
+            ],
             inputs=[
                 io.Image.Input("image", tooltip="One picture or several, for example the frames of a video."),
                 sockets.choice_input(),

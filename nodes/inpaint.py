@@ -32,7 +32,16 @@ class CodeFormerInpaint(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Fills what is missing or painted over in faces. Everything else keeps every pixel; faces that are not "
             "touched are left out.",
-            search_aliases=["codeformer", "inpaint face", "fill face", "remove scratch", "repair face", "white brush"],
+            search_aliases=[
+                "codeformer",
+                "inpaint face",
+                "fill face",
+                "remove scratch",
+                "repair face",
+                "white brush",
+                "人脸补全",
+                "去划痕",
+            ],
             inputs=[
                 sockets.Faces.Input("faces", tooltip="The faces to fill. Connect Detect Faces."),
                 sockets.model_input("The network that fills faces. Connect Load CodeFormer with codeformer_inpainting.pth."),

@@ -66,7 +66,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
             display_name="Load Face Detector",
             category=sockets.CATEGORY,
             description="Loads the network that finds faces and their eyes, nose and mouth.",
-            search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer"],
+            search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer", "人脸检测"],
             inputs=[
                 cls.file_input(
                     "The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
@@ -91,7 +91,7 @@ class CodeFormerFaceParserLoader(_Loader):
             category=sockets.CATEGORY,
             description="Loads the network that tells the parts of a face apart, for Face Mask and the blend 'face'. ParseNet "
             "is for non-commercial use only, BiSeNet has a freer licence.",
-            search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer"],
+            search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer", "人脸解析", "人脸分割"],
             inputs=[cls.file_input("The file of the network.")],
             outputs=[sockets.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
         )

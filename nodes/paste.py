@@ -20,7 +20,7 @@ class CodeFormerPasteBack(io.ComfyNode):
             display_name="Paste Faces Back",
             category=sockets.CATEGORY,
             description="Puts repaired faces where they came from. Outside the faces the picture keeps every pixel.",
-            search_aliases=["paste face", "composite face", "face paste back", "uncrop face", "codeformer"],
+            search_aliases=["paste face", "composite face", "face paste back", "uncrop face", "codeformer", "人脸贴回"],
             inputs=[
                 io.Image.Input(
                     "image",

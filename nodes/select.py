@@ -34,7 +34,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Keeps the faces that are to be repaired, in every picture by itself, and says why it leaves the "
             "others alone. After a run it shows the pictures: click a face to switch it on or off.",
-            search_aliases=["codeformer", "choose face", "filter faces", "largest face", "face index", "pick face"],
+            search_aliases=["codeformer", "choose face", "filter faces", "largest face", "face index", "pick face", "人脸选择"],
             inputs=[
                 sockets.Faces.Input("faces", tooltip="The faces to choose from. Connect Detect Faces."),
                 io.Combo.Input(

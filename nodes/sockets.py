@@ -25,7 +25,10 @@ Landmarks = io.Custom("FACE_LANDMARKS")
 CATEGORY = "image/face"
 
 #: Words that people search for: the method, its rivals, and the packs that they know.
-ALIASES = ["codeformer", "face restore", "facerestore", "restore face", "fix face", "gfpgan", "reactor", "facedetailer"]
+ALIASES = [
+    *("codeformer", "face restore", "facerestore", "restore face", "fix face", "gfpgan", "reactor", "facedetailer"),
+    *("人脸修复", "面部修复", "脸部修复", "修脸", "老照片修复"),
+]
 
 DEFAULTS = DetectionOptions()
 
