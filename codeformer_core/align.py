@@ -165,21 +165,17 @@ def is_grey(images: Tensor) -> tuple[bool, ...]:
 
 
 def _is_grey(image: Tensor) -> bool:
-    """Strip by strip: what the strips so far deviate can only grow, so most pictures show their colours in the first."""
-    _, height, width = image.shape
-    allowed = 3 * height * width * GREY_VARIANCE / 255**2
-    seen, mean, deviation = 0, torch.zeros(3, dtype=torch.float64), 0.0
+    """Piece by piece: what the pieces so far deviate can only grow, so most pictures show their colours in the first."""
+    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
+    seen, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     for rows in strips(image):
-        red, green, blue = image[:, rows]
-        differences = torch.stack([red - green, green - blue, blue - red]).float().flatten(1)
-        variances, means = (value.double().cpu() for value in torch.var_mean(differences, dim=1, unbiased=False))
-        count = differences.shape[1]
-        apart = means - mean
-        deviation += float((variances * count + apart**2 * (seen * count / (seen + count))).sum())
-        if not deviation <= allowed:  # nor where a pixel is no number
+        part = image[:, rows].float()
+        differences = (part - part.roll(1, 0)).flatten(1)
+        seen += differences.shape[1]
+        total += differences.sum(1).cpu()
+        squares += differences.square_().sum(1).cpu()
+        if not (squares - total**2 / seen).sum() <= allowed:  # nor where a pixel is no number
             return False
-        mean += apart * (count / (seen + count))
-        seen += count
     return True
 
 
@@ -201,21 +197,22 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = similarity(landmarks, template(side))
     greys = is_grey(images) if faces else ()
-    crops = images.new_empty(len(faces), 3, side, side)
-    for crop, face, affine in zip(crops, faces, affines, strict=True):
+    crops = [images.new_empty(0, 3, side, side)]
+    for face, affine in zip(faces, affines, strict=True):
         x0, y0, x1, y1 = reach(invert(affine[None])[0], side, side, (height, width))
         if x0 >= x1 or y0 >= y1:
             raise ValueError(f"Found a face at {face.box}, outside the picture of {width} x {height}: detect again.")
         part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
         # A greyscale picture is filled with a grey that has no tint, so that it stays exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
-        crop.copy_(warp(part, compose(shift(x0, y0), affine[None]), side, side, fill)[0])
+        crops.append(warp(part, compose(shift(x0, y0), affine[None]), side, side, fill))
+    originals = torch.cat(crops)
     return AlignedFaces(
         faces=tuple(faces),
-        originals=crops,
-        crops=crops,
+        originals=originals,
+        crops=originals,
         affines=affines,
-        masks=crops.new_ones(len(faces), 1, side, side),
+        masks=originals.new_ones(len(faces), 1, side, side),
         grey=tuple(greys[face.image_index] for face in faces),
         image_size=(height, width),
     )
