@@ -235,6 +235,43 @@ def test_consecutive_frames_are_followed_and_others_are_not(pack, restorer, vide
     assert jitter[False] == 3.0 and jitter[True] < 1.0
 
 
+@pytest.fixture
+def negative():
+    """An upscaler of factor 2 that also turns light into dark, as the host's loader would give it."""
+    import comfy.model_patcher
+
+    cpu = torch.device("cpu")
+
+    class Negative:
+        scale = 2
+        patcher = comfy.model_patcher.CoreModelPatcher(torch.nn.Identity(), load_device=cpu, offload_device=cpu)
+
+        def __call__(self, image):
+            return 1 - torch.nn.functional.interpolate(image, scale_factor=2)
+
+    return Negative()
+
+
+@pytest.mark.parametrize("faces", [0, 1])
+def test_videos_are_enlarged_with_a_model_with_or_without_faces(pack, restorer, video, clip, negative, faces):
+    detector = pack.finds(*[(30.0, 20.0, 70.0, 60.0)] * faces)
+    inputs = {"model": restorer, "detector": detector, **FIXING, "upscale": 2.0, "upscale_model": negative}
+    fixed = pack.run("CodeFormerFixFacesInVideo", video=video.as_trimmed(0.2, 0.2), **inputs).result[0]
+    new = decoded(fixed.get_stream_source())[0]
+    old = decoded(str(clip))[0][5:10]
+    assert new.shape == (5, 180, 240, 3)
+    assert (new[:, ::2, 180::2] - (1 - old[:, :, 90:])).abs().mean() < 0.05
+
+
+def test_consecutive_frames_are_enlarged_with_a_model_too(pack, restorer, one_face, picture, negative):
+    options = {key: value for key, value in FIXING.items() if key not in ("steady", "codec")}
+    options |= {"upscale": 2.0, "upscale_model": negative, "face_upscale_model": negative, "consecutive": True}
+    fixed, mask, faces, _ = pack.run("CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **options).result
+    assert fixed.shape == (2, 180, 240, 3) and mask.shape == (2, 180, 240) and faces.crops.shape == (2, 3, 128, 128)
+    outside = mask[:, ::2, ::2] == 0
+    assert torch.allclose(fixed[:, ::2, ::2][outside], (1 - picture)[outside], atol=1e-6)
+
+
 def test_progress_counts_frames_and_says_how_fast(pack, restorer, one_face, video, monkeypatch):
     import comfy.utils
 
