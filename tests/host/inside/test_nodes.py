@@ -13,6 +13,8 @@ IDS = [
     "CodeFormerFaceDetectorLoader",
     "CodeFormerFaceParserLoader",
     "CodeFormerFixFaces",
+    "CodeFormerFixFacesInVideo",
+    "CodeFormerVideoFrames",
     "CodeFormerFaceDetect",
     "CodeFormerFaceSelect",
     "CodeFormerRestore",
