@@ -161,7 +161,7 @@ def test_codes_are_predicted_by_the_end(trained):
 
 
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
-    endless = told(faces, tmp_path / "killed")
+    endless = told(faces, tmp_path / "killed", codebook=Codebook(continuous=1, revive=2))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
     process = subprocess.Popen(command(endless, tmp_path / "run.toml"), cwd=ROOT)
     log, deadline = tmp_path / "killed" / "log.jsonl", time.monotonic() + 120
@@ -172,7 +172,8 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
     state = saving.resume(tmp_path / "killed" / "state.pt", torch.device("cpu"))
     assert state and state["step"] % 2 == 0
     for name in ("killed", "whole"):
-        train(told(faces, tmp_path / name, optimiser=replace(endless.optimiser, steps=state["step"] + 3)), quiet=True)
+        ends = replace(endless.optimiser, steps=state["step"] + 3)
+        train(replace(endless, out=tmp_path / name, optimiser=ends), quiet=True)
     assert len(history(tmp_path / "whole")) == state["step"] + 3
     assert history(tmp_path / "killed") == history(tmp_path / "whole")
     first, second = (checkpoints.read(tmp_path / name / "network.pth") for name in ("killed", "whole"))

@@ -33,10 +33,10 @@ def table(files: Sequence[Path], side: int, codes: Callable[[Tensor], Tensor]) -
         codes: clear faces (N, 3, S, S) in [-1, 1] -> (N, T).
     """
     rows = []
-    for file in files:
-        clear = to_tensor([cut(picture(file), side)])
-        rows.append(codes(torch.cat([clear, clear.flip(3)])))
-    return torch.stack(rows)
+    for first in range(0, len(files), 8):
+        clear = to_tensor([cut(picture(file), side) for file in files[first : first + 8]])
+        rows.append(torch.stack([codes(clear), codes(clear.flip(3))], dim=1))
+    return torch.cat(rows)
 
 
 def clusters(points: Tensor, count: int, draw: torch.Generator, rounds: int = 10) -> Tensor:

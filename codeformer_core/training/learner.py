@@ -75,7 +75,8 @@ class Run:
             )
         self.step = state["step"]
         self.stage.network.load_state_dict(state["network"])
-        self.stage.used.copy_(state["used"])
+        if self.process.leads:
+            self.stage.used.copy_(state["used"])
         for name, value in state["average"].items():
             self.average.parameters[name].copy_(value)
         self.optimiser.load_state_dict(state["optimiser"])
@@ -84,21 +85,21 @@ class Run:
             self.critic.load_state_dict(state["critic"])
 
     def _table(self, files: list[Path]) -> Tensor:
-        """The true codes of all faces, kept beside the state of the run; the first process looks them up for all."""
-        kept = self.config.out / "codes.pt"
-        shape = (len(files), 2, self.config.network.code_side**2)
-        found = torch.zeros(shape, dtype=torch.long)
-        if self.process.leads:
-            stored = saving.resume(kept, torch.device("cpu"))
-            if stored and stored["files"] == [file.name for file in files]:
-                found = stored["codes"]
-            else:
-                found = codes.table(
-                    files, self.config.network.side, lambda clear: self.stage.true_codes(clear.to(self.process.device)).cpu()
-                )
-                saving.replace({"files": [file.name for file in files], "codes": found}, kept)
-        found = found.to(self.process.device)
-        self.process.share(found)
+        """The true codes of all faces, kept beside the state of the run; every process looks up its share."""
+        process, side = self.process, self.config.network.side
+        kept, names = self.config.out / "codes.pt", [file.name for file in files]
+        found = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
+        stored = saving.resume(kept, process.device) if process.leads else None
+        known = process.any(stored is not None and stored["files"] == names)
+        if stored is not None and known:
+            found.copy_(stored["codes"])
+        elif not known and (mine := files[process.rank :: process.world]):
+            found[process.rank :: process.world] = codes.table(
+                mine, side, lambda clear: self.stage.true_codes(clear.to(process.device))
+            )
+        process.sum(found)
+        if process.leads and not known:
+            saving.replace({"files": names, "codes": found}, kept)
         return found
 
     def learn(self, batch: Batch) -> dict[str, float]:
@@ -151,7 +152,10 @@ class Run:
 
     def save(self) -> None:
         """The state, and the network for others."""
-        if self.process.leads:
+        self.process.sum(self.stage.used)
+        if not self.process.leads:  # who saves counts for all from here on, as it will after going on
+            self.stage.used.zero_()
+        else:
             saving.replace(self.state(), self.config.out / "state.pt")
             saving.network(self.stage.saved(self.average.parameters), self.config.out / "network.pth")
 
