@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 _POLL = 0.1  # seconds; how long a full queue keeps the thread from seeing that nobody reads any more
@@ -15,37 +15,13 @@ class Ahead(Iterator[Item], Generic[Item]):
     def __init__(self, iterable: Iterable[Item], depth: int) -> None:
         if depth < 1:
             raise ValueError(f"{depth} items ahead, expected at least 1.")
-        self._ready: queue.Queue[tuple[bool, Item | BaseException | None]] = queue.Queue(depth)
+        self._ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
         self._stop = threading.Event()
-        self._iterable = iterable
         self._done = False
-        self._thread = threading.Thread(target=self._work, name="codeformer ahead", daemon=True)
+        # the thread knows nothing of this object, which can so be forgotten, and then ends it
+        arguments = (iterable, self._ready, self._stop)
+        self._thread = threading.Thread(target=_work, args=arguments, name="codeformer ahead", daemon=True)
         self._thread.start()
-
-    def _work(self) -> None:
-        end: tuple[bool, BaseException | None] = (False, None)
-        try:
-            for item in self._iterable:
-                if not self._put((True, item)):
-                    break
-                del item  # nothing is held while the next one is made
-        except BaseException as error:  # noqa: BLE001 - it is raised where the items are read
-            end = (False, error)
-        finally:
-            close = getattr(self._iterable, "close", None)
-            if close is not None:
-                close()
-            self._put(end)
-
-    def _put(self, entry: tuple[bool, Item | BaseException | None]) -> bool:
-        """Wait for room; False when nobody reads any more."""
-        while not self._stop.is_set():
-            try:
-                self._ready.put(entry, timeout=_POLL)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def __iter__(self) -> "Ahead[Item]":
         return self
@@ -55,7 +31,7 @@ class Ahead(Iterator[Item], Generic[Item]):
             raise StopIteration
         more, value = self._ready.get()
         if more:
-            return value  # type: ignore[return-value]
+            return value
         self.close()
         if isinstance(value, BaseException):
             raise value
@@ -77,6 +53,34 @@ class Ahead(Iterator[Item], Generic[Item]):
 
     def __del__(self) -> None:
         self._stop.set()
+
+
+def _work(iterable: Iterable[Item], ready: queue.Queue[tuple[bool, Any]], stop: threading.Event) -> None:
+    """The thread: put items until they end or nobody reads any more, then the error or None."""
+    end: tuple[bool, Any] = (False, None)
+    try:
+        for item in iterable:
+            if not _put(ready, stop, (True, item)):
+                break
+            del item  # nothing is held while the next one is made
+    except BaseException as error:  # noqa: BLE001 - it is raised where the items are read
+        end = (False, error)
+    finally:
+        close = getattr(iterable, "close", None)
+        if close is not None:
+            close()
+        _put(ready, stop, end)
+
+
+def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tuple[bool, Any]) -> bool:
+    """Wait for room; False when nobody reads any more."""
+    while not stop.is_set():
+        try:
+            ready.put(entry, timeout=_POLL)
+            return True
+        except queue.Full:
+            continue
+    return False
 
 
 def ahead(iterable: Iterable[Item], depth: int) -> Ahead[Item]:

@@ -17,6 +17,9 @@ from .source import BROKEN, Source, first_stream, open_video
 from .tags import copy_tags, kept
 from .windows import Window
 
+# Kinds of streams in words.
+_PLAIN = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A stream of data", "video": "Another video"}
+
 
 class Companion(Protocol):
     """Another stream on its way."""
@@ -132,14 +135,12 @@ class Companions:
                 _label(stream, recoded.stream)
                 self.notices.append(f"{self._container.name} does not carry sound as {codec}: encoded anew as {recoded.name}.")
                 return recoded
-        what = {
-            "subtitle": "Subtitles",
-            "attachment": "An attached file",
-            "data": "A stream of data",
-            "video": "Another video",
-        }.get(stream.type, "A stream")
+        if stream.type == "data" and self.input.chapters():
+            return None  # in MP4 chapters are such a stream as well, and they are written anew
         kind = f" ({codec})" if codec else ""
-        self.notices.append(f"{what}{kind} cannot be carried by {self._container.name}: left out.")
+        self.notices.append(
+            f"{_PLAIN.get(stream.type, 'A stream')}{kind} cannot be carried by {self._container.name}: left out."
+        )
         return None
 
 
