@@ -139,6 +139,8 @@ def _widgets(specs: dict[str, Any], values: Iterator[Any], linked: dict[str, Any
         forced = bool(options) and options[0].get("forceInput")
         if (isinstance(kind, list) or kind in kinds) and prefix + name not in linked and not forced:
             found[prefix + name] = next(values)
+        if kind == "IMAGECOMPARE":
+            found[prefix + name] = {"__value__": ["", ""]}  # what is not saved and is sent all the same
         if kind == "COMFY_DYNAMICCOMBO_V3":
             nested = chosen(options[0], found[prefix + name])
             found |= _widgets(nested, values, linked, f"{prefix}{name}.")

@@ -102,10 +102,25 @@ class Frontend:
         return self.page.evaluate(find, [kind, name])
 
     def screenshot(self, name: str) -> Path:
-        """A picture of the page."""
+        """A picture of the page, with the whole workflow in sight."""
+        self.page.evaluate("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.page.wait_for_timeout(300)  # it glides there
         path = self.shots / f"{name}.png"
         self.page.screenshot(path=path)
         return path
+
+
+@pytest.fixture(scope="session")
+def couple(server: Any, shared: Path) -> Any:
+    """Two people side by side in the folder that Load Image reads: (H, W, 3) uint8. Beside them the workflows' video."""
+    import numpy as np
+    from PIL import Image
+
+    shutil.copy(shared / "data/video/hamilton_2s_speech_2997.mp4", server.base / "input" / "example.mp4")
+    picture = Image.open(shared / "data/photos/two_people.jpg").convert("RGB")
+    picture = picture.resize((picture.width // 2, picture.height // 2))
+    picture.save(server.base / "input" / "couple.png")
+    return np.array(picture)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +134,9 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def frontend(server: Any, portrait: Any, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+def frontend(
+    server: Any, portrait: Any, couple: Any, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Frontend]:
     """One page for all tests, in the classic renderer."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install -e '.[test]')")
     kept = os.environ.get("CODEFORMER_SHOTS")

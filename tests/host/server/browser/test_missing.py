@@ -1,0 +1,42 @@
+"""A loader whose file is not there, in a real browser: what it says before the run, and that the run fetches the file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+YUNET = "face_detection_yunet_2026may.onnx"
+
+
+def test_a_missing_file_is_told_with_size_and_licence_and_fetched_by_the_run(frontend, renderer):
+    if (ROOT / "weights" / YUNET).exists():
+        pytest.skip(f"weights/{YUNET} is there: nothing is missing")
+    path = frontend.server.base / "models/facedetection" / YUNET
+    path.unlink(missing_ok=True)
+    frontend.server.post("/free", {"unload_models": True, "free_memory": True})  # or the second run would not look
+    graph = json.loads((ROOT / "workflows" / "Choose faces.json").read_text(encoding="utf-8"))
+    needed = ("LoadImage", "CodeFormerFaceDetectorLoader", "CodeFormerFaceDetect", "CodeFormerFaceSelect")
+    graph["nodes"] = [node for node in graph["nodes"] if node["type"] in needed]
+    kept = {node["id"] for node in graph["nodes"]}
+    graph["links"] = [link for link in graph["links"] if link[1] in kept and link[3] in kept]
+    next(node for node in graph["nodes"] if node["type"] == needed[1])["widgets_values"] = [YUNET]
+    frontend.reload()
+    frontend.open(graph)
+    notice = frontend.page.locator(".codeformer-missing")
+    notice.wait_for()
+    assert "0.2 MB" in notice.inner_text() and "MIT" in notice.inner_text()
+    frontend.screenshot(f"a missing file {renderer}")
+    try:
+        entry = frontend.run()
+        assert entry["status"]["status_str"] == "success", entry["status"]
+        notice.wait_for(state="detached")
+        assert path.stat().st_size == 229738
+    finally:
+        path.unlink(missing_ok=True)
+    assert not frontend.errors
+
+
+def test_a_file_that_is_there_is_not_called_missing(frontend):
+    frontend.open(json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8")))
+    assert frontend.page.locator(".codeformer-missing").count() == 0
