@@ -100,7 +100,7 @@ class VideoWriter:
         self._waiting: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._abandoned = False
+        self._abandoned = self._ended = False
 
     def __enter__(self) -> "VideoWriter":
         temporary = self._whole.__enter__()
@@ -157,12 +157,15 @@ class VideoWriter:
             self._write_all(temporary)
         except BaseException as error:  # noqa: BLE001 - it rises in `write` or `__exit__`
             self._error = error
-            while self._waiting.get() is not None:  # `write` must not wait for room for ever
-                pass
+        for _ in self._items():  # after an error: `write` must not wait for room for ever
+            pass
 
     def _items(self) -> Iterator[_Item]:
-        while (item := self._waiting.get()) is not None:
-            if not self._abandoned:
+        while not self._ended:
+            item = self._waiting.get()
+            if item is None:
+                self._ended = True
+            elif not self._abandoned:
                 yield item
 
     def _write_all(self, temporary: Path) -> None:
