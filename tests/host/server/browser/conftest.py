@@ -138,7 +138,7 @@ def frontend(
     server: Any, portrait: Any, couple: Any, chromium: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Frontend]:
     """One page for all tests, in the classic renderer."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install -e '.[test]')")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install -e '.[browser]')")
     kept = os.environ.get("CODEFORMER_SHOTS")
     shots = Path(kept) if kept else tmp_path_factory.mktemp("shots")
     shots.mkdir(parents=True, exist_ok=True)
