@@ -112,7 +112,7 @@ def open_video(source: Source) -> av.container.InputContainer:
     if kind in _PICTURES.split(","):
         problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
     elif not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
-        problem = f"{name} has no moving pictures, expected a video. Choose a video file."
+        problem = f"{name} has no moving pictures that can be found, expected a video. Choose one, or copy this one again."
     if problem:
         container.close()
         raise ValueError(problem)
