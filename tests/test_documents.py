@@ -1,0 +1,181 @@
+"""What people read agrees with the program: two languages, commands, names, links, requirements, versions."""
+
+import argparse
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from codeformer_core import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+READMES = {ENGLISH: "en", CHINESE: "zh"}
+PAGES = sorted({ROOT / name for name in (*READMES, "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md")})
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+
+def read(name: str | Path) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+
+
+def without_comments(block: str) -> str:
+    return "\n".join(re.sub(r"(^|\s+)# .*", "", line) for line in block.splitlines() if not line.startswith("#"))
+
+
+def prose(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def tables(text: str) -> list[list[int]]:
+    """The number of cells in each row, table by table."""
+    found: list[list[int]] = [[]]
+    for line in prose(text).splitlines():
+        if line.startswith("|"):
+            found[-1].append(line.count("|"))
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def commands(text: str) -> list[list[str]]:
+    """The arguments of every call of `codeformer` in blocks of code; what is joined with && is taken apart."""
+    calls: list[list[str]] = []
+    for line in "\n".join(code_blocks(text)).splitlines():
+        for part in without_comments(line).split("&&"):
+            command, *arguments = shlex.split(part) or [""]
+            if command.split("/")[-1] == "codeformer":
+                calls.append(arguments)
+    return calls
+
+
+def options(command: str) -> set[str]:
+    """What `codeformer <command>` understands, with one dash or two."""
+    parser = argparse.ArgumentParser()
+    cli.COMMANDS[command][0](parser)
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def test_both_readmes_have_the_same_shape():
+    english, chinese = read(ENGLISH), read(CHINESE)
+    assert re.findall(r"^#+", prose(english), re.MULTILINE) == re.findall(r"^#+", prose(chinese), re.MULTILINE)
+    assert tables(english) == tables(chinese)
+    assert [without_comments(b) for b in code_blocks(english)] == [without_comments(b) for b in code_blocks(chinese)]
+    for ours, theirs in ((english, CHINESE), (chinese, ENGLISH)):
+        assert f"]({theirs})" in ours.split("\n## ")[0]
+
+
+def test_both_readmes_name_the_same_options_and_files():
+    """What stands in backticks is no language; the weights of `w` and what a person types are in both."""
+
+    def named(name: str) -> list[str]:
+        return sorted(text for text in re.findall(r"`([^`\n]+)`", prose(read(name))) if text.startswith(("-", "codeformer")))
+
+    def targets(name: str) -> list[str]:
+        found = re.findall(r"\]\(([^)\s]+)\)", prose(read(name)))
+        return sorted(re.sub(r"\.(en|zh)\.jpg$", ".jpg", target) for target in found if target not in READMES)
+
+    assert named(ENGLISH) == named(CHINESE)
+    assert targets(ENGLISH) == targets(CHINESE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_inside_the_project_lead_somewhere(page):
+    text = re.sub(r"`[^`\n]+`", "", prose(page.read_text(encoding="utf-8")))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, heading = target.partition("#")
+        file = page.parent / path
+        assert target.startswith("http") or file.exists(), target
+        if heading and not target.startswith("http"):
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [text.lower().replace(" ", "-") for text in headings], target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_is_shown_is_understood(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("scratches.png").touch()
+    text = page.read_text(encoding="utf-8")
+    for call in commands(text):
+        try:
+            cli.arguments().parse_args(call)
+        except SystemExit:
+            pytest.fail(f"{' '.join(call)}: {capsys.readouterr().err}")
+    for command, rest in re.findall(r"`codeformer ([a-z]+)([^`]*)`", prose(text)):
+        assert set(re.findall(r"--[\w-]+", rest)) <= options(command), rest
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_options_in_the_tables_exist(readme):
+    known = set().union(*(options(command) for command in cli.COMMANDS))
+    for row in [line for line in read(readme).splitlines() if line.startswith("|")]:
+        cells = row.strip("|").split(" | ")
+        ours = cells[1] if len(cells) == 4 else cells[-1]  # the first column of four is the official program's
+        assert set(re.findall(r"(?<=[` ])--[\w-]+", ours)) <= known, ours
+
+
+@pytest.mark.parametrize(("readme", "language"), READMES.items())
+def test_nodes_workflows_and_sockets_have_the_names_that_people_see(readme, language):
+    text = read(readme)
+    words = json.loads(read(f"locales/{language}/nodeDefs.json"))
+    for node, said in words.items():
+        if not node.startswith("CodeFormerOld"):
+            assert re.search(rf"^\|.*{re.escape(re.split(r' ?[(（]', said['display_name'])[0])}", text, re.MULTILINE), node
+    for workflow in (ROOT / "workflows").glob("*.json"):
+        assert re.search(rf"^\|[^|]*\b{re.escape(workflow.stem)}\b", text, re.MULTILINE), workflow.stem
+    for blueprint in (ROOT / "subgraphs").glob("*.json"):
+        assert f"*{blueprint.stem}*" in text
+    sockets = {socket["name"] for said in words.values() for socket in (*said["inputs"].values(), *said["outputs"].values())}
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", "\n".join(re.findall(r"^\|.*", text, re.MULTILINE))))
+    assert "R" in named and named - {"R"} <= sockets
+
+
+def test_the_changelog_speaks_of_this_version():
+    version = re.search(r'^version = "(\d+\.\d+\.\d+)"$', read("pyproject.toml"), re.MULTILINE)
+    assert version and f"## [{version[1]}] - " in read("CHANGELOG.md") and f"[{version[1]}]: https" in read("CHANGELOG.md")
+
+
+def test_comfyui_gets_every_dependency_that_it_does_not_bring():
+    dependencies = re.search(r"^dependencies = \[\n(.*?)^\]", read("pyproject.toml"), re.DOTALL | re.MULTILINE)
+    assert dependencies
+    ours = {re.split(r"[><=;]", line)[0]: line for line in re.findall(r'^ +"(.+)",$', dependencies[1], re.MULTILINE)}
+    listed = {re.split(r"[><=;]", line)[0]: line for line in read("requirements.txt").splitlines() if not line.startswith("#")}
+    assert listed.items() <= ours.items()
+    assert all(">=" in line and "==" not in line for line in ours.values())
+    #: requirements.txt of ComfyUI 0.33.
+    brought = {"torch", "torchvision", "numpy", "pillow", "safetensors", "tqdm", "spandrel", "filelock"}
+    assert set(ours) - set(listed) <= brought
+
+
+def test_the_registry_finds_what_it_shows():
+    icon = re.search(
+        r'^Icon = "https://raw\.githubusercontent\.com/[^/]+/[^/]+/main/(.+)"$', read("pyproject.toml"), re.MULTILINE
+    )
+    assert icon
+    with Image.open(ROOT / icon[1]) as picture:
+        assert max(picture.size) <= 400  # docs.comfy.org/registry/specifications
+
+
+def test_what_the_archive_leaves_out_is_there_and_is_not_needed():
+    left_out = [line for line in read(".comfyignore").splitlines() if line and not line.startswith("#")]
+    for line in left_out:
+        assert line.startswith("/") and (ROOT / line.strip("/")).exists(), line  # "docs/" would take web/docs along
+    needed = {
+        "__init__.py",
+        "nodes",
+        "codeformer_core",
+        "web",
+        "locales",
+        "workflows",
+        "subgraphs",
+        "weights",
+        "pyproject.toml",
+    }
+    assert not needed & {line.strip("/").split("/")[0] for line in left_out}
