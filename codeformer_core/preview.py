@@ -18,13 +18,16 @@ TINT = 0.6
 
 
 def preview(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = ()) -> Tensor:
-    """Copies of images (B, 3, H, W) with boxes, landmarks, scores, and numbers from 1 in each; skipped faces are orange."""
+    """Copies of images (B, 3, H, W) with boxes, landmarks, numbers from 1 in each, scores and sizes; skipped faces are orange.
+
+    The size is that of the box's longer side in pixels of the picture, as `Selection.min_size` means it.
+    """
     seen: Counter[int] = Counter()
     numbered = []
     for face in faces:
         seen[face.image_index] += 1
-        numbered.append((face, f"{seen[face.image_index]} {face.score:.2f}"))
-    left = [(skip.face, f"{skip.face.score:.2f}") for skip in skipped]
+        numbered.append((face, f"{seen[face.image_index]}: {_described(face)}"))
+    left = [(skip.face, _described(skip.face)) for skip in skipped]
     drawn = images.clone()
     for marks, colour in ((numbered, KEPT), (left, LEFT)):
         paint = drawn.new_tensor(colour).reshape(3, 1, 1)
@@ -32,6 +35,11 @@ def preview(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = 
             ink = torch.from_numpy(_ink([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
             drawn[index] = torch.lerp(drawn[index], paint, ink.to(drawn) / 255)
     return drawn
+
+
+def _described(face: Face) -> str:
+    x0, y0, x1, y1 = face.box
+    return f"{face.score:.2f} {max(x1 - x0, y1 - y0):.0f}px"
 
 
 def labelled(images: Tensor, labels: Sequence[str]) -> Tensor:
@@ -73,9 +81,9 @@ def _ink(marks: Sequence[tuple[Face, str]], height: int, width: int) -> np.ndarr
         cv2.rectangle(canvas, (x0, y0), (x1, y1), 255, line)
         for x, y in face.landmarks:
             cv2.circle(canvas, (round(x), round(y)), line + 1, 255, -1)
-        size = line * 0.4
-        (_, text_height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, line)
+        size, stroke = max(0.4, line * 0.3), max(1, line // 2)
+        (_, text_height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, stroke)
         above = y0 - 2 * line
         baseline = above if above > text_height else y1 + text_height + 2 * line
-        cv2.putText(canvas, label, (x0, baseline), cv2.FONT_HERSHEY_SIMPLEX, size, 255, line, cv2.LINE_AA)
+        cv2.putText(canvas, label, (x0, baseline), cv2.FONT_HERSHEY_SIMPLEX, size, 255, stroke, cv2.LINE_AA)
     return canvas
