@@ -1,27 +1,27 @@
 // The options of combos in the language of the interface: the host translates names and tooltips from locales/, but no options.
-import { app } from "../../../scripts/app.js";
-import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js"
+import { api } from "../../../scripts/api.js"
 
-let translations = {};
+let translations = {}
 
 /** What people read for an option; the option itself where there is no translation. Asked anew whenever it is drawn. */
 function label(node, input, option) {
-  const language = app.extensionManager.setting.get("Comfy.Locale");
-  return translations[language]?.nodeDefs?.[node]?.inputs?.[input]?.options?.[option] ?? option;
+  const language = app.extensionManager.setting.get("Comfy.Locale")
+  return translations[language]?.nodeDefs?.[node]?.inputs?.[input]?.options?.[option] ?? option
 }
 
 app.registerExtension({
   name: "codeformer-suite.options",
 
   async init() {
-    translations = await api.getCustomNodesI18n();
+    translations = await api.getCustomNodesI18n()
   },
 
   nodeCreated(node) {
-    if (!node.comfyClass?.startsWith("CodeFormer")) return;
+    if (!node.comfyClass?.startsWith("CodeFormer")) return
     for (const widget of node.widgets ?? []) {
-      if (widget.type !== "combo") continue;
-      widget.options.getOptionLabel = (option) => label(node.comfyClass, widget.name, option);
+      if (widget.type !== "combo") continue
+      widget.options.getOptionLabel = (option) => label(node.comfyClass, widget.name, option)
     }
   },
-});
+})
