@@ -333,7 +333,8 @@ def test_streams_languages_chapters_and_tags_go_on(videos, tmp_path):
                 new.mux(packet)
     assert rewrite(tmp_path / "a.mp4", tmp_path / "b.mp4", 2.0, 3.0) == []
     with av.open(str(tmp_path / "b.mp4")) as new:
-        assert [stream.type for stream in new.streams] == ["video", "audio", "subtitle", "video", "audio", "subtitle"]
+        kinds = [stream.type for stream in new.streams]  # with one for the chapters
+        assert kinds == ["video", "audio", "subtitle", "video", "audio", "subtitle", "data"]
         assert next(iter(new.streams.audio)).metadata["language"] == "deu"
         assert (new.metadata["title"], new.metadata["workflow"]) == ("A title", '{"nodes": []}')
         marks = [

@@ -224,7 +224,7 @@ def test_a_video_that_changes_its_size_is_fitted_and_said(small, tmp_path):
         for number, (width, height) in enumerate([(64, 48), (64, 48), (32, 24), (32, 24)]):
             context = av.CodecContext.create("mjpeg", "w")
             context.width, context.height, context.pix_fmt = width, height, "yuvj420p"
-            context.time_base = stream.time_base = stream.codec_context.time_base = Fraction(1, 10)
+            context.time_base = Fraction(1, 10)
             frame = av.VideoFrame(width, height, "yuvj420p")
             for plane in frame.planes:
                 plane.update(bytes(plane.buffer_size))

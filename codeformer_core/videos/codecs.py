@@ -64,9 +64,9 @@ class Codec:
         return tuple(sorted({pixels.components[0].bits for pixels in next(found, ())}))
 
 
-#: By the name that users choose. The qualities were chosen for a luma within 50 dB of the source, which nobody sees: 45 frames of
-#: a face at 1280 x 720, 0.9 Mbit/s, came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The next
-#: faster preset of each saves little time beside a network, and costs a tenth of the size.
+#: By the name that users choose. The qualities keep luma within 50 dB of the source, which nobody sees: 45 frames of a face at
+#: 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
+#: next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, Codec] = {
     "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}),)),
     "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, least=32),)),
