@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from codeformer_core.videos import CODECS, VideoWriter, codecs, extent, planes, probe, read_frames, read_sound
+from codeformer_core.videos.colours import enlarge_by_opencv, enlarge_by_torch
 from codeformer_core.videos.composing import Composer
 from codeformer_core.videos.windows import window
 
@@ -174,6 +175,14 @@ def test_colours_follow_the_standard_of_the_file(tmp_path, full, matrix, red, bl
     expected[1] = (y - red * expected[0] - blue * expected[2]) / (1 - red - blue)
     expected = torch.tensor(np.clip(np.stack(expected), 0, 1), dtype=torch.float32)[None]
     assert torch.allclose(frame.image(), expected, atol=1e-5)
+
+
+def test_both_ways_to_enlarge_colour_differences_agree():
+    differences = torch.rand(1, 3, 17, 23)
+    for rows, columns in ((34, 46), (17, 46), (68, 92)):
+        assert torch.allclose(
+            enlarge_by_opencv(differences, rows, columns), enlarge_by_torch(differences, rows, columns), atol=1e-5
+        )
 
 
 def test_ten_bits_are_not_cut_to_eight(tmp_path):
