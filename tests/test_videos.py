@@ -232,6 +232,14 @@ def test_what_an_encoder_cannot_hold_is_said(tmp_path, pixel_format, codec, word
     assert torch.allclose(smooth(image, 4), smooth(frames[0].image(), 4), atol=0.03)
 
 
+@pytest.mark.parametrize(("codec", "kept"), [("h264", True), ("av1", False)])
+def test_fields_stay_fields_where_the_encoder_has_them(tmp_path, codec, kept):
+    source = film(tmp_path / "a.mkv", "yuv420p", (64, 64), codec="mpeg2video", flags=0x40000)
+    assert probe(source).interlaced
+    notices = rewrite(source, tmp_path / "b.mp4", codec=codec)
+    assert probe(tmp_path / "b.mp4").interlaced == kept and any("interlaced" in notice for notice in notices) != kept
+
+
 def test_full_range_stays_full_range_on_the_way_through_rgb(tmp_path):
     source = film(tmp_path / "a.mkv", "yuv420p", color_range=2, colorspace=1, color_primaries=1, color_trc=1)
     made, frames = composer(source)

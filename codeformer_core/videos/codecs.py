@@ -18,6 +18,7 @@ class Encoder(NamedTuple):
         options: that it is opened with beside the quality.
         least: pixels of the smaller side; x265 ends the whole process below 24.
         odd: 4:2:0 pictures may have an odd number of rows and columns.
+        fields: frames of two fields are coded as such.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Encoder(NamedTuple):
     options: dict[str, str]
     least: int = 2
     odd: bool = False
+    fields: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Codec:
 #: 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
 #: next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, Codec] = {
-    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}),)),
+    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, fields=True),)),
     "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, least=32),)),
     "av1": Codec(
         "AV1",

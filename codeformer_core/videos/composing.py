@@ -43,6 +43,10 @@ class Composer:
         if source.is_rgb and not target.is_rgb:
             self.colours = replace(video.colours, matrix=video.colours.for_size(*self.size), range=_LIMITED)
         self.notices = _lost(encoder.name, first.raw.format, source, target)
+        if video.interlaced and not (encoder.fields and self._same_size):
+            self.notices.append("The source's frames are two fields each (interlaced): they are written as whole pictures.")
+        if video.hdr:
+            self.notices.append("HDR: colours are kept and marked, but not the data on the display that the film was made on.")
         self._graph: av.filter.Graph | None = None
 
     @torch.inference_mode()

@@ -10,6 +10,7 @@ from .codecs import Encoder
 from .composing import Composer
 from .containers import Container
 
+_FIELDS = 0x40000 | 0x20000000  # AV_CODEC_FLAG_INTERLACED_DCT and _ME
 _ASSUMED_RATE = 30  # frames per second that an encoder plans with when the file does not say; time stamps are kept anyway
 
 
@@ -30,6 +31,8 @@ class Encoding:
         context.time_base = video.unit
         context.options = {"crf": str(crf), **encoder.options}
         context.thread_type = "AUTO"  # PyAV's default makes x264 cut each picture into slices, which costs quality
+        if video.interlaced and encoder.fields and composer.size == video.stored_size:
+            context.flags |= _FIELDS
         context.color_range, context.colorspace = colours.range, colours.matrix
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
         if video.aspect:

@@ -27,6 +27,8 @@ _READERS = (
     "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,nut,ivf,dv,rm,wtv,obu,av1,m4v,h264,hevc,vvc,mpegvideo,mjpeg,yuv4mpegpipe,"
     + _PICTURES
 )
+# Kinds of side data of a frame that describe that display.
+_HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no film
 
 
@@ -51,6 +53,8 @@ class Video:
         begin: seconds of the first time stamp in the file's own time.
         codec, container: FFmpeg's names.
         has_audio: sound that can be decoded.
+        interlaced: its frames are two fields, taken one after the other.
+        hdr: it says what display it was made on.
         measured: the duration is the video stream's own, not that of the longest stream.
     """
 
@@ -72,6 +76,8 @@ class Video:
     container: str
     has_audio: bool
     measured: bool
+    interlaced: bool = False
+    hdr: bool = False
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -174,6 +180,8 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         container=container.format.name,
         has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
         measured=measured,
+        interlaced=frame.interlaced_frame,
+        hdr=any(frame.side_data.get(name) is not None for name in _HDR),
     )
 
 
