@@ -33,27 +33,28 @@ _UNREADABLE = (
 )
 
 
-def load(path: Path, operations: Any = None) -> Any:
+def load(path: Path, operations: Any = None, precision: str = "exact") -> Any:
     """The network in a model file, in evaluation mode on the CPU.
 
     Args:
         path: .onnx for YuNet; otherwise anything that `read` reads.
         operations: where CodeFormer takes its layers from; None for `torch.nn`.
+        precision: see `networks.load`.
 
     Raises:
         ValueError: see `read`; or a network that this pack does not know.
     """
-    return load_as(Path(path), Path(path).name, operations=operations)
+    return load_as(Path(path), Path(path).name, operations=operations, precision=precision)
 
 
-def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None) -> Any:
+def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None, precision: str = "exact") -> Any:
     """`load` for a file that is to be called `name`; without `mapped` it can be renamed while the network lives."""
     from torch import nn
 
     from .. import networks
 
     if Path(name).suffix.lower() != ".onnx":
-        return networks.load(_tensors(path, name, mapped), operations or nn, name=name)
+        return networks.load(_tensors(path, name, mapped), operations or nn, name, precision)
     _refuse_impostors(path, name)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first picture.

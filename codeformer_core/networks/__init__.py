@@ -7,14 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from . import bisenet, codeformer, parsenet, retinaface
+from .folding import fold_upsampling
+from .precision import PRECISIONS
 from .vqgan import Architecture
 
 
 def _codeformer(state: Mapping[str, Tensor], operations: Any) -> tuple[nn.Module, Mapping[str, Tensor]]:
     architecture = Architecture.read(state)
     with torch.device("meta"):
-        network = codeformer.CodeFormer(architecture, operations)
-    return network, codeformer.split_attention(state)
+        network = codeformer.CodeFormer(architecture, operations, folded=True)
+    return network, fold_upsampling(codeformer.split_attention(state))
 
 
 #: In order: (what it is called, a key that only it has, state dict -> (network on the meta device, state dict by its names)).
@@ -25,24 +27,30 @@ FAMILIES: tuple[tuple[str, str, Callable[[Mapping[str, Tensor], Any], tuple[nn.M
     ("BiSeNet", "conv_out16.conv_out.weight", bisenet.build),
 )
 
+#: The networks that can compute in more than one precision.
+MIXED = (codeformer.CodeFormer, parsenet.ParseNet)
+
 #: Other restorers that lie in the same folders, by how their parameters' names begin.
 OTHERS = {"GFPGAN": "stylegan_decoder", "RestoreFormer": "encoder.down.0"}
 
 
-def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This file") -> Any:
+def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This file", precision: str = "exact") -> Any:
     """The network that a state dict belongs to, in evaluation mode.
 
     Args:
         state: parameters by the released files' names (`checkpoints.read` unwraps a file).
         operations: where CodeFormer takes its layers from: `torch.nn`, or the host's casting layers of the same names.
         name: what error messages call the file.
+        precision: a row of `precision.PRECISIONS`, for restorers and ParseNet; `precision.suited` names the one for a device.
 
     Returns:
         A `CodeFormer`, `RetinaFace`, `ParseNet` or `BiSeNet`; its `role` says which.
 
     Raises:
-        ValueError: no known family, or tensors that are missing, superfluous or of another shape.
+        ValueError: no known family or precision, or tensors that are missing, superfluous or of another shape.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(f"{precision!r} is no precision. Use one of: {', '.join(PRECISIONS)}.")
     for family, mark, build in FAMILIES:
         if mark not in state:
             continue
@@ -54,7 +62,8 @@ def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This fi
             network.load_state_dict(renamed, strict=True, assign=True)
         except RuntimeError as error:
             raise ValueError(_incomplete(name, family, " ".join(str(error).split()[:60]))) from error
-        return network.float().eval().requires_grad_(False)
+        network = network.float().eval().requires_grad_(False)
+        return network.at(PRECISIONS[precision]) if isinstance(network, MIXED) else network
     for other, mark in OTHERS.items():
         if any(key.startswith(mark) for key in state):
             raise ValueError(f"{name} is a {other} file, which this pack does not run. Choose a CodeFormer file instead.")

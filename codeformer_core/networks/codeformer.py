@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..encoded import Encoded
+from .precision import PRECISIONS, Precision
+from .transformer import TransformerLayer
 from .vqgan import Architecture, Codebook, Encoder, Generator, ResBlock
 
 #: What scales the residual of the feature transformation: a number, one value per face (N,), or a map (N, 1, h, w).
@@ -54,40 +56,6 @@ def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
     return centred * style_std + style.mean(dim=(2, 3), keepdim=True)
 
 
-class SelfAttention(nn.Module):
-    """Multi-head attention whose queries and keys carry the position and whose values do not: (N, T, D) -> (N, T, D)."""
-
-    def __init__(self, dim: int, heads: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q = operations.Linear(dim, dim)
-        self.k = operations.Linear(dim, dim)
-        self.v = operations.Linear(dim, dim)
-        self.out_proj = operations.Linear(dim, dim)
-
-    def forward(self, x: Tensor, position: Tensor) -> Tensor:
-        placed = x + position
-        projected = self.q(placed), self.k(placed), self.v(x)
-        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in projected)  # (N, heads, T, D / heads)
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-
-class TransformerLayer(nn.Module):
-    """Pre-normalised self-attention and a two-layer perceptron, each beside a shortcut: (N, T, D) -> (N, T, D)."""
-
-    def __init__(self, dim: int, heads: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.self_attn = SelfAttention(dim, heads, operations)
-        self.linear1 = operations.Linear(dim, 2 * dim)
-        self.linear2 = operations.Linear(2 * dim, dim)
-        self.norm1 = operations.LayerNorm(dim)
-        self.norm2 = operations.LayerNorm(dim)
-
-    def forward(self, x: Tensor, position: Tensor) -> Tensor:
-        x = x + self.self_attn(self.norm1(x), position)
-        return x + self.linear2(F.gelu(self.linear1(self.norm2(x))))
-
-
 class ControllableFeatureTransform(nn.Module):
     """Scales and shifts a generator feature by what the encoder saw at the same side: (N, C, s, s) -> (N, C, s, s)."""
 
@@ -105,16 +73,18 @@ class ControllableFeatureTransform(nn.Module):
 
     def forward(self, encoded: Tensor, generated: Tensor, fidelity: Fidelity) -> Tensor:
         joint = self.encode_enc(torch.cat([encoded, generated], dim=1))
-        residual = torch.addcmul(self.shift(joint), generated, self.scale(joint))
-        return torch.addcmul(generated, residual, _over_map(fidelity, generated))
+        residual = self.shift(joint).addcmul_(generated, self.scale(joint))
+        return residual.mul_(_over_map(fidelity, generated)).add_(generated)
 
 
-def _over_map(fidelity: Fidelity, feature: Tensor) -> Tensor:
-    """The fidelity in a shape that multiplies `feature` (N, C, h, w)."""
-    w = torch.as_tensor(fidelity, dtype=feature.dtype, device=feature.device)
-    if w.ndim == 4:
-        return F.interpolate(w, size=feature.shape[-2:], mode="bilinear", antialias=True)
-    return w.reshape(-1, 1, 1, 1)
+def _over_map(fidelity: Fidelity, feature: Tensor) -> Fidelity:
+    """The fidelity as what multiplies `feature` (N, C, h, w)."""
+    if not isinstance(fidelity, Tensor):
+        return fidelity
+    if fidelity.ndim == 4:
+        w = fidelity.to(feature.device, torch.float32)
+        return F.interpolate(w, size=feature.shape[-2:], mode="bilinear", antialias=True).to(feature)
+    return fidelity.reshape(-1, 1, 1, 1).to(feature)
 
 
 def _check_fidelity(fidelity: Fidelity, faces: int) -> None:
@@ -139,13 +109,15 @@ class CodeFormer(nn.Module):
 
     role = "restorer"
 
-    def __init__(self, arch: Architecture, operations: Any = nn) -> None:
+    def __init__(self, arch: Architecture, operations: Any = nn, folded: bool = False) -> None:
         super().__init__()
         self.arch = arch
         self.side = arch.side
+        self.precision = PRECISIONS["exact"]
+        self.layout = torch.preserve_format
         self.encoder = Encoder(arch, operations)
         self.quantize = Codebook(arch, operations)
-        self.generator = Generator(arch, operations)
+        self.generator = Generator(arch, operations, folded)
         self.position_emb = nn.Parameter(torch.zeros(arch.code_side**2, arch.embed_dim))
         self.feat_emb = operations.Linear(arch.code_dim, arch.embed_dim)
         self.ft_layers = nn.ModuleList(TransformerLayer(arch.embed_dim, arch.heads, operations) for _ in range(arch.layers))
@@ -164,6 +136,14 @@ class CodeFormer(nn.Module):
             return "restoration"
         return "inpainting" if self.arch.codebook_size == 512 else "colorization"
 
+    def at(self, precision: Precision) -> "CodeFormer":
+        """Itself, with weights in the types of a precision, laid out as convolutions read them quickest; not to be trained."""
+        self.precision, self.layout = precision, torch.channels_last
+        drawing = (self.generator, self.fuse_convs_dict)
+        for part in self.children():
+            part.to(precision.draws if part in drawing else precision.chooses).to(memory_format=self.layout)
+        return self
+
     def memory_used(self, batch: int, height: int, width: int) -> int:
         """Bytes of activations that one call needs in fp32, beside the weights (measured, see tests)."""
         # At full resolution the generator holds a map twice as wide as the first level, its normalised copy and the
@@ -172,7 +152,8 @@ class CodeFormer(nn.Module):
 
     def encode(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """Degraded faces (N, 3, S, S) in [-1, 1] -> features (N, C, s, s), and the encoder's maps at the sides in `keep`."""
-        return self.encoder(x, keep)
+        features, kept = self.encoder(x.to(self.precision.chooses, memory_format=self.layout), keep)
+        return features, {side: one.to(self.precision.draws) for side, one in kept.items()}
 
     def predict(self, features: Tensor) -> Tensor:
         """Encoder features (N, C, s, s) -> logits (N, s * s, codebook size) of the codes of the clean face."""
@@ -180,7 +161,7 @@ class CodeFormer(nn.Module):
         position = self.position_emb.to(x)
         for layer in self.ft_layers:
             x = layer(x, position)
-        return self.idx_pred_layer(x)
+        return self.idx_pred_layer(x).float()
 
     def decode(
         self, codes: Tensor, features: Tensor, kept: Mapping[int, Tensor], fidelity: Fidelity, match_style: bool = True
@@ -199,13 +180,14 @@ class CodeFormer(nn.Module):
         """
         x = self.quantize(codes, like=features)
         if match_style:
-            x = adain(x, features)
+            x = adain(x.float(), features.float())
+        x = x.to(self.precision.draws, memory_format=self.layout)
         for index, block in enumerate(self.generator.blocks):
             x = block(x)
             side = self.generator.tap_sides.get(index, 0)
             if side in kept:
                 x = self.fuse_convs_dict[str(side)](kept[side], x, fidelity)
-        return x
+        return x.to(torch.float32, memory_format=torch.contiguous_format)
 
     def forward(self, x: Tensor, fidelity: Fidelity, match_style: bool = True) -> Tensor:
         """Degraded faces (N, 3, S, S) in [-1, 1] -> restored faces (N, 3, S, S) around [-1, 1].

@@ -10,6 +10,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .normalisation import GroupNorm
+
 #: Group normalisation of every layer: 32 groups, eps 1e-6 (taming-transformers, which the released weights were trained with).
 GROUPS, EPS = 32, 1e-6
 
@@ -108,9 +110,9 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, operations: Any = nn) -> None:
         super().__init__()
-        self.norm1 = operations.GroupNorm(GROUPS, channels, EPS)
+        self.norm1 = GroupNorm(GROUPS, channels, EPS)
         self.conv1 = operations.Conv2d(channels, out_channels, 3, padding=1)
-        self.norm2 = operations.GroupNorm(GROUPS, out_channels, EPS)
+        self.norm2 = GroupNorm(GROUPS, out_channels, EPS)
         self.conv2 = operations.Conv2d(out_channels, out_channels, 3, padding=1)
         if channels != out_channels:
             self.conv_out = operations.Conv2d(channels, out_channels, 1)
@@ -118,7 +120,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x), inplace=True))
-        h = self.conv2(F.silu(self.norm2(h), inplace=True))
+        h = self.conv2(F.silu(self.norm2(h, overwrite=True), inplace=True))
         return h.add_(self.conv_out(x) if self.widens else x)
 
 
@@ -127,7 +129,7 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, channels: int, operations: Any = nn) -> None:
         super().__init__()
-        self.norm = operations.GroupNorm(GROUPS, channels, EPS)
+        self.norm = GroupNorm(GROUPS, channels, EPS)
         self.q = operations.Conv2d(channels, channels, 1)
         self.k = operations.Conv2d(channels, channels, 1)
         self.v = operations.Conv2d(channels, channels, 1)
@@ -162,6 +164,17 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
+class FoldedUpsample(nn.Module):
+    """The same in one step, with 16 instead of 36 products for each pixel that comes in: see `folding.py`."""
+
+    def __init__(self, channels: int, operations: Any = nn) -> None:
+        super().__init__()
+        self.conv = operations.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
 class Encoder(nn.Module):
     """A degraded face to its features: (N, 3, S, S) in [-1, 1] -> (N, code_dim, code_side, code_side)."""
 
@@ -181,7 +194,7 @@ class Encoder(nn.Module):
                 self.tap_sides[len(blocks) - 1] = arch.level_sides[level]
                 blocks.append(Downsample(width, operations))
         blocks += [ResBlock(width, width, operations), AttentionBlock(width, operations), ResBlock(width, width, operations)]
-        blocks += [operations.GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, arch.code_dim, 3, padding=1)]
+        blocks += [GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, arch.code_dim, 3, padding=1)]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
@@ -207,10 +220,16 @@ class Codebook(nn.Module):
 
 
 class Generator(nn.Module):
-    """Quantised features to a face: (N, code_dim, code_side, code_side) -> (N, 3, S, S) around [-1, 1]."""
+    """Quantised features to a face: (N, code_dim, code_side, code_side) -> (N, 3, S, S) around [-1, 1].
 
-    def __init__(self, arch: Architecture, operations: Any = nn) -> None:
+    Args:
+        folded: build it for weights that went through `folding.fold_upsampling`: the same function in fewer steps, which cannot
+            be trained.
+    """
+
+    def __init__(self, arch: Architecture, operations: Any = nn, folded: bool = False) -> None:
         super().__init__()
+        upsample = FoldedUpsample if folded else Upsample
         width = arch.channels[-1]
         blocks: list[nn.Module] = [operations.Conv2d(arch.code_dim, width, 3, padding=1)]
         blocks += [ResBlock(width, width, operations), AttentionBlock(width, operations), ResBlock(width, width, operations)]
@@ -225,6 +244,6 @@ class Generator(nn.Module):
                 if level in arch.attention:
                     blocks.append(AttentionBlock(width, operations))
             if level:
-                blocks.append(Upsample(width, operations))
-        blocks += [operations.GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, 3, 3, padding=1)]
+                blocks.append(upsample(width, operations))
+        blocks += [GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, 3, 3, padding=1)]
         self.blocks = nn.ModuleList(blocks)

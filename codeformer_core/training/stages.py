@@ -1,7 +1,6 @@
 """What each stage trains, and the losses that it does it with (Zhou et al., 2022, sections 3.1 to 3.3)."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
@@ -25,22 +24,6 @@ TRAINED = {
 
 #: stage -> the parts that its file has. A file of stage II is a whole network that fuses nothing; one of stage I is none yet.
 SAVED = {1: TRAINED[1], 2: (*TRAINED[1], *TRAINED[2][1:]), 3: (*TRAINED[1], *TRAINED[3][1:])}
-
-
-class GroupNorm(nn.GroupNorm):
-    """Of maps whose channels lie apart: on the CPU its gradient is then thirty times as quick as of interleaved ones.
-
-    Attention leaves interleaved channels behind. Of a training step of a small network this is a third (torch 2.15).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.contiguous() if input.device.type == "cpu" else input)
-
-
-#: What the networks take their layers from.
-OPERATIONS = SimpleNamespace(
-    Conv2d=nn.Conv2d, Linear=nn.Linear, Embedding=nn.Embedding, LayerNorm=nn.LayerNorm, GroupNorm=GroupNorm
-)
 
 
 class Losses(NamedTuple):
@@ -71,7 +54,7 @@ class Stage:
 
     def __init__(self, config: Config, device: torch.device) -> None:
         self.config = config
-        self.network = CodeFormer(config.network, OPERATIONS).to(device)
+        self.network = CodeFormer(config.network).to(device)
         self.encoder: nn.Module | None = None
         self.table: Tensor | None = None
         self.used = torch.zeros(config.network.codebook_size, device=device)
@@ -85,7 +68,7 @@ class Stage:
                 if ".scale.2." in name or ".shift.2." in name:
                     nn.init.zeros_(parameter)
         if config.stage > 1:
-            self.encoder = CodeFormer(config.network, OPERATIONS).encoder.to(device).eval().requires_grad_(False)
+            self.encoder = CodeFormer(config.network).encoder.to(device).eval().requires_grad_(False)
             state = checkpoints.read(config.codes_from or config.start or Path())
             self.encoder.load_state_dict({k[8:]: v for k, v in state.items() if k.startswith("encoder.")})
         for name, parameter in self.network.named_parameters():
