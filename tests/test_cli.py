@@ -24,6 +24,7 @@ from codeformer_core.cli.jobs import ENDS
 from codeformer_core.colour import COLOURS, GREY
 from codeformer_core.faces import DetectionOptions
 from codeformer_core.masks import MASKS
+from codeformer_core.networks.precision import CHOICES as PRECISIONS
 from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.orders import ORDERS
 from codeformer_core.parts import GROUPS
@@ -96,7 +97,8 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["video", "--help"], ["models", "where"]]
+    "argv",
+    [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["video", "--help"], ["models", "where"]],
 )
 def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
     code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"
@@ -113,7 +115,7 @@ def test_python_m_is_the_command() -> None:
 
 def test_choices_and_defaults_are_the_core_s() -> None:
     assert (tuple(MASKS), tuple(ENDS), tuple(ORDERS)) == (options.MASKS, options.FORMATS, options.ORDERS)
-    assert (tuple(GROUPS), BLURRED) == (options.PARTS, options.BLURRED)
+    assert (tuple(GROUPS), BLURRED, PRECISIONS) == (options.PARTS, options.BLURRED, options.PRECISIONS)
     for command in cli.COMMANDS.keys() - {"models", "bench", "train", "crop"}:
         args = cli.arguments().parse_args([command, "a.png", "-o", "out"])
         assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import checkpoints
+from ..networks.precision import suited
 from ..upscalers import load_upscaler
 from .models import obtain
 
@@ -36,6 +37,19 @@ def device_of(name: str) -> torch.device:
         raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
 
 
+#: The largest default: beyond it a call is no faster.
+MOST_AT_ONCE = 8
+
+
+def at_once(network: Any, device: torch.device) -> int:
+    """How many faces a restorer takes in one call: 1 where more are no faster, else what fits into free memory."""
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    counts = (count for count in (MOST_AT_ONCE, 4, 2) if network.memory_used(count, network.side, network.side) <= free)
+    return next(counts, 1)
+
+
 def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     """What the options of a command need.
 
@@ -57,16 +71,16 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     for part, path in zip(wanted, paths, strict=True):
         role = "upscaler" if part in _UPSCALERS else part
         if (path, role) not in loaded:
-            loaded[path, role] = load_network(path, role, task, device)
+            loaded[path, role] = load_network(path, role, task, device, args.precision)
         networks[part] = loaded[path, role]
     return Networks(**networks)
 
 
-def load_network(path: Path, role: str, task: str, device: torch.device) -> Any:
+def load_network(path: Path, role: str, task: str, device: torch.device, precision: str = "exact") -> Any:
     """The network in a file, which must have this role and, as a restorer, have been trained for this task."""
     if role == "upscaler":
         return load_upscaler(path).to(device)
-    network = checkpoints.load(path)
+    network = checkpoints.load(path, precision=suited(precision, device))
     found = getattr(network, "task", None)
     if network.role != role or found not in (None, task):
         kind = network.role if found is None else f"{network.role} for {found}"

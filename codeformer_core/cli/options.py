@@ -19,6 +19,7 @@ PARTS = (
 BLURRED = 0.65
 CODECS = ("h264", "hevc", "av1")
 STRENGTH = 0.8
+PRECISIONS = ("auto", "exact", "balanced", "fast")
 
 Whole = list[argparse.Action]
 
@@ -208,7 +209,16 @@ def models(parser: argparse.ArgumentParser, restorer: str | None, parts: bool) -
     group.add_argument("--download", action="store_true", help="fetch model files that are missing")
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps, ...")
     if restorer:
-        group.add_argument("--batch", type=whole(1), default=1, metavar="N", help="faces at once (default 1)")
+        group.add_argument(
+            "--precision",
+            choices=PRECISIONS,
+            default="auto",
+            help="exact: as published; balanced: the same face, drawn in bfloat16; fast: all in bfloat16, the face may differ; "
+            "auto (default): balanced where the device gains from it, else exact",
+        )
+        group.add_argument(
+            "--batch", type=whole(1), metavar="N", help="faces at once (default: 1 on the CPU, elsewhere what fits into memory)"
+        )
 
 
 def weights(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:

@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from ..progress import Tick
+from .allocator import keep_memory
 from .jobs import PICTURES, Job, Kind, plan
-from .networks import device_of, load_networks
+from .networks import at_once, device_of, load_networks
 from .picture import Files, Outcome, Piece, Tools, Watch, Worked, do
 
 # What one picture or video may fail with while the others go on: files, formats, memory, and what the decoders say.
@@ -79,7 +80,10 @@ def each(args: Namespace, task: str, kind: Kind, do: Callable[[Job, Tools, Files
         tqdm.write(f"codeformer {args.command}: {error}", file=sys.stderr)
         return 2
     try:
+        if device.type == "cpu":
+            keep_memory()
         networks = load_networks(args, device, task)
+        args.batch = args.batch or at_once(networks.restorer, device)
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {args.command}: {error}", file=sys.stderr)
         return 1
