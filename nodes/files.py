@@ -97,8 +97,11 @@ def fingerprint(role: str, name: str) -> str:
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def read(role: str, name: str) -> Any:
+def read(role: str, name: str, precision: str = "exact") -> Any:
     """The network of a file that the user chose; a published file that is not on disk is fetched.
+
+    Args:
+        precision: see the core's `networks.load`.
 
     Raises:
         ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
@@ -109,7 +112,7 @@ def read(role: str, name: str) -> Any:
         host.say(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
         path = checkpoints.fetch(path, folder, host.progress())
         host.say(f"{name} is here, whole and checked.")
-    network = checkpoints.load(path, comfy.ops.manual_cast)
+    network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")
     return network

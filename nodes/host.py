@@ -44,12 +44,18 @@ class Hosted:
         self.patcher = None
         self.device = torch.device("cpu")
         if isinstance(network, torch.nn.Module):
-            if self.casts or mm.vram_state != mm.VRAMState.NO_VRAM:  # --novram never moves the weights of plain layers
-                self.device = mm.get_torch_device()
+            self.device = self.home()
             self.patcher = comfy.model_patcher.CoreModelPatcher(
                 network, load_device=self.device, offload_device=mm.unet_offload_device()
             )
         self.most = 1 if mm.is_device_cpu(self.device) else MOST_AT_ONCE
+
+    @classmethod
+    def home(cls) -> torch.device:
+        """Where a network of torch's layers runs."""
+        if cls.casts or mm.vram_state != mm.VRAMState.NO_VRAM:  # --novram never moves the weights of plain layers
+            return mm.get_torch_device()
+        return torch.device("cpu")
 
     def at_once(self, height: int, width: int) -> int:
         """How many pictures of this size one call takes: 1 on the CPU, else what fits into free memory, up to 8."""

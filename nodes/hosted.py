@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..codeformer_core.encoded import Encoded, join
 from ..codeformer_core.faces import DetectionOptions, Face
+from ..codeformer_core.networks.precision import suited
 from ..codeformer_core.networks.retinaface import detection_size
 from . import files, host
 
@@ -132,6 +133,11 @@ class HostedUpscaler:
 WRAPPERS: dict[str, type[host.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
 
 
-def load(role: str, name: str) -> host.Hosted:
-    """The network of a file that the user chose, wrapped; errors as in `files.read`."""
-    return WRAPPERS[role](files.read(role, name))
+def load(role: str, name: str, precision: str = "auto") -> host.Hosted:
+    """The network of a file that the user chose, wrapped; errors as in `files.read`.
+
+    Args:
+        precision: one of `precision.CHOICES`.
+    """
+    wrapper = WRAPPERS[role]
+    return wrapper(files.read(role, name, suited(precision, wrapper.home())))

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..codeformer_core.networks.precision import CHOICES
 from . import files, hosted, sockets
 
 FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
@@ -48,9 +49,30 @@ class CodeFormerModelLoader(_Loader):
             category=sockets.CATEGORY,
             description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
             search_aliases=[*sockets.ALIASES, "load face restore model", "facerestore model loader"],
-            inputs=[cls.file_input("The file of the network. codeformer.pth restores faces.")],
+            inputs=[
+                cls.file_input("The file of the network. codeformer.pth restores faces."),
+                io.Combo.Input(
+                    "precision",
+                    options=list(CHOICES),
+                    default="auto",
+                    optional=True,
+                    advanced=True,
+                    tooltip="exact computes as published. balanced gives the same face, drawn quicker. fast is quickest, and "
+                    "the face may differ. auto takes balanced where this computer gains from it, else exact.",
+                ),
+            ],
             outputs=[sockets.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
         )
+
+    @classmethod
+    def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
+        """The network in the chosen file."""
+        return io.NodeOutput(hosted.load(cls.ROLE, model_name, precision))
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name: str, precision: str = "auto") -> str:
+        """Another file under the same name, or another precision, is loaded anew."""
+        return f"{super().fingerprint_inputs(model_name)} {precision}"
 
 
 class CodeFormerFaceDetectorLoader(_Loader):
