@@ -69,7 +69,8 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
     for kind, how in DEGRADED.items():
         faces = Faces(files, network.side, how)
         for clear, linear, cubic in _parts(faces):
-            true = nearest(encoder(clear * 2 - 1)[0], network.quantize.embedding.weight)
+            ideal = encoder(clear * 2 - 1)[0]
+            true = nearest(ideal, network.quantize.embedding.weight)
             own, kept = network.encode(linear * 2 - 1, keep=network.arch.fuse_sides)
             predicted = network.predict(own).argmax(dim=2)
             seen = encoder(linear * 2 - 1)[0]
@@ -80,14 +81,12 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
             ):
                 tables["a"].append((name, {kind: (codes == true).float().mean(dim=1) * 100}))
 
-            def scores(drawn: Tensor, clear: Tensor = clear) -> dict[str, Tensor]:
-                features, ideal = (encoder(x * 2 - 1)[0] for x in (drawn, clear))
-                distance = (features - ideal).square().mean(dim=(1, 2, 3))
+            def scores(drawn: Tensor, clear: Tensor = clear, ideal: Tensor = ideal) -> dict[str, Tensor]:
                 return {
                     "PSNR": psnr(drawn, clear),
                     "SSIM": ssim(drawn, clear),
                     "crispness": crispness(drawn, clear),
-                    "distance": distance,
+                    "distance": (encoder(drawn * 2 - 1)[0] - ideal).square().mean(dim=(1, 2, 3)),
                 }
 
             drawn = {w: _unit(network.decode(predicted, own, kept if w else {}, w)).clamp(0, 1) for w in WEIGHTS}
