@@ -100,7 +100,9 @@ def test_links_inside_the_project_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_is_shown_is_understood(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "CodeFormer").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     Path("scratches.png").touch()
     text = page.read_text(encoding="utf-8")
     for call in commands(text):
