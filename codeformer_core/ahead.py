@@ -13,10 +13,10 @@ class Ahead(Iterator[Item], Generic[Item]):
     """The items of an iterable, of which up to `depth` wait ready made. Made by `ahead`."""
 
     def __init__(self, iterable: Iterable[Item], depth: int) -> None:
+        self._stop = threading.Event()
         if depth < 1:
             raise ValueError(f"{depth} items ahead, expected at least 1.")
         self._ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
-        self._stop = threading.Event()
         self._done = False
         # the thread knows nothing of this object, which can so be forgotten, and then ends it
         arguments = (iterable, self._ready, self._stop)
