@@ -15,6 +15,7 @@ from codeformer_core import checkpoints, cli
 from codeformer_core.bench import scenes, weights
 from codeformer_core.bench.cases import FULL, MEASUREMENTS, QUICK, cases
 from codeformer_core.bench.ours import PREPARE
+from codeformer_core.networks.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["bench", "--tiny", "--device", "cpu", "--rounds", "2", "--seconds", "0", "--sizes", "160x120", "--quiet"]
@@ -23,7 +24,10 @@ TINY = ["bench", "--tiny", "--device", "cpu", "--rounds", "2", "--seconds", "0",
 def test_a_tiny_run_ends_with_a_table_and_numbers(tmp_path, capfd):
     file = tmp_path / "numbers.json"
     steps = "align,encode,predict,decode,paste"
-    assert cli.main([*TINY, "--faces", "1,2", "--batches", "2", "--steps", steps, "--json", str(file)]) == 0
+    assert (
+        cli.main([*TINY, "--precisions", "exact", "--faces", "1,2", "--batches", "2", "--steps", steps, "--json", str(file)])
+        == 0
+    )
     shown = capfd.readouterr().out.splitlines()
     head = next(line for line in shown if line.startswith("step"))
     assert " ".join(head.split()) == "step device precision picture faces batch median least - most memory"
@@ -64,7 +68,20 @@ def test_what_cannot_be_done_is_said_before_the_work(tmp_path, monkeypatch, caps
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_what_was_measured_is_shown_when_it_is_stopped(tmp_path):
     """Stopped when the first case is done: its weights are there, and those of the next measurement are not."""
-    command = [sys.executable, "-m", "codeformer_core", *TINY[:-1], "--steps", "align,restore", "--faces", "1", "--rounds", "9"]
+    command = [
+        sys.executable,
+        "-m",
+        "codeformer_core",
+        *TINY[:-1],
+        "--steps",
+        "align,restore",
+        "--precisions",
+        "exact",
+        "--faces",
+        "1",
+        "--rounds",
+        "9",
+    ]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [*command, "--seconds", "999", "--batches", ",".join(["1"] * 999)],
@@ -90,7 +107,8 @@ def test_everything_can_be_measured():
     measured = list(cases(FULL, ["cpu", "cuda"]))
     assert {case.name for case in measured} == set(MEASUREMENTS) and len(set(measured)) == len(measured)
     assert {case.faces for case in measured} == {None, 1, 4, 10, 20} and {case.batch for case in measured} == {None, 1, 2, 4, 8}
-    assert len(list(cases(QUICK, ["cpu"]))) < 20
+    assert {case.precision for case in measured} == {None, *PRECISIONS}
+    assert len(list(cases(QUICK, ["cpu"]))) < 25
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (400, 300)])

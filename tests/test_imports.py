@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "ahead": set(),
     "videos": {"whole"},
     "checkpoints": {"networks", "progress"},
-    "bench": {"align", "checkpoints", "faces", "networks", "paste", "pipeline", "videos"},
+    "bench": {"align", "checkpoints", "faces", "networks", "paste", "pipeline", "video", "videos"},
     "training": {"checkpoints", "networks"},
     "__main__": {"cli"},
 }

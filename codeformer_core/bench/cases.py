@@ -31,10 +31,14 @@ MEASUREMENTS: dict[str, Measurement] = {
     "paste": Measurement(("paste",), ("size", "faces")),
     "picture": Measurement(("picture",), ("precision", "size", "faces")),
     "video": Measurement(("read video", "write video"), ("size",)),
+    "fixed video": Measurement(("fix video", "networks in it"), ("precision", "size")),
 }
 
 #: Every step that can be asked for.
 STEPS = tuple(step for measurement in MEASUREMENTS.values() for step in measurement.steps)
+
+#: How exactly networks compute, see `networks.precision`.
+PRECISIONS = ("exact", "balanced", "fast")
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,11 @@ class Scale(NamedTuple):
 
 #: A table in a minute or two.
 QUICK = Scale(
-    steps=tuple(step for step in STEPS if step != "picture"),
+    steps=tuple(step for step in STEPS if step not in ("picture", "fix video", "networks in it")),
     sizes=((1920, 1080),),
     faces=(1, 4),
     batches=(1,),
-    precisions=("exact",),
+    precisions=PRECISIONS,
     rounds=5,
     seconds=10,
 )
@@ -109,7 +113,7 @@ FULL = Scale(
     sizes=((1920, 1080), (4000, 3000)),
     faces=(1, 4, 10, 20),
     batches=(1, 2, 4, 8),
-    precisions=("exact",),
+    precisions=PRECISIONS,
     rounds=9,
     seconds=60,
 )

@@ -13,8 +13,10 @@ _STATUS, _REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def now(device: torch.device) -> float:
     """Seconds, when everything that was asked of the device is done."""
-    if device.type != "cpu":
-        torch.get_device_module(device).synchronize(device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
 
 

@@ -45,7 +45,7 @@ class Official(Materials):
         for part in ("facelib.detection", "facelib.parsing"):  # instead of fetching them
             vars(import_module(part))["load_file_from_url"] = lambda url, **_: str(self.file(url.rpartition("/")[2]))
 
-    def network(self) -> Any:
+    def built(self) -> Any:
         """CodeFormer, built and filled as the official program does."""
         network = self._network_class(
             dim_embd=512, codebook_size=1024, n_head=8, n_layers=9, connect_list=["32", "64", "128", "256"]
@@ -55,7 +55,7 @@ class Official(Materials):
 
     @cached_property
     def restorer(self) -> Any:
-        return self.network()
+        return self.built()
 
     @cached_property
     def helper(self) -> Any:
@@ -81,7 +81,7 @@ class Official(Materials):
 
 def _load(case: Case, official: Official) -> Round:
     official.file(weights.RESTORER)
-    return official.once(official.network)
+    return official.once(official.built)
 
 
 def _detect(case: Case, official: Official) -> Round:
@@ -120,7 +120,7 @@ def _restore(case: Case, official: Official) -> Round:
 
 
 def _parts(case: Case, official: Official) -> Round:
-    crops, network = official.crops(case, 512) * 2 - 1, official.network()
+    crops, network = official.crops(case, 512) * 2 - 1, official.built()
     watch = Stopwatch(network, official.device)
 
     @torch.no_grad()

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..align import align
 from ..faces import DetectionOptions, Face
 from ..paste import paste
 from ..pipeline import fix_faces
+from ..video import fix_video
 from ..videos import VideoWriter, read_frames
 from . import scenes, weights
 from .cases import Case
@@ -33,21 +34,22 @@ class Materials:
     def __init__(self, device: str, folder: Path, tiny: bool) -> None:
         self.device = torch.device(device)
         self.folder, self.tiny = folder, tiny
+        self._networks: dict[str, tuple[str, Any]] = {}
 
     def file(self, name: str) -> Path:
         return weights.file(self.folder, name, self.tiny)
 
-    @cached_property
-    def restorer(self) -> Any:
-        return checkpoints.load(self.file(weights.RESTORER)).to(self.device)
+    def network(self, name: str, precision: str | None = None) -> Any:
+        """What is in a file of `weights`; the last one of each file is kept."""
+        key = precision or "exact"
+        if name not in self._networks or self._networks[name][0] != key:
+            self._networks.pop(name, None)  # never two at once
+            self._networks[name] = key, self.loaded(name, precision)
+        return self._networks[name][1]
 
-    @cached_property
-    def detector(self) -> Any:
-        return checkpoints.load(self.file(weights.DETECTOR)).to(self.device)
-
-    @cached_property
-    def parser(self) -> Any:
-        return checkpoints.load(self.file(weights.PARSER)).to(self.device)
+    def loaded(self, name: str, precision: str | None = None) -> Any:
+        """The same, anew."""
+        return checkpoints.load(self.file(name), precision=precision or "exact").to(self.device)
 
     def scene(self, case: Case) -> scenes.Scene:
         image, faces = scenes.scene(case.size or (1, 1), case.faces or 1)
@@ -87,7 +89,25 @@ class Searched:
         self._detector, self._faces = detector, faces
 
     def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
-        return [*self._detector.detect(images, options), *self._faces]
+        found = self._detector.detect(images, options)
+        return found + [face._replace(image_index=index) for index in range(len(images)) for face in self._faces]
+
+
+class Watched:
+    """A network that counts the seconds in which it works."""
+
+    def __init__(self, network: Any, device: torch.device) -> None:
+        self._network, self._device, self.seconds = network, device, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._network, name)
+        return partial(self._timed, found) if callable(found) else found
+
+    def _timed(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        start = now(self._device)
+        result = call(*args, **options)
+        self.seconds += now(self._device) - start
+        return result
 
 
 def _start(case: Case, materials: Materials) -> Round:
@@ -105,8 +125,8 @@ def _start(case: Case, materials: Materials) -> Round:
 
 
 def _load(case: Case, materials: Materials) -> Round:
-    path = materials.file(weights.RESTORER)
-    return materials.once(lambda: checkpoints.load(path).to(materials.device))
+    materials.file(weights.RESTORER)
+    return materials.once(lambda: materials.loaded(weights.RESTORER))
 
 
 def _torch_load(case: Case, materials: Materials) -> Round:
@@ -115,7 +135,7 @@ def _torch_load(case: Case, materials: Materials) -> Round:
 
 
 def _detect(case: Case, materials: Materials) -> Round:
-    image, detector = materials.scene(case).image, materials.detector
+    image, detector = materials.scene(case).image, materials.network(weights.DETECTOR)
     return materials.once(lambda: detector.detect(image, DetectionOptions()))
 
 
@@ -132,26 +152,28 @@ def _paste(case: Case, materials: Materials) -> Round:
 
 
 def _restore(case: Case, materials: Materials) -> Round:
-    network = materials.restorer
+    network = materials.network(weights.RESTORER, case.precision)
     crops = materials.crops(case, network.side)
     return materials.once(lambda: network.restore(crops, FIDELITY))
 
 
 def _parts(case: Case, materials: Materials) -> Round:
-    network = checkpoints.load(materials.file(weights.RESTORER)).to(materials.device)  # its own: hooks cost time
+    network = materials.loaded(weights.RESTORER, case.precision)  # its own: hooks cost time
     crops, watch = materials.crops(case, network.side), Stopwatch(network, materials.device)
     return lambda: watch.parts(lambda: network.restore(crops, FIDELITY))
 
 
 def _parse(case: Case, materials: Materials) -> Round:
-    crops, parser = materials.crops(case, 512), materials.parser
+    crops, parser = materials.crops(case, 512), materials.network(weights.PARSER, case.precision)
     return materials.once(lambda: parser.parse(crops))
 
 
 def _picture(case: Case, materials: Materials) -> Round:
     scene = materials.scene(case)
-    detector, restorer = Searched(materials.detector, scene.faces), materials.restorer
-    return materials.once(lambda: fix_faces(scene.image, detector, restorer, fidelity=FIDELITY))
+    detector = Searched(materials.network(weights.DETECTOR), scene.faces)
+    restorer = materials.network(weights.RESTORER, case.precision)
+    batch = 1 if materials.device.type == "cpu" else len(scene.faces)  # a CPU gains nothing from more
+    return materials.once(lambda: fix_faces(scene.image, detector, restorer, fidelity=FIDELITY, batch=batch))
 
 
 def _video(case: Case, materials: Materials) -> Round:
@@ -172,6 +194,20 @@ def _video(case: Case, materials: Materials) -> Round:
     return run
 
 
+def _fixed_video(case: Case, materials: Materials) -> Round:
+    source, target = materials.folder / f"{case}.mp4", materials.folder / "fixed.mp4"
+    scenes.clip(source, case.size or (1, 1))
+    searched = Searched(materials.network(weights.DETECTOR), materials.scene(case).faces)
+    restorer = materials.network(weights.RESTORER, case.precision)
+
+    def run() -> list[float]:
+        networks: list[Any] = [Watched(network, materials.device) for network in (searched, restorer)]
+        seconds = timed(lambda: fix_video(source, target, *networks, overwrite=True, device=materials.device), materials.device)
+        return [seconds / scenes.FRAMES, sum(network.seconds for network in networks) / scenes.FRAMES]
+
+    return run
+
+
 #: Name of a measurement -> what prepares it.
 PREPARE: dict[str, Callable[[Case, Materials], Round]] = {
     "start": _start,
@@ -185,4 +221,5 @@ PREPARE: dict[str, Callable[[Case, Materials], Round]] = {
     "paste": _paste,
     "picture": _picture,
     "video": _video,
+    "fixed video": _fixed_video,
 }

@@ -20,7 +20,7 @@ CROP = 1 / 6
 LEAN = 15.0
 
 #: Frames of a clip.
-FRAMES = 24
+FRAMES = 12
 
 
 class Scene(NamedTuple):

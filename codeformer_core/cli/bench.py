@@ -19,8 +19,8 @@ from ..bench.workers import Setting, Worker
 from ..whole import appearing, refuse_existing
 from .networks import device_of
 
-#: glibc's settings that keep memory once it was used: pages are not asked for anew for every large tensor.
-_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(1 << 26)}
+#: What `allocator.keep_memory` asks of glibc, for processes that are yet to start.
+_KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 #: Name -> the environment of our process and of the official code's.
 ALLOCATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {

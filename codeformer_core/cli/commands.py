@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from .. import checkpoints
-from ..bench.cases import STEPS
+from ..bench.cases import PRECISIONS, STEPS
 from . import options
 from .values import between, existing, fidelity, json_file, model, numbers, several, sizes, whole
 
@@ -92,6 +92,7 @@ def bench(parser: argparse.ArgumentParser) -> None:
     add("--sizes", type=sizes, metavar="WxH,WxH", help="of pictures and videos, such as 1920x1080,4000x3000")
     add("--faces", type=numbers, metavar="N,N", help="faces in a picture")
     add("--batches", type=numbers, metavar="N,N", help="crops in one call of a network")
+    add("--precisions", type=several(PRECISIONS), metavar="P,P", help=f"of the networks: {', '.join(PRECISIONS)}")
     add("--device", default="all", help="all (default: the CPU, and CUDA where there is one), cpu, cuda, cuda:1, mps, ...")
     add("--tiny", action="store_true", help="a tiny CodeFormer, to try the bench itself")
     add = parser.add_argument_group("how").add_argument
@@ -107,7 +108,7 @@ def bench(parser: argparse.ArgumentParser) -> None:
     add("--json", type=json_file, metavar="FILE.json", help="write the numbers there too")
     add("--overwrite", action="store_true", help="replace FILE.json if it exists")
     add("-q", "--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=_bench, precisions=None)
+    parser.set_defaults(run=_bench)
 
 
 def models(parser: argparse.ArgumentParser) -> None:
