@@ -13,23 +13,19 @@ class GroupNorm(nn.GroupNorm):
     each column of the map has its own mean and variance, taken in two passes, and these are put together.
     """
 
-    def forward(self, input: Tensor, overwrite: bool = False) -> Tensor:
-        """The normalised map; with `overwrite` it may take the place of `input`, where nobody asks for gradients."""
+    def forward(self, input: Tensor) -> Tensor:
         on_cpu = input.device.type == "cpu"
         if torch.is_grad_enabled():  # on the CPU the gradient is thirty times as quick for channels that lie apart (torch 2.15)
             return super().forward(input.contiguous() if on_cpu else input)
         if on_cpu and input.is_contiguous(memory_format=torch.channels_last):
-            return self._interleaved(input, input if overwrite else None)
+            normalised = [self._interleaved(one) for one in input.split(1)]
+            return normalised[0] if len(normalised) == 1 else torch.cat(normalised)
         return F.group_norm(input, self.num_groups, self.weight.to(input), self.bias.to(input), self.eps)
 
-    def _interleaved(self, x: Tensor, out: Tensor | None) -> Tensor:
-        moments = [_moments(one, self.num_groups) for one in x]
-        mean = torch.stack([mean for mean, _ in moments]).repeat_interleave(x.shape[1] // self.num_groups, dim=1)  # (N, C)
-        variance = torch.stack([variance for _, variance in moments]).repeat_interleave(x.shape[1] // self.num_groups, dim=1)
-        scale = (variance + self.eps).rsqrt() * self.weight.float()
-        shift = self.bias.float() - mean * scale
-        scale, shift = (part.to(x.dtype)[..., None, None] for part in (scale, shift))
-        return torch.addcmul(shift, x, scale, out=out)
+    def _interleaved(self, one: Tensor) -> Tensor:
+        mean, variance = (part.repeat_interleave(one.shape[1] // self.num_groups) for part in _moments(one[0], self.num_groups))
+        # With every channel's moments given this is one scaled and shifted copy, computed in float32 also for shorter types.
+        return F.batch_norm(one, mean, variance, self.weight.float(), self.bias.float(), eps=self.eps)
 
 
 def _moments(one: Tensor, groups: int) -> tuple[Tensor, Tensor]:

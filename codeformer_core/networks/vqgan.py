@@ -120,7 +120,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x), inplace=True))
-        h = self.conv2(F.silu(self.norm2(h, overwrite=True), inplace=True))
+        h = self.conv2(F.silu(self.norm2(h), inplace=True))
         return h.add_(self.conv_out(x) if self.widens else x)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -52,6 +53,20 @@ def test_a_file_is_taken_from_where_another_pack_keeps_it(pack, models, tiny_che
     try:
         (model,) = pack.run("CodeFormerModelLoader", model_name="codeformer.pth").result
         assert model.network.task == "restoration" and model.side == 64
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("precision", ["exact", "balanced", "fast"])
+def test_the_loader_s_precision_is_the_network_s_under_the_host_s_layers(pack, models, tiny_checkpoint, precision):
+    path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
+    crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    try:
+        (model,) = pack.run("CodeFormerModelLoader", model_name="mine.pth", precision=precision).result
+        with torch.inference_mode():
+            restored, plain = model.restore(crops, 0.5), pack.core("checkpoints").load(path, precision=precision)
+        assert torch.allclose(restored, plain.restore(crops, 0.5), atol=1e-5)
+        assert model.network.precision == plain.precision
     finally:
         path.unlink()
 
