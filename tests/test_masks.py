@@ -63,6 +63,12 @@ class Scores(torch.nn.Module):
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (self.scores, *[torch.zeros(1)] * (self.heads - 1))
 
+    encoder = body = decoder = torch.nn.Identity()
+
+    def out_mask_conv(self, features: torch.Tensor) -> torch.Tensor:
+        """ParseNet's only head that is asked for."""
+        return self.scores
+
 
 def posed(x: float, y: float, scale: float, image: int = 0) -> Face:
     """A face turned by some degrees, whose crop of 512 has its centre at (x, y) and `scale` pixels of the image a pixel."""
