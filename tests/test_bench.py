@@ -15,6 +15,7 @@ from codeformer_core import checkpoints, cli
 from codeformer_core.bench import scenes, weights
 from codeformer_core.bench.cases import FULL, MEASUREMENTS, QUICK, cases
 from codeformer_core.bench.ours import PREPARE
+from codeformer_core.faces import DetectionOptions
 from codeformer_core.networks.precision import PRECISIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +127,11 @@ def test_made_up_weights_have_the_released_layout(shared):
     released = json.loads((shared / "parity" / "keys_restoration.json").read_text())["keys"]
     layout = weights.layout(weights.RESTORER)
     assert {name: list(value.shape) for name, value in layout.items()} == {name: list(shape) for name, shape, _ in released}
+
+
+def test_a_made_up_detector_finds_nothing(tmp_path):
+    detector = checkpoints.load(weights.file(tmp_path, weights.DETECTOR))
+    assert detector.detect(scenes.picture((160, 120)), DetectionOptions(side=96)) == []
 
 
 def test_made_up_weights_load_and_are_always_the_same(tmp_path):

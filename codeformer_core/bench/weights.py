@@ -44,7 +44,9 @@ def _filled(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     filled = {}
     for name, value in state.items():
-        if value.ndim > 1:
+        if name.startswith("ClassHead"):  # as likely a face as not, which no detector takes for one
+            filled[name] = torch.zeros(value.shape)
+        elif value.ndim > 1:
             fan_in = math.prod(value.shape[1:])
             filled[name] = torch.randn(value.shape, generator=generator) / math.sqrt(fan_in)
         elif not value.is_floating_point():  # batches that a normalisation has counted
