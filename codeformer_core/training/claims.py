@@ -164,7 +164,7 @@ def markdown(tables: Mapping[str, Rows], faces: int) -> str:
         columns = list(next(iter(tables[name].values())))
         lines += [f"### {head}: {'holds' if true[name] else 'does not hold'}", ""]
         lines += [f"| | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
-        lines += [f"| {row} | {' | '.join(f'{values[c]:.3g}' for c in columns)} |" for row, values in tables[name].items()]
+        lines += [f"| {row} | {' | '.join(f'{values[c]:.4g}' for c in columns)} |" for row, values in tables[name].items()]
         lines.append("")
     return "\n".join(lines)
 
