@@ -57,7 +57,7 @@ class CodeFormerModelLoader(_Loader):
                     default="auto",
                     optional=True,
                     advanced=True,
-                    tooltip="exact computes as published. balanced gives the same face, drawn quicker. fast is quickest, and "
+                    tooltip="Exact computes as published. balanced gives the same face, drawn quicker. fast is quickest, and "
                     "the face may differ. auto takes balanced where this computer gains from it, else exact.",
                 ),
             ],
