@@ -101,7 +101,7 @@ def trained(faces, tmp_path_factory) -> Path:
     """A folder with the stages 1, 2 and 3 of a run that learnt two faces: `trained / "1" / "network.pth"`."""
     folder = tmp_path_factory.mktemp("runs")
     torch.set_num_threads(1)
-    for stage, steps in ((1, 80), (2, 30), (3, 30)):
+    for stage, steps in ((1, 80), (2, 30), (3, 50)):
         precision = "bf16" if stage == 3 else "fp32"
         how = Optimiser(steps=steps, batch=2, rate=3e-3, last_rate=3e-3, precision=precision, average=0.9)
         change = {"codebook": Codebook(continuous=20, revive=25)} if stage == 1 else {}
@@ -148,7 +148,7 @@ def test_two_faces_are_learnt_by_heart(trained, stage, names):
     log = history(trained / str(stage))
     for name in names:
         start, end = (np.mean([row[name] for row in part]) for part in (log[:3], log[-5:]))
-        assert end < 0.85 * start, (name, start, end)
+        assert end < 0.75 * start, (name, start, end)
 
 
 def test_the_codebook_begins_as_clusters_of_features(trained):
