@@ -42,9 +42,13 @@ class Frontend:
     Attributes:
         page: Playwright's.
         errors: what scripts of the page have thrown.
+        too_late: what the page raises when it has waited in vain.
     """
 
     def __init__(self, page: Any, server: Any, shots: Path) -> None:
+        from playwright.sync_api import TimeoutError
+
+        self.too_late = TimeoutError
         self.page = page
         self.server = server
         self.shots = shots
@@ -66,15 +70,25 @@ class Frontend:
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_text("codeformer-suite", exact=True).first.click()
-        dialog.get_by_test_id(f"template-workflow-{name}").click()
-        dialog.wait_for(state="hidden")
+        chosen = dialog.get_by_test_id(f"template-workflow-{name}")
+        chosen.click()
+        try:
+            dialog.wait_for(state="hidden", timeout=20_000)
+        except self.too_late:  # a busy page may lay the list out anew under the click
+            chosen.click()
+            dialog.wait_for(state="hidden")
         self.page.wait_for_function("(name) => app.extensionManager.workflow.activeWorkflow?.filename === name", arg=name)
         self.page.wait_for_function("app.graph.nodes.length > 2")
 
     def open(self, graph: dict[str, Any]) -> None:
         """Open a workflow in the UI's format, as dropping its file does."""
-        self.page.evaluate("(graph) => app.loadGraphData(graph)", graph)
-        self.page.wait_for_function("(count) => app.graph.nodes.length === count", arg=len(graph["nodes"]))
+        load, loaded = "(graph) => app.loadGraphData(graph)", "(count) => app.graph.nodes.length === count"
+        self.page.evaluate(load, graph)
+        try:
+            self.page.wait_for_function(loaded, arg=len(graph["nodes"]), timeout=20_000)
+        except self.too_late:  # a busy page may still be opening the workflow before, which then wins
+            self.page.evaluate(load, graph)
+            self.page.wait_for_function(loaded, arg=len(graph["nodes"]))
 
     def complaints(self) -> list[str]:
         """Missing nodes and broken widgets."""
