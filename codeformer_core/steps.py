@@ -14,6 +14,9 @@ from .limits import occlude
 from .parts import fitted
 from .progress import Tick, no_tick
 
+#: The largest number of pictures that one call of a network gets on an accelerator: beyond it a call is no faster.
+MOST_AT_ONCE = 8
+
 
 class Restorer(Protocol):
     """What restores crops. `side` is the side of the crops in pixels."""
@@ -131,6 +134,13 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
     if not parts:
         return aligned.crops
     return refuse_broken(torch.cat(parts))
+
+
+def that_fit(memory_used: Callable[[int], int], free: int, most: int = MOST_AT_ONCE) -> int:
+    """How many pictures one call of a network takes: `most`, halved until what they need fits into `free` bytes; at least 1."""
+    while most > 1 and memory_used(most) > free:
+        most //= 2
+    return most
 
 
 def refuse_broken(crops: Tensor) -> Tensor:

@@ -67,10 +67,11 @@ def model_names(role: str) -> list[str]:
 
 def missing(role: str) -> dict[str, dict[str, Any]]:
     """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
+    folder, here = _folders(role)[0], _on_disk(role)
     return {
-        name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": _folders(role)[0]}
+        name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": folder}
         for name, model in _published(role).items()
-        if name not in _on_disk(role) and checkpoints.find(model.name, _places(model)) is None
+        if name not in here and checkpoints.find(model.name, _places(model)) is None
     }
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from comfy_api.latest import Input, io
 from torch import Tensor
 
-from ..codeformer_core.videos import Extent, Frame, extent, probe, read_frames, read_sound
+from ..codeformer_core.videos import Extent, Frame, extent, read_frames, read_sound
 from . import host, sockets, videos
 
 
@@ -64,13 +64,10 @@ class CodeFormerVideoFrames(io.ComfyNode):
     def execute(cls, video: Input.Video, start: int, count: int, every: int) -> io.NodeOutput:
         """Decode the window."""
         with videos.opened(video) as part:
-            seen = probe(part.source)
             window = {"first": start, "count": count, "every": every}
             frames = read_frames(part.source, part.start, part.duration, **window)
-            images, times = _gathered(frames, extent(seen, part.start, part.duration, **window))
-            if not times:
-                raise ValueError(f"Found no frame from frame {start} on. Choose an earlier start: the first frame is 0.")
-            rate = seen.rate / every or Fraction(1)
+            images, times = _gathered(frames, extent(frames.video, part.start, part.duration, **window))
+            rate = frames.video.rate / every or Fraction(1)
             sound = read_sound(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
         shown = ", ".join(f"{float(time):.6f}".rstrip("0").rstrip(".") for time in times)

@@ -15,12 +15,10 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..codeformer_core.parts import fitted
+from ..codeformer_core.steps import MOST_AT_ONCE, that_fit
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-#: The largest number of pictures that one call of a network gets on an accelerator: beyond it a call is no faster.
-MOST_AT_ONCE = 8
 
 #: The share of free memory that pictures may take: whatever they are given to needs some too.
 SHARE = 0.9
@@ -59,12 +57,10 @@ class Hosted:
 
     def at_once(self, height: int, width: int) -> int:
         """How many pictures of this size one call takes: 1 on the CPU, else what fits into free memory, up to 8."""
-        count = self.most
-        if count > 1:
-            free = mm.get_free_memory(self.device) - (self.patcher.model_size() - self.patcher.loaded_size())
-            while count > 1 and self.network.memory_used(count, height, width) > free:
-                count //= 2
-        return count
+        if self.most == 1:
+            return 1
+        free = mm.get_free_memory(self.device) - (self.patcher.model_size() - self.patcher.loaded_size())
+        return that_fit(lambda count: self.network.memory_used(count, height, width), free, self.most)
 
     def in_parts(self, call: Callable[[slice], T], count: int, height: int, width: int) -> list[T]:
         """`call(part)` for consecutive parts of 0 to `count`, each placed by the host, halved when memory runs out."""

@@ -8,6 +8,7 @@ import torch
 
 from .. import checkpoints
 from ..networks.precision import suited
+from ..steps import that_fit
 from ..upscalers import load_upscaler
 from .models import obtain
 
@@ -37,17 +38,12 @@ def device_of(name: str) -> torch.device:
         raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
 
 
-#: The largest default: beyond it a call is no faster.
-MOST_AT_ONCE = 8
-
-
 def at_once(network: Any, device: torch.device) -> int:
     """How many faces a restorer takes in one call: 1 where more are no faster, else what fits into free memory."""
     if device.type != "cuda":
         return 1
     free, _ = torch.cuda.mem_get_info(device)
-    counts = (count for count in (MOST_AT_ONCE, 4, 2) if network.memory_used(count, network.side, network.side) <= free)
-    return next(counts, 1)
+    return that_fit(lambda count: network.memory_used(count, network.side, network.side), free)
 
 
 def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:

@@ -98,14 +98,8 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
             }
             tables["c"] += [(name, scores(each)) for name, each in pictures.items()]
             latents = {"codes, predicted": network.quantize(predicted, like=own), "continuous latent": own}
-            tables["d"] += [(name, scores(_unit(_drawn(network, x)).clamp(0, 1))) for name, x in latents.items()]
+            tables["d"] += [(name, scores(_unit(network.generator(x)).clamp(0, 1))) for name, x in latents.items()]
     return {name: _means(rows) for name, rows in tables.items()}
-
-
-def _drawn(network: CodeFormer, x: Tensor) -> Tensor:
-    for block in network.generator.blocks:
-        x = block(x)
-    return x
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -118,12 +118,7 @@ class Stage:
             if step >= self.config.codebook.continuous:
                 codes = nearest(features, self.network.quantize.embedding.weight)
                 features = self.network.quantize(codes, like=features)
-            return self._generate(features)
-
-    def _generate(self, x: Tensor) -> Tensor:
-        for block in self.network.generator.blocks:
-            x = block(x)
-        return x
+            return self.network.generator(features)
 
     def _codebook(self, batch: Batch, step: int) -> Losses:
         """Stage I: the face again, through the nearest codes."""
@@ -139,7 +134,7 @@ class Stage:
             code = F.mse_loss(quantised, features.detach()) + counts.commitment * F.mse_loss(features, quantised.detach())
             parts["code"] = code
             x = features + (quantised - features).detach()  # the gradient goes past the choice
-        drawn = self._generate(x).float()
+        drawn = self.network.generator(x).float()
         picture = self._picture(drawn, batch.clear, parts)
         return Losses(picture, counts.code * code, parts, drawn)
 
