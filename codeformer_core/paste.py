@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from . import memory
 from .align import compose, invert, reach, resize_map, shift, strips, warp
 from .colour import in_range, luminance
 from .edges import seam
@@ -41,9 +42,9 @@ def paste(
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
     """
     batch, _, height, width = images.shape
-    changed = images.new_zeros(batch, 1, height, width)
+    changed = memory.zeros(images, batch, 1, height, width)
     landings = _landings(aligned, batch, (height, width), mask, parser)
-    result = images.clone() if len(aligned) else images
+    result = memory.empty(images, *images.shape).copy_(images) if len(aligned) else images
     for row, place, to_region, weight in landings:
         region = result[place]
         pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
@@ -70,7 +71,7 @@ def covered(
         batch: B, how many images.
         size: (H', W') of the images; those that the faces were found in when none is given.
     """
-    union = aligned.masks.new_zeros(batch, 1, *(size or aligned.image_size))
+    union = memory.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
     for _, place, _, weight in _landings(aligned, batch, size or aligned.image_size, mask, parser):
         _unite(union[place], weight)
     return union

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from . import memory
 from .align import align
 from .colour import greyed
 from .cuts import Cuts
@@ -162,7 +163,7 @@ def _batch(frames: Sequence[Frame], device: torch.device | str) -> Tensor:
     first = frames[0].image(device)
     if len(frames) == 1:
         return first
-    images = first.new_empty(len(frames), *first.shape[1:])
+    images = memory.empty(first, len(frames), *first.shape[1:])
     images[0] = first[0]
     for index, frame in enumerate(frames[1:], 1):
         images[index] = frame.image(device)[0]

@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple
 import torch
 from torch import Tensor
 
+from . import memory
 from .align import align
 from .faces import AlignedFaces, Detector, Skipped
 from .masks import mask_style
@@ -77,8 +78,8 @@ def fix_frames(
     for index, done in enumerate(fix_stream(stills, detector, restorer, recipe, images.device)):
         image = done.frame.picture if done.image is None else done.image
         if result is None or changed is None:
-            result = image.new_empty(len(stills), *image.shape[1:])
-            changed = image.new_zeros(len(stills), 1, *image.shape[-2:])
+            result = memory.empty(image, len(stills), *image.shape[1:])
+            changed = memory.zeros(image, len(stills), 1, *image.shape[-2:])
         result[index] = image[0]
         if done.mask is not None:
             changed[index] = done.mask[0]

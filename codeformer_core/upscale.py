@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import memory
 from .progress import Tick, no_tick
 
 #: The reference's tiles (--bg_tile and RealESRGANer's tile_pad): input pixels of a side, and of the context around it.
@@ -82,8 +83,8 @@ def enlarge_with(
     full = (height * model.scale, width * model.scale)
     if size == full:
         return tiled(images, model, model.scale, tile, overlap, tick)
-    result = images.new_empty(batch, channels, *size)
-    canvas = images.new_empty(channels, *full, dtype=torch.float32)
+    result = memory.empty(images, batch, channels, *size)
+    canvas = memory.empty(images, channels, *full, dtype=torch.float32)
     shrinks = size[0] < full[0] or size[1] < full[1]
     for index in _pictures(images, repeat(canvas), model, model.scale, tile, overlap, tick):
         resized = F.interpolate(canvas[None], size=size, mode="bicubic", antialias=shrinks)
@@ -121,7 +122,7 @@ def tiled(
         RuntimeError: memory runs out even for the smallest tile; or `run` gives something that is no picture of that size.
     """
     batch, channels, height, width = images.shape
-    result = images.new_empty(batch, channels, height * scale, width * scale)
+    result = memory.empty(images, batch, channels, height * scale, width * scale)
     for _ in _pictures(images, result, run, scale, tile, overlap, tick):
         pass  # each is complete where it belongs
     return result

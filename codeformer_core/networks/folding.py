@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _UPSAMPLES = re.compile(r"generator\.blocks\.\d+\.conv\.weight")
@@ -24,6 +23,10 @@ def fold_upsampling(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def folded_kernel(weight: Tensor) -> Tensor:
     """The kernel (out, in, 3, 3) of a convolution behind repeated pixels -> that of the transposed one (in, out, 4, 4)."""
-    turned = weight.flip(2, 3).transpose(0, 1)
-    places = [(right, 1 - right, down, 1 - down) for right in (0, 1) for down in (0, 1)]
-    return torch.stack([F.pad(turned, place) for place in places]).sum(dim=0)
+    return _spread(_spread(weight, 2), 3).flip(2, 3).transpose(0, 1)
+
+
+def _spread(kernel: Tensor, axis: int) -> Tensor:
+    """A kernel with three taps along an axis as the four that a repeated pixel meets; no product, which might be rounded."""
+    before, at, after = kernel.unbind(axis)
+    return torch.stack([before, before + at, at + after, after], axis)
