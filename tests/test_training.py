@@ -343,8 +343,8 @@ def test_the_claims_are_measured_and_written(trained, faces, tmp_path, monkeypat
 
 
 def test_a_claim_holds_only_where_every_number_says_so():
-    good = {"PSNR": 20.0, "SSIM": 0.6, "crispness": 0.8, "distance": 1.0}
-    bad = {"PSNR": 19.0, "SSIM": 0.5, "crispness": 0.4, "distance": 2.0}
+    good = {"PSNR": 20.0, "SSIM": 0.6, "crispness": 0.8, "distance": 1.0} | dict.fromkeys(claims.AS_A_SET, 1.0)
+    bad = {"PSNR": 19.0, "SSIM": 0.5, "crispness": 0.4, "distance": 2.0} | dict.fromkeys(claims.AS_A_SET, 2.0)
     names = ("degraded (bilinear)", "bicubic", "restored, w = 0.0", "restored, w = 0.5", "restored, w = 1.0")
     tables = {
         "a": {"transformer": {"any": 10.0, "severe": 10.0}, "nearest": {"any": 5.0, "severe": 8.0}},
@@ -363,3 +363,12 @@ def test_scores_of_known_pictures():
     assert scores.ssim(clear, clear).item() == pytest.approx(1)
     assert scores.ssim(1 - clear, clear).item() < 0 < scores.ssim(clear * 0.9, clear).item()
     assert scores.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
+
+
+def test_sets_of_points_are_as_far_apart_as_their_gaussians():
+    points = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    points = (points - points.mean(dim=0)) / points.std(dim=0)
+    assert scores.frechet(points.flip(0), points) == pytest.approx(0, abs=1e-5)
+    assert scores.frechet(points + 2, points) == pytest.approx(3 * 4, abs=1e-4)  # three axes, each moved by 2
+    assert scores.frechet(points * 3, points) == pytest.approx(3 * 4, rel=0.01)  # each axis with a spread of 3 instead of 1
+    assert scores.patches(torch.rand(2, 3, 32, 24)).shape == (2, 12, 64)

@@ -1,5 +1,6 @@
 """How alike two pictures are, in the numbers that papers give."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,6 +26,24 @@ def ssim(drawn: Tensor, clear: Tensor) -> Tensor:
 def crispness(drawn: Tensor, clear: Tensor) -> Tensor:
     """The gradients of each of the pictures (N, 3, S, S) as a share of the clear one's: (N,); 1 is as crisp."""
     return _gradient(drawn) / _gradient(clear)
+
+
+def frechet(drawn: Tensor, clear: Tensor) -> float:
+    """How differently two sets of points (N, D) and (M, D) are spread: the Fréchet distance of Gaussians (Heusel et al., 2017).
+
+    Unlike the scores above it compares no picture with its own original: a blurred face is likely, and still like no face.
+    """
+    spreads = [points.double().T.cov() for points in (drawn, clear)]
+    values, vectors = torch.linalg.eigh(spreads[0])
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    joint = torch.linalg.eigvalsh(root @ spreads[1] @ root).clamp(min=0).sqrt().sum()
+    apart = (drawn.double().mean(dim=0) - clear.double().mean(dim=0)).square().sum()
+    return float(apart + spreads[0].trace() + spreads[1].trace() - 2 * joint)
+
+
+def patches(pictures: Tensor, side: int = 8) -> Tensor:
+    """The light of each of the pictures (N, 3, S, S) in squares, a point each: (N, T, side * side)."""
+    return F.unfold(_light(pictures), side, stride=side).transpose(1, 2)
 
 
 def _light(pictures: Tensor) -> Tensor:
