@@ -53,6 +53,7 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "codeformer",
         "codeformer-colorization",
         "codeformer-inpainting",
+        "starter",
     }
     assert {m.name for m in catalogue() if m.role != "restorer"} == {
         "retinaface-resnet50",

@@ -120,7 +120,7 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         args = cli.arguments().parse_args([command, "a.png", "-o", "out"])
         assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()
         assert selection(args) == CHOICES["all"]
-        assert checkpoints.lookup(args.model).role == "restorer"  # type: ignore[union-attr]
+        assert args.model is None  # what the command does says which
         assert checkpoints.lookup(args.detector).role == "detector"  # type: ignore[union-attr]
     args = cli.arguments().parse_args(["fix", "a.png", "-o", "out"])
     assert checkpoints.lookup(args.parser).role == "parser"  # type: ignore[union-attr]

@@ -64,11 +64,14 @@ class ModelFile:
 @functools.cache
 def catalogue() -> tuple[ModelFile, ...]:
     """Every model file of weights/manifest.json, which a wheel carries inside the package."""
-    packaged = _CORE / "manifest.json"
-    manifest = packaged if packaged.is_file() else _CORE.parent / "weights" / "manifest.json"
-    entries = json.loads(manifest.read_text(encoding="utf-8"))["models"]
+    entries = json.loads((_shipped() / "manifest.json").read_text(encoding="utf-8"))["models"]
     frozen: list[dict[str, Any]] = [{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} for entry in entries]
     return tuple(ModelFile(**entry) for entry in frozen)
+
+
+def _shipped() -> Path:
+    """The folder of what comes with the project: in a checkout weights/, in a wheel the package itself."""
+    return _CORE if (_CORE / "manifest.json").is_file() else _CORE.parent / "weights"
 
 
 def lookup(name: str) -> ModelFile | None:
@@ -84,13 +87,11 @@ def cache_folder() -> Path:
 
 
 def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Where `find` looks, in order: the given folders, CODEFORMER_WEIGHTS, the checkout, facexlib's folder, the user cache."""
+    """Where `find` looks, in order: the given folders, CODEFORMER_WEIGHTS, ours, facexlib's folder, the user cache."""
     chosen = [Path(p).expanduser() for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
-    checkout = _CORE.parent / "weights"
-    own = [checkout] if (checkout / "manifest.json").is_file() else []
     facexlib = importlib.util.find_spec("facexlib")  # found, not imported: its import loads torch and OpenCV
     shared = [Path(p) / "weights" for p in facexlib.submodule_search_locations or ()] if facexlib else []
-    return (*map(Path, folders), *chosen, *own, *shared, cache_folder())
+    return (*map(Path, folders), *chosen, _shipped(), *shared, cache_folder())
 
 
 def find(model: str, folders: Sequence[Path] = ()) -> Path | None:

@@ -1,10 +1,12 @@
 """The networks of one command, on the device that it runs on."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from tqdm import tqdm
 
 from .. import checkpoints
 from ..networks.precision import suited
@@ -22,6 +24,9 @@ class Networks(NamedTuple):
     bg_upscaler: Any = None
     face_upscaler: Any = None
 
+
+#: What comes with the project for a task.
+STARTERS = {"restoration": "starter"}
 
 #: The parts of a command that are no face networks.
 _UPSCALERS = ("bg_upscaler", "face_upscaler")
@@ -55,7 +60,7 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     Raises:
         OSError, ValueError, ImportError: a file is missing or is another network, in sentences.
     """
-    wanted = {"restorer": args.model}
+    wanted = {"restorer": args.model or _published(args, task)}
     if not args.aligned and not args.faces_from:
         wanted["detector"] = args.detector
     if "parts" in args and (args.parts or (args.mask == "face" and not args.aligned)):
@@ -70,6 +75,16 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
             loaded[path, role] = load_network(path, role, task, device, args.precision)
         networks[part] = loaded[path, role]
     return Networks(**networks)
+
+
+def _published(args: Namespace, task: str) -> str:
+    """The name of the published network for a task; of the one that comes with the project for as long as that is not here."""
+    published = next(model.name for model in checkpoints.catalogue() if model.task == task)
+    small = STARTERS.get(task)
+    if small is None or args.download or checkpoints.find(published, args.weights) or not checkpoints.find(small, args.weights):
+        return published
+    tqdm.write(f"Starter model, small and limited: `codeformer models fetch {published}` for full quality.", file=sys.stderr)
+    return small
 
 
 def load_network(path: Path, role: str, task: str, device: torch.device, precision: str = "exact") -> Any:

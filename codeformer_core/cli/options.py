@@ -199,7 +199,8 @@ def models(parser: argparse.ArgumentParser, restorer: str | None, parts: bool) -
     """
     group = parser.add_argument_group("models", "names as in `codeformer models list`, or paths of files")
     if restorer:
-        group.add_argument("--model", default=restorer, help=f"the network (default {restorer})")
+        instead = "; until that is here, the starter model" if restorer == "codeformer" else ""
+        group.add_argument("--model", help=f"the network (default {restorer}{instead})")
     group.add_argument(
         "--detector", default="retinaface-resnet50", help="retinaface-resnet50 (default), retinaface-mobile0.25 or yunet"
     )

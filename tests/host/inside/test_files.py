@@ -47,6 +47,14 @@ def test_loaders_offer_what_the_user_has_and_not_files_of_another_role(pack, mod
             path.unlink()
 
 
+def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack):
+    name = "codeformer_starter.safetensors"
+    combo = next(i for i in pack.nodes["CodeFormerModelLoader"].define_schema().inputs if i.id == "model_name")
+    assert name in combo.options and name not in combo.as_dict()["missing"]
+    (model,) = pack.run("CodeFormerModelLoader", model_name=name).result
+    assert (model.network.task, model.side) == ("restoration", 128)
+
+
 @pytest.mark.parametrize("folder", ["facerestore_models", "face_restore", "Codeformer"])
 def test_a_file_is_taken_from_where_another_pack_keeps_it(pack, models, tiny_checkpoint, folder):
     path = put(models, folder, "codeformer-v0.1.0.pth", tiny_checkpoint)
