@@ -98,7 +98,7 @@ def warp(
     affines: Tensor,
     height: int,
     width: int,
-    fill: Sequence[float] | float | None = 0.0,
+    fill: Sequence[float] | float = 0.0,
     out: Tensor | None = None,
 ) -> Tensor:
     """Images under an affine transform, bilinear; outside an image is `fill`, mixed in within one pixel of the border.
@@ -110,16 +110,14 @@ def warp(
         images: (N, C, H, W) float.
         affines: (N, 2, 3) image pixels -> pixels of the result.
         height, width: size of the result.
-        fill: a number, or one for each channel; None: the image's border goes on for one pixel, and 0 is beyond.
+        fill: a number, or one for each channel.
         out: (N, C, height, width) float32 that is written to, or a new tensor.
 
     Returns:
         `out`; or (N, C, height, width) on the images' device, in their dtype.
     """
     result = memory.empty(images, *images.shape[:2], height, width, dtype=torch.float32) if out is None else out
-    values = list(fill) if isinstance(fill, Sequence) else [float(fill or 0)] * images.shape[1]
-    if fill is None:  # OpenCV's own repetition takes three times as long
-        images, affines = F.pad(images, (1, 1, 1, 1), mode="replicate"), compose(shift(-1, -1), affines)
+    values = list(fill) if isinstance(fill, Sequence) else [float(fill)] * images.shape[1]
     if images.device.type == "cpu":
         _warp_cv2(images, affines, result, values)
     else:

@@ -1,9 +1,11 @@
 """Composite crops back into their images, each only inside the rectangle that it can touch."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import memory
@@ -124,12 +126,20 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
 
 
 def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
-    """A crop (3, S', S') where it covers a region (3, h, w): (3, h, w). Its border goes on, or black would be mixed into it.
+    """A crop (3, S', S') where it covers a region (3, h, w): (3, h, w).
+
+    Its border goes on as far as a weight can reach, or black would be mixed into it: one of the S pixels, and three of the
+    picture's, since the even squares of the seam erode less to one side than it blurs. By hand: warping takes OpenCV three
+    times as long when it is told to repeat borders.
 
     Args:
         side: S, the side that `to_region` leads from.
     """
-    return warp(crop[None], compose(resize_map(side / crop.shape[-1]), to_region), *region.shape[-2:], fill=None)[0]
+    landing = compose(resize_map(side / crop.shape[-1]), to_region)
+    pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
+    beyond = math.ceil(crop.shape[-1] / side + 3 * pixel)
+    around = F.pad(crop[None], (beyond,) * 4, mode="replicate")
+    return warp(around, compose(shift(-beyond, -beyond), landing), *region.shape[-2:])[0]
 
 
 def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:

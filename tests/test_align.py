@@ -98,13 +98,6 @@ def test_both_warps_agree(affine):
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
 
 
-def test_a_border_that_goes_on_is_the_image_s_for_a_pixel():
-    images = torch.rand(1, 2, 8, 9, generator=torch.Generator().manual_seed(0))
-    around = warp(images, torch.tensor([[[1.0, 0, 5], [0, 1, 5]]], dtype=torch.float64), 18, 19, None)
-    expected = torch.nn.functional.pad(torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate"), (4, 4, 4, 4))
-    assert torch.equal(around, expected)
-
-
 def test_views_are_warped_like_copies():
     images = torch.rand(2, 40, 50, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)  # as the host's are
     part, affines = images[:, :, 5:35, 10:45], rotation(20, 0.8, 3, 4).repeat(2, 1, 1)
