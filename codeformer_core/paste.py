@@ -139,7 +139,8 @@ def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tenso
     pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
     beyond = math.ceil(crop.shape[-1] / side + 3 * pixel)
     around = F.pad(crop[None], (beyond,) * 4, mode="replicate")
-    return warp(around, compose(shift(-beyond, -beyond), landing), *region.shape[-2:])[0]
+    height, width = region.shape[-2:]
+    return warp(around, compose(shift(-beyond, -beyond), landing), height, width)[0]
 
 
 def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:
