@@ -197,6 +197,13 @@ def test_a_mask_style_without_its_parser_is_refused(images):
         paste(images, align(images, FACES), "round")
 
 
+def test_the_black_beyond_a_tiny_crop_stays_out():
+    white = torch.ones(1, 3, 60, 60)
+    aligned = align(white, [posed(30, 30, 14)], side=64)
+    pasted, mask = paste(white, aligned.with_crops(torch.ones_like(aligned.crops)))
+    assert (mask > 0).any() and torch.allclose(pasted, white, atol=1e-6)
+
+
 @pytest.mark.parametrize("mask", ["square", "box"])
 @pytest.mark.parametrize("crop", [32, 64, 100, 256])
 @pytest.mark.parametrize("size", [14, 30, 50, 300])

@@ -60,7 +60,7 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     Raises:
         OSError, ValueError, ImportError: a file is missing or is another network, in sentences.
     """
-    wanted = {"restorer": args.model or _published(args, task)}
+    wanted = {"restorer": args.model or _at_hand(args, task)}
     if not args.aligned and not args.faces_from:
         wanted["detector"] = args.detector
     if "parts" in args and (args.parts or (args.mask == "face" and not args.aligned)):
@@ -77,10 +77,14 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
     return Networks(**networks)
 
 
-def _published(args: Namespace, task: str) -> str:
+def _published(task: str) -> str:
+    """The name of the published network for a task."""
+    return next(model.name for model in checkpoints.catalogue() if model.task == task)
+
+
+def _at_hand(args: Namespace, task: str) -> str:
     """The name of the published network for a task; of the one that comes with the project for as long as that is not here."""
-    published = next(model.name for model in checkpoints.catalogue() if model.task == task)
-    small = STARTERS.get(task)
+    published, small = _published(task), STARTERS.get(task)
     if small is None or args.download or checkpoints.find(published, args.weights) or not checkpoints.find(small, args.weights):
         return published
     tqdm.write(f"Starter model, small and limited: `codeformer models fetch {published}` for full quality.", file=sys.stderr)
@@ -95,7 +99,8 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
     found = getattr(network, "task", None)
     if network.role != role or found not in (None, task):
         kind = network.role if found is None else f"{network.role} for {found}"
-        file = next(model.name for model in checkpoints.catalogue() if model.task == task)
-        needed = f"a restorer for {task}: choose {file}" if role == "restorer" else f"a {role}: see `codeformer models list`"
+        needed = f"a {role}: see `codeformer models list`"
+        if role == "restorer":
+            needed = f"a restorer for {task}: choose {_published(task)}"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
     return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

@@ -91,15 +91,13 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
                     "SSIM": ssim(drawn, clear),
                     "crispness": crispness(drawn, clear),
                     "distance": (features - ideal).square().mean(dim=(1, 2, 3)),
-                    "set, features": features.flatten(2).transpose(1, 2),
-                    "set, patches": patches(drawn),
-                }
+                } | _points(features, drawn)
 
             drawn = {w: _unit(network.decode(predicted, own, kept if w else {}, w)).clamp(0, 1) for w in WEIGHTS}
             if kind == "any":
                 tables["b"] += [(f"w = {w}", scores(drawn[w])) for w in WEIGHTS]
                 continue
-            tables["clear"].append(("", scores(clear)))
+            tables["clear"].append(("", _points(ideal, clear)))
             pictures = {"degraded (bilinear)": linear, "bicubic": cubic} | {
                 f"restored, w = {w}": drawn[w] for w in (0.0, 0.5, 1.0)
             }
@@ -108,6 +106,11 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
             tables["d"] += [(name, scores(_unit(network.generator(x)).clamp(0, 1))) for name, x in latents.items()]
     clear = _gathered(tables.pop("clear"))[""]
     return {name: _means(_gathered(rows), clear) for name, rows in tables.items()}
+
+
+def _points(features: Tensor, pictures: Tensor) -> dict[str, Tensor]:
+    """What `AS_A_SET` compares: points (N, T, D) of each of the pictures (N, 3, S, S), whose features are (N, C, s, s)."""
+    return dict(zip(AS_A_SET, (features.flatten(2).transpose(1, 2), patches(pictures)), strict=True))
 
 
 def _unit(x: Tensor) -> Tensor:
