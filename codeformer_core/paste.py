@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import memory
+from .ahead import ahead
 from .align import compose, invert, reach, resize_map, shift, strips, warp
 from .colour import in_range, luminance
 from .edges import seam
@@ -46,16 +47,21 @@ def paste(
     batch, _, height, width = images.shape
     changed = memory.zeros(images, batch, 1, height, width)
     landings = _landings(aligned, batch, (height, width), mask, parser)
-    result = memory.empty(images, *images.shape).copy_(images) if len(aligned) else images
-    for row, place, to_region, weight in landings:
-        region = result[place]
-        pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
-        if keep_detail:
-            pasted = _with_detail(pasted, images[place], _landed(aligned.originals[row], aligned.side, to_region, region))
-        for rows in strips(region):
-            part, share = region[:, rows], weight[:, rows]
-            torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
-        _unite(changed[place], weight)
+    if not len(aligned):
+        return images, changed
+    # Half of the work is in the weights, where OpenCV knows one thread only: the next face's are made meanwhile. Not on a GPU,
+    # whose work belongs into the stream that the caller's own thread has chosen.
+    with ahead(landings, 1) if images.device.type == "cpu" else nullcontext(landings) as weighted:
+        result = memory.empty(images, *images.shape).copy_(images)
+        for row, place, to_region, weight in weighted:
+            region = result[place]
+            pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
+            if keep_detail:
+                pasted = _with_detail(pasted, images[place], _landed(aligned.originals[row], aligned.side, to_region, region))
+            for rows in strips(region):
+                part, share = region[:, rows], weight[:, rows]
+                torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
+            _unite(changed[place], weight)
     return result, changed
 
 
@@ -95,15 +101,21 @@ class _Landing(NamedTuple):
 
 
 def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None) -> Iterator[_Landing]:
-    """The faces that can touch their images, one at a time."""
+    """The faces that can touch their images, one at a time; what they have in common is made and checked at once."""
     style = mask_style(mask, parser)
     if not len(aligned):
-        return
+        return iter(())
     _check_images(aligned, batch, size)
     masks = style.make(aligned, parser) if style.make else None
+    within = None if aligned.within is None else fitted(aligned.within, *size)
+    return _each_landing(aligned, size, style.seam, masks, within)
+
+
+def _each_landing(
+    aligned: AlignedFaces, size: tuple[int, int], fades: bool, masks: Tensor | None, within: Tensor | None
+) -> Iterator[_Landing]:
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     scale = (scale_x * scale_y) ** 0.5
-    within = None if aligned.within is None else fitted(aligned.within, *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     for row, affine in enumerate(compose(invert(aligned.affines), _resized(scale_x, scale_y))):
@@ -113,7 +125,7 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
         to_region = compose(affine[None], shift(-x0, -y0))
         landing = to_region, y1 - y0, x1 - x0
         weight = warp(ones, *landing)
-        if style.seam:
+        if fades:
             weight = seam(weight, scale)
         if masks is not None:
             weight = torch.minimum(weight, warp(masks[row : row + 1], *landing))
@@ -129,8 +141,7 @@ def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tenso
     """A crop (3, S', S') where it covers a region (3, h, w): (3, h, w).
 
     Its border goes on as far as a weight can reach, or black would be mixed into it: one of the S pixels, and three of the
-    picture's, since the even squares of the seam erode less to one side than it blurs. By hand: warping takes OpenCV three
-    times as long when it is told to repeat borders.
+    picture's, since the even squares of the seam erode less to one side than it blurs.
 
     Args:
         side: S, the side that `to_region` leads from.
@@ -138,9 +149,8 @@ def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tenso
     landing = compose(resize_map(side / crop.shape[-1]), to_region)
     pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
     beyond = math.ceil(crop.shape[-1] / side + 3 * pixel)
-    around = F.pad(crop[None], (beyond,) * 4, mode="replicate")
     height, width = region.shape[-2:]
-    return warp(around, compose(shift(-beyond, -beyond), landing), height, width)[0]
+    return warp(crop[None], landing, height, width, repeat=beyond)[0]
 
 
 def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:

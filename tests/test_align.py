@@ -88,14 +88,24 @@ def test_warp_moves_pixels_where_the_affine_says():
     assert moved[0, 0, 7, 17] == 1 and moved.sum() == 1
 
 
+@pytest.mark.parametrize("repeat", [0, 7])
 @pytest.mark.parametrize("affine", [rotation(17, 0.6, 20, 9), rotation(-40, 3.1, -50, 70), rotation(0, 1, 0.5, 0.25)])
-def test_both_warps_agree(affine):
+def test_both_warps_agree(affine, repeat):
     images = torch.rand(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.avg_pool2d(images, 5, stride=1, padding=2)
     affines, fill = affine.repeat(2, 1, 1), [0.2, 0.4, 0.6]
-    by_cv2, by_torch = warp(smooth, affines, 90, 120, fill), _warp_torch(smooth, affines, 90, 120, fill)
+    by_cv2 = warp(smooth, affines, 90, 120, fill, repeat=repeat)
+    by_torch = _warp_torch(smooth, affines, 90, 120, fill, repeat)
     assert (by_cv2 - by_torch).abs().mean() < 1e-3
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
+
+
+def test_a_border_goes_on_as_far_as_asked():
+    image = torch.rand(1, 1, 4, 5, generator=torch.Generator().manual_seed(0))
+    moved = warp(image, torch.tensor([[[1.0, 0, 4], [0, 1, 3]]], dtype=torch.float64), 10, 13, fill=0.5, repeat=2)
+    expected = torch.full((1, 1, 10, 13), 0.5)
+    expected[:, :, 1:9, 2:11] = torch.nn.functional.pad(image, (2, 2, 2, 2), mode="replicate")
+    assert torch.equal(moved, expected)
 
 
 def test_views_are_warped_like_copies():

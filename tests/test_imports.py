@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "parts": {"faces"},
     "masks": {"edges", "faces", "parts"},
     "limits": {"align", "edges", "faces", "parts"},
-    "paste": {"align", "colour", "edges", "faces", "masks", "memory", "parts"},
+    "paste": {"ahead", "align", "colour", "edges", "faces", "masks", "memory", "parts"},
     "colour": set(),
     "progress": set(),
     "upscale": {"memory", "progress"},
