@@ -65,11 +65,13 @@ def _work(iterable: Iterable[Item], ready: queue.Queue[tuple[bool, Any]], stop: 
             del item  # nothing is held while the next one is made
     except BaseException as error:  # noqa: BLE001 - it is raised where the items are read
         end = (False, error)
-    finally:
+    try:
         close = getattr(iterable, "close", None)
         if close is not None:
             close()
-        _put(ready, stop, end)
+    except BaseException as error:  # noqa: BLE001 - so is this, unless another came first
+        end = end if end[1] else (False, error)
+    _put(ready, stop, end)
 
 
 def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tuple[bool, Any]) -> bool:
@@ -84,7 +86,7 @@ def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tup
 
 
 def ahead(iterable: Iterable[Item], depth: int) -> Ahead[Item]:
-    """Iterate over `iterable` in a background thread that is up to `depth` items ahead.
+    """Iterate over `iterable` in a background thread: up to `depth` items wait ready made, and one more is being made.
 
     Errors rise at the place of the item that could not be made. `close()`, leaving its `with`, the end and an error all end
     the thread.

@@ -1,6 +1,6 @@
 """Cut faces out of images in the FFHQ pose, and the warp that does it in both directions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import memory
+from .colour import is_grey
 from .faces import AlignedFaces, Face
 
 #: Where the five landmarks lie in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
@@ -27,13 +28,6 @@ TEMPLATE_SIDE = 512
 
 #: What lies outside the picture in a crop: the reference's grey (135, 133, 132 in BGR), as RGB in [0, 1].
 FILL = (132 / 255, 133 / 255, 135 / 255)
-
-#: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
-GREY_VARIANCE = 10.0
-
-#: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads that
-#: wait for each other: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
-ONE_THREAD = 32_000
 
 
 def template(side: int) -> Tensor:
@@ -141,17 +135,25 @@ def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float]
 def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
     if repeat:
         images, affines = F.pad(images, (repeat,) * 4, mode="replicate"), compose(shift(-repeat, -repeat), affines)
-    back = invert(affines).to(images.device, torch.float32)
-    y = torch.arange(height, device=images.device, dtype=torch.float32)
+    y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None]
     x = torch.arange(width, device=images.device, dtype=torch.float32)
-    # Not a matrix product: those round coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
-    across, down, start = (column[:, None, None] for column in back.unbind(2))  # (N, 1, 1, 2) each
-    source = x[:, None] * across + y[:, None, None] * down + start  # (N, h, w, 2)
-    size = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
-    grid = (2 * source + 1) / size - 1  # grid_sample's frame, whose -1 and 1 are the outer edges of the pixels
-    value = torch.tensor(fill, device=images.device).reshape(1, -1, 1, 1)
-    sampled = F.grid_sample(images.float() - value, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return (sampled + value).to(images.dtype)
+    grids = []
+    for back in invert(affines).tolist():
+        # Numbers, not small tensors: copying one to a GPU waits for all that is done there. And no matrix product: those round
+        # coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
+        # In grid_sample's frame, whose -1 and 1 are the outer edges of the pixels.
+        axes = [
+            x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))
+            for (a, b, c), side in zip(back, (images.shape[3], images.shape[2]), strict=True)
+        ]
+        grids.append(torch.stack(axes, dim=-1))
+    planes = [plane - value for plane, value in zip(images.float().unbind(1), fill, strict=True)]
+    sampled = F.grid_sample(
+        torch.stack(planes, 1), torch.stack(grids), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    for plane, value in zip(sampled.unbind(1), fill, strict=True):
+        plane += value
+    return sampled.to(images.dtype)
 
 
 def reach(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -168,33 +170,6 @@ def reach(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> t
     low, high = landed.amin(0).floor().long() - 2, landed.amax(0).ceil().long() + 3
     x0, y0 = (max(0, int(v)) for v in low)
     return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))
-
-
-def strips(image: Tensor) -> Iterator[slice]:
-    """The rows of an image (C, H, W) in the pieces that it is worked through in: small ones on a CPU, the whole elsewhere."""
-    channels, height, width = image.shape
-    rows = max(1, ONE_THREAD // (channels * width)) if image.device.type == "cpu" else height
-    return (slice(start, start + rows) for start in range(0, height, rows))
-
-
-def is_grey(images: Tensor) -> tuple[bool, ...]:
-    """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
-    return tuple(map(_is_grey, images))
-
-
-def _is_grey(image: Tensor) -> bool:
-    """Piece by piece: what the pieces so far deviate can only grow, so most pictures show their colours in the first."""
-    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
-    seen, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    for rows in strips(image):
-        part = image[:, rows].float()
-        differences = (part - part.roll(1, 0)).flatten(1)
-        seen += differences.shape[1]
-        total += differences.sum(1).cpu()
-        squares += differences.square_().sum(1).cpu()
-        if not (squares - total**2 / seen).sum() <= allowed:  # nor where a pixel is no number
-            return False
-    return True
 
 
 def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> AlignedFaces:

@@ -1,4 +1,4 @@
-"""The colours of a restored crop: grey again, those of the original, or new ones over the original's light."""
+"""The colours of crops: whether they are grey, grey again, those of the original, or new ones over its light."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .memory import strips
+
 #: Luminance of R, G, B as the reference weighs them (facelib/utils/misc.py, bgr2gray).
 LUMINANCE = (0.2989, 0.5870, 0.1140)
 
+#: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
+GREY_VARIANCE = 10.0
+
 #: What `grey` may be: the picture decides, always, never.
 GREY = ("auto", "on", "off")
+
+
+def is_grey(images: Tensor) -> tuple[bool, ...]:
+    """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
+    return tuple(map(_is_grey, images))
+
+
+def _is_grey(image: Tensor) -> bool:
+    """Piece by piece: what the pieces so far deviate can only grow, so most pictures show their colours in the first."""
+    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
+    seen, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for rows in strips(image):
+        part = image[:, rows].float()
+        differences = (part - part.roll(1, 0)).flatten(1)
+        seen += differences.shape[1]
+        total += differences.sum(1).cpu()
+        squares += differences.square_().sum(1).cpu()
+        if not (squares - total**2 / seen).sum() <= allowed:  # nor where a pixel is no number
+            return False
+    return True
 
 
 def luminance(crops: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Faces whose crops were changed outside, by a person or another program."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from .faces import AlignedFaces
@@ -7,7 +9,7 @@ from .parts import fitted
 
 
 def with_edited(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:
-    """The same faces with crops, and masks in the place of theirs, that may have any size.
+    """The same faces with crops, and masks in the place of all that limited them, that may have any size.
 
     Args:
         crops: (N, 3, s, s) RGB in [0, 1], in the order of the faces.
@@ -27,12 +29,13 @@ def with_edited(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = Non
             f"Found crops of {width} x {height} pixels. Expected squares, since a face is cut out as a square: enlarge or edit "
             "crops without changing their proportions."
         )
+    changed = aligned.with_crops(crops.to(aligned.originals))
     if masks is None:
-        return aligned.with_crops(crops)
+        return changed
     if len(masks) not in (1, len(aligned)):
         raise ValueError(
             f"Found {len(masks)} masks for {len(aligned)} faces. Expected one for each face, or one for all: connect the masks "
             "of Faces to Crops."
         )
     stretched = fitted(masks.to(aligned.masks), aligned.side, aligned.side).clamp(0, 1)
-    return aligned.with_crops(crops).with_masks(stretched.expand_as(aligned.masks))
+    return replace(changed, masks=stretched.expand_as(aligned.masks), within=None)

@@ -9,7 +9,7 @@ from torch import Tensor
 from .align import cut
 from .colour import greyed
 from .faces import AlignedFaces
-from .steps import sized
+from .steps import refuse_broken, sized
 
 
 def each(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
@@ -79,6 +79,6 @@ def sweep(
     for value in fidelities:
         each([value], value, 1)
     face = aligned.subset([number - 1])
-    crops = restorer.sweep(sized(face.crops, restorer.side), fidelities, match_style)[0]
+    crops = refuse_broken(restorer.sweep(sized(face.crops, restorer.side), fidelities, match_style)[0])
     repeated = sized(face.originals, restorer.side).expand_as(crops)
     return greyed(crops, repeated, face.grey * len(fidelities), grey)

@@ -1,10 +1,14 @@
-"""Memory for pictures: on Linux, fetched from the system in large pages."""
+"""How pictures lie in memory and are worked through: on Linux in large pages, and in pieces for one thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
+
+#: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads that
+#: wait for each other: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
+ONE_THREAD = 32_000
 
 
 def empty(like: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -24,3 +28,10 @@ def zeros(like: Tensor, *shape: int) -> Tensor:
 def _wrapped(make: Callable[..., np.ndarray], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     bits = make(shape, f"i{dtype.itemsize}")  # NumPy has no bfloat16, but whole numbers of its size
     return torch.from_numpy(bits).view(dtype)
+
+
+def strips(image: Tensor) -> Iterator[slice]:
+    """The rows of an image (C, H, W) in the pieces that it is worked through in: small ones on a CPU, the whole elsewhere."""
+    channels, height, width = image.shape
+    rows = max(1, ONE_THREAD // (channels * width)) if image.device.type == "cpu" else height
+    return (slice(start, start + rows) for start in range(0, height, rows))

@@ -74,4 +74,5 @@ def fitted(masks: Tensor, height: int, width: int) -> Tensor:
     """Masks (B, 1, h, w) stretched to (B, 1, height, width); the same ones when they have that size."""
     if tuple(masks.shape[-2:]) == (height, width):
         return masks
-    return F.interpolate(masks, size=(height, width), mode="bilinear", antialias=True)
+    # In 32 bits, since the CPU has no other antialiasing.
+    return F.interpolate(masks.float(), size=(height, width), mode="bilinear", antialias=True).to(masks.dtype)

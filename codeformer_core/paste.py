@@ -1,7 +1,7 @@
 """Composite crops back into their images, each only inside the rectangle that it can touch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ from torch import Tensor
 
 from . import memory
 from .ahead import ahead
-from .align import compose, invert, reach, resize_map, shift, strips, warp
+from .align import compose, invert, reach, resize_map, shift, warp
 from .colour import in_range, luminance
 from .edges import seam
 from .faces import AlignedFaces
 from .masks import mask_style
+from .memory import strips
 from .parts import Parser, fitted
 
 #: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, more than good photos' noise.
@@ -61,7 +62,7 @@ def paste(
             for rows in strips(region):
                 part, share = region[:, rows], weight[:, rows]
                 torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
-            _unite(changed[place], weight)
+            _into(changed[place], weight, torch.maximum)
     return result, changed
 
 
@@ -81,14 +82,14 @@ def covered(
     """
     union = memory.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
     for _, place, _, weight in _landings(aligned, batch, size or aligned.image_size, mask, parser):
-        _unite(union[place], weight)
+        _into(union[place], weight, torch.maximum)
     return union
 
 
-def _unite(union: Tensor, weight: Tensor) -> None:
-    """Raise a mask (1, h, w), in place, to a weight (1, h, w) where that is more."""
-    for rows in strips(union):
-        torch.maximum(union[:, rows], weight[:, rows], out=union[:, rows])
+def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None:
+    """Combine a mask (1, h, w) with another, in place, in pieces that do not wake torch's threads."""
+    for rows in strips(target):
+        combine(target[:, rows], other[:, rows], out=target[:, rows])
 
 
 class _Landing(NamedTuple):
@@ -108,33 +109,31 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
     _check_images(aligned, batch, size)
     masks = style.make(aligned, parser) if style.make else None
     within = None if aligned.within is None else fitted(aligned.within, *size)
-    return _each_landing(aligned, size, style.seam, masks, within)
-
-
-def _each_landing(
-    aligned: AlignedFaces, size: tuple[int, int], fades: bool, masks: Tensor | None, within: Tensor | None
-) -> Iterator[_Landing]:
-    scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
-    scale = (scale_x * scale_y) ** 0.5
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
-    for row, affine in enumerate(compose(invert(aligned.affines), _resized(scale_x, scale_y))):
-        x0, y0, x1, y1 = reach(affine, aligned.side, aligned.side, size)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        to_region = compose(affine[None], shift(-x0, -y0))
-        landing = to_region, y1 - y0, x1 - x0
-        weight = warp(ones, *landing)
-        if fades:
-            weight = seam(weight, scale)
-        if masks is not None:
-            weight = torch.minimum(weight, warp(masks[row : row + 1], *landing))
-        if limited[row]:
-            weight = weight * warp(aligned.masks[row : row + 1], *landing)
-        index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
-        if within is not None:
-            weight = weight * within[index if len(within) > 1 else 0, :, rows, columns]
-        yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
+    scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
+    affines = compose(invert(aligned.affines), _resized(scale_x, scale_y))
+
+    def each() -> Iterator[_Landing]:
+        for row, affine in enumerate(affines):
+            x0, y0, x1, y1 = reach(affine, aligned.side, aligned.side, size)
+            if x0 >= x1 or y0 >= y1:
+                continue
+            to_region = compose(affine[None], shift(-x0, -y0))
+            landing = to_region, y1 - y0, x1 - x0
+            weight = warp(ones, *landing)
+            if style.seam:
+                weight = seam(weight, (scale_x * scale_y) ** 0.5)
+            if masks is not None:
+                _into(weight[0], warp(masks[row : row + 1], *landing)[0], torch.minimum)
+            if limited[row]:
+                _into(weight[0], warp(aligned.masks[row : row + 1], *landing)[0], torch.mul)
+            index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
+            if within is not None:
+                _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
+            yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
+
+    return each()
 
 
 def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
@@ -148,7 +147,7 @@ def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tenso
     """
     landing = compose(resize_map(side / crop.shape[-1]), to_region)
     pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
-    beyond = math.ceil(crop.shape[-1] / side + 3 * pixel)
+    beyond = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
     height, width = region.shape[-2:]
     return warp(crop[None], landing, height, width, repeat=beyond)[0]
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .align import align, is_grey, resize_map, template
-from .colour import matched
+from .align import align, resize_map, template
+from .colour import is_grey, matched
 from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .masks import mask_style
 from .parts import Parser

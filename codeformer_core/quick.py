@@ -1,6 +1,7 @@
 """Restore a picture of any kind in one call: from PIL, NumPy or torch, and back to the same kind."""
 
 from collections.abc import Callable
+from itertools import islice
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from . import checkpoints
 from .faces import Detector
+from .networks.precision import suited
 from .parts import fitted
 from .pipeline import fix_faces
 from .steps import Restorer
@@ -19,12 +21,17 @@ P = TypeVar("P", Image.Image, np.ndarray, Tensor)
 
 _Back = Callable[[Tensor], Any]
 
+#: What of a PIL picture's `info` is true of the restored one too: what its colours mean, its resolution, where it comes from.
+KEPT = ("icc_profile", "dpi", "exif")
 
-def load(model: str | PathLike[str], device: torch.device | str = "cpu") -> Any:
-    """The network of a model file, on a device.
+
+def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any:
+    """The restorer, detector or parser in a model file, on a device.
 
     Args:
         model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of a file that is here.
+            Networks that enlarge are loaded by `upscalers.load_upscaler`.
+        precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
 
     Raises:
         FileNotFoundError: it is not here; the message says how to get it. Nothing is fetched.
@@ -35,7 +42,7 @@ def load(model: str | PathLike[str], device: torch.device | str = "cpu") -> Any:
         known = checkpoints.lookup(str(model))
         do = f"Fetch it: codeformer models fetch {known.name}" if known else "Give the path of a file, or a name it lists"
         raise FileNotFoundError(f"There is no model file {str(model)!r} here. {do} (codeformer models list).")
-    network = checkpoints.load(path)
+    network = checkpoints.load(path, precision=suited(precision, torch.device(device)))
     return network.to(device) if isinstance(network, torch.nn.Module) else network
 
 
@@ -50,14 +57,23 @@ def fix(picture: P, detector: Detector, restorer: Restorer, **options: Any) -> P
         options: of `fix_faces`, such as fidelity=0.7.
 
     Raises:
-        TypeError, ValueError: a picture of another kind, in a sentence.
+        TypeError, ValueError: a picture of another kind, or networks on two devices, in a sentence.
     """
     pixels, back = _opened(picture)
     colours, alpha = pixels[:, :3], pixels[:, 3:]
-    device = next((p.device for p in restorer.parameters()), pixels.device) if isinstance(restorer, torch.nn.Module) else None
     with torch.inference_mode():
-        fixed = fix_faces(colours.to(device or pixels.device), detector, restorer, **options).images.to(pixels.device)
+        there = colours.to(_device(detector, restorer) or pixels.device)
+        fixed = fix_faces(there, detector, restorer, **options).images.to(pixels.device)
     return back(torch.cat([fixed, fitted(alpha, *fixed.shape[-2:])], dim=1) if alpha.shape[1] else fixed)
+
+
+def _device(*networks: Any) -> torch.device | None:
+    """Where networks are; None when no one says."""
+    found = {p.device for one in networks if isinstance(one, torch.nn.Module) for p in islice(one.parameters(), 1)}
+    if len(found) > 1:
+        names = " and ".join(sorted(map(str, found)))
+        raise ValueError(f"Found networks on {names}. Expected one device: load both with the same.")
+    return next(iter(found), None)
 
 
 def _opened(picture: Any) -> tuple[Tensor, _Back]:
@@ -77,7 +93,13 @@ def _opened_pil(picture: Image.Image) -> tuple[Tensor, _Back]:
         raise ValueError(f'Found a PIL picture of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
     upright = ImageOps.exif_transpose(picture)
     pixels, back = _opened_array(np.asarray(upright.convert("RGBA" if "A" in mode else "RGB")))
-    return pixels, lambda images: Image.fromarray(back(images)).convert(mode)
+
+    def back_to_pil(images: Tensor) -> Image.Image:
+        made = Image.fromarray(back(images)).convert(mode)
+        made.info |= {key: upright.info[key] for key in KEPT if key in upright.info}
+        return made
+
+    return pixels, back_to_pil
 
 
 def _opened_array(picture: np.ndarray) -> tuple[Tensor, _Back]:
@@ -107,7 +129,7 @@ def _opened_tensor(picture: Tensor) -> tuple[Tensor, _Back]:
         )
     single = picture.ndim == 3
     pixels = picture.float()[None] if single else picture.float()
-    return _in_range(pixels), lambda images: (images[0] if single else images).to(picture.dtype)
+    return _in_range(pixels), lambda images: (images[0] if single else images).to(picture.dtype, copy=True)
 
 
 def _in_range(pixels: Tensor) -> Tensor:

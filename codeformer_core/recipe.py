@@ -17,7 +17,8 @@ class Recipe:
 
     Attributes:
         fidelity, match_style, grey, batch: see `steps.restore`; the fidelity is one number.
-        options, selection, area: see `pipeline.detect`; faces are chosen in each frame, before they are followed.
+        options, selection, area: see `pipeline.detect`; faces are chosen in each frame, before they are followed. One area
+            (1, 1, h, w) serves every frame.
         colour, mask, parser, keep_detail, upscale, upscale_faces: see `pipeline.fix_faces`.
         limited: limits where a face is pasted, such as `limits.limit` with its arguments; called for the faces of one frame.
         enlarged: enlarges frames (1, 3, H, W) in another way than `upscale` does, which then does nothing.

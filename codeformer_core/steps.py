@@ -76,6 +76,8 @@ def restore(
     if grey not in GREY:
         raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
     each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and fidelity.shape[0] > 1
+    if each and isinstance(fidelity, Tensor) and len(fidelity) != len(aligned):
+        raise ValueError(f"Found {len(fidelity)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
 
     def restored(part: slice) -> Tensor:
         weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
@@ -122,7 +124,11 @@ def sized(crops: Tensor, height: int, width: int | None = None) -> Tensor:
 
 
 def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
-    """What `call` gives for consecutive parts of the faces, (N, ...); raises when it gives something that is no picture."""
+    """What `call` gives for consecutive parts of the faces, (N, ...), where and in the type that the crops are.
+
+    Raises:
+        RuntimeError: it gives something that is no picture.
+    """
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
     total = len(aligned)
@@ -133,7 +139,7 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
         tick(min(start + batch, total), total)
     if not parts:
         return aligned.crops
-    return refuse_broken(torch.cat(parts))
+    return refuse_broken(torch.cat(parts)).to(aligned.crops)
 
 
 def that_fit(memory_used: Callable[[int], int], free: int, most: int = MOST_AT_ONCE) -> int:

@@ -57,6 +57,8 @@ def fix_stream(
     """
     if recipe.chunk < 1:
         raise ValueError(f"Found {recipe.chunk} frames at once. Expected 1 or more.")
+    if recipe.area is not None and len(recipe.area) != 1:
+        raise ValueError(f"Found {len(recipe.area)} masks for the faces of a sequence. Expected one, which serves every frame.")
     mask_style(recipe.mask, recipe.parser)  # a wrong choice raises before the work, not after it
     aligned = cut_out(followed(frames, detector, recipe, device), restorer.side, device)
     done = steadied(aligned, restorer, recipe) if recipe.steadiness.codes else restored(aligned, restorer, recipe)

@@ -29,6 +29,7 @@ SMALLEST = 64
 # What PyTorch says on CUDA, ROCm, XPU, MPS and the CPU when there is no memory left.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
+
 class ImageModel(Protocol):
     """What enlarges one picture: an `upscalers.Upscaler`, a spandrel model, or the host's wrapper around one."""
 

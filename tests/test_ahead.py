@@ -74,3 +74,17 @@ def test_one_that_is_forgotten_ends_by_itself():
 def test_a_depth_of_nothing_is_refused():
     with pytest.raises(ValueError, match="0 items ahead, expected at least 1"):
         ahead([], 0)
+
+
+def test_an_error_while_closing_is_no_silence():
+    class Numbers:
+        def __iter__(self):
+            return iter([1])
+
+        def close(self):
+            raise OSError("the file is gone")
+
+    items = ahead(Numbers(), 2)
+    assert next(items) == 1
+    with pytest.raises(OSError, match="the file is gone"):
+        next(items)

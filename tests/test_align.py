@@ -9,17 +9,16 @@ from PIL import Image
 
 from codeformer_core.align import (
     FFHQ_TEMPLATE,
-    GREY_VARIANCE,
     _warp_torch,
     align,
     compose,
     invert,
-    is_grey,
     resize_map,
     similarity,
     template,
     warp,
 )
+from codeformer_core.colour import GREY_VARIANCE, is_grey
 from codeformer_core.faces import Face
 
 

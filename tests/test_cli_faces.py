@@ -524,6 +524,17 @@ def test_faces_are_enlarged_by_the_network(tmp_path: Path, run: Run, upscaler: P
     assert aligned.shape == (1, 3, 128, 128)
 
 
+def test_faces_are_enlarged_as_much_as_the_picture(tmp_path: Path, run: Run, upscaler: Path) -> None:
+    run("fix", "--face-upscaler", upscaler, "--save-crops", tmp_path)
+    assert pictures.read(tmp_path / "photo_01_restored.png").image.shape[-1] == 64
+
+
+@pytest.mark.parametrize("option", ["--inside", "--keep-out", "--fidelity-mask", "--faces-from"])
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fix", str(tmp_path), "-o", str(tmp_path / "out"), option, ""]) == 2
+    assert "found an empty name" in capsys.readouterr().err
+
+
 def test_an_upscaler_that_is_absent_or_none_gets_a_sentence(
     tmp_path: Path, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,8 @@ from codeformer_core.certainty import invented, over_pictures
 from codeformer_core.edited import with_edited
 from codeformer_core.faces import Face
 from codeformer_core.fidelity import each, painted, sweep
+from codeformer_core.limits import occlude, per_face
+from codeformer_core.paste import covered
 from codeformer_core.preview import heat, labelled
 from codeformer_core.steps import restore
 
@@ -87,3 +89,27 @@ def test_edited_crops_may_have_any_side(aligned, side):
 def test_edited_crops_that_do_not_fit_are_a_sentence(aligned, shape):
     with pytest.raises(ValueError, match=r"Found .*crops .*Expected"):
         with_edited(aligned, torch.rand(shape))
+
+
+def test_a_sweep_that_gives_no_picture_is_refused(aligned):
+    class Broken:
+        side = 64
+
+        def sweep(self, crops, fidelities, match_style):
+            return torch.full((1, len(fidelities), 3, 64, 64), torch.nan)
+
+    with pytest.raises(RuntimeError, match="no picture for face 1, 2"):
+        sweep(aligned, Broken(), 1, [0.0, 0.5])
+
+
+def test_as_many_fidelities_as_faces_whatever_the_batch(aligned, network):
+    for batch in (1, 4):
+        with pytest.raises(ValueError, match="Found 3 fidelities for 2 faces. Expected one for each, or one for all"):
+            restore(aligned, network, torch.tensor([0.1, 0.2, 0.3]), batch=batch)
+
+
+def test_masks_of_edited_crops_take_the_place_of_every_limit(aligned):
+    kept_out = occlude(aligned, torch.full((1, 1, 90, 120), 0.5))
+    back = with_edited(kept_out, kept_out.crops, per_face(kept_out))
+    assert float(covered(back, 2).max()) == pytest.approx(0.5, abs=1e-3)
+    assert covered(with_edited(kept_out, kept_out.crops), 2).max() <= 0.5

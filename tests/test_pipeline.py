@@ -197,9 +197,7 @@ class Filler:
 
 def test_keeping_the_luminance_changes_hues_only(photo, mobilenet):
     picture = photo("photos/camera_gray_L_1face.png")
-    fixed = on_faces(
-        picture, mobilenet, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), keep_detail=True
-    )
+    fixed = on_faces(picture, mobilenet, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), keep_detail=True)
     assert len(fixed.aligned) == 1
     assert (luminance(fixed.images) - luminance(picture)).abs().max() < 2e-3
     inside = (fixed.mask > 0.9)[0, 0]

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from codeformer_core import fix, fix_faces, load
+from codeformer_core.networks.precision import CHOICES, PRECISIONS, suited
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,6 +79,31 @@ def test_a_picture_that_is_stored_turned_comes_back_upright(networks, portrait):
 
 def test_a_picture_may_be_enlarged(networks, portrait):
     assert fix(portrait, *networks, upscale=2).size == (320, 320)
+
+
+def test_what_is_true_of_a_picture_stays_with_it(networks, portrait):
+    picture = portrait.copy()
+    picture.info |= {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
+    assert fix(picture, *networks).info == {"icc_profile": b"wide", "dpi": (300, 300)}
+
+
+@pytest.mark.parametrize("size", [32, 160])
+def test_a_tensor_that_comes_back_is_its_owner_s(networks, portrait, size):
+    picture = KINDS["tensor"](portrait.resize((size, size)))
+    result = fix(picture, *networks)
+    assert result.data_ptr() != picture.data_ptr()
+    result.mul_(2)
+
+
+def test_networks_on_two_devices_are_refused(networks, portrait, shared, tiny_checkpoint):
+    detector = load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth", "meta")
+    with pytest.raises(ValueError, match="Found networks on cpu and meta. Expected one device"):
+        fix(portrait, detector, networks[1])
+
+
+def test_a_network_is_as_precise_as_asked_for(tiny_checkpoint):
+    for choice in CHOICES:
+        assert load(tiny_checkpoint, precision=choice).precision == PRECISIONS[suited(choice, torch.device("cpu"))]
 
 
 @pytest.mark.parametrize(

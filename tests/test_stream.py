@@ -151,3 +151,8 @@ def test_a_face_that_was_not_restored_is_never_pasted(clip, yunet, tiny):
 def test_a_wrong_choice_raises_before_the_work(clip, yunet, tiny, wrong):
     with pytest.raises(ValueError):
         next(fix_stream(iter(()), yunet, tiny, replace(RECIPE, **wrong)))
+
+
+def test_one_area_serves_every_frame(clip, yunet, tiny):
+    with pytest.raises(ValueError, match="Found 14 masks for the faces of a sequence. Expected one"):
+        fix_frames(clip, yunet, tiny, replace(RECIPE, area=torch.ones(FRAMES, 1, 8, 8)))

@@ -18,6 +18,7 @@ from ..search import Rotated, Tiled
 from ..selection import CHOICES, Selection
 from ..sources import fitted
 from .jobs import Job
+from .networks import Networks
 from .picture import Piece
 
 
@@ -52,6 +53,12 @@ def on_picture(piece: Piece, step: Callable[[AlignedFaces], AlignedFaces], **pas
         area=mask_of(args.inside, piece.job, piece.image),
         **pasting,
     )
+
+
+def enlargement(args: Namespace, networks: Networks) -> float:
+    """How many times larger the result is: as asked for, else as the network does that enlarges the whole of it."""
+    upscaler = networks.face_upscaler if args.aligned else networks.bg_upscaler
+    return args.upscale or (upscaler.scale if upscaler else 1.0)
 
 
 def searching(args: Namespace, network: Any) -> Detector:

@@ -11,7 +11,7 @@ from ..pipeline import enlarge
 from ..steps import restore
 from ..upscale import enlarge_with
 from . import work
-from .choices import limited, mask_of, on_picture
+from .choices import enlargement, limited, mask_of, on_picture
 from .picture import Piece, Worked
 
 
@@ -38,7 +38,10 @@ def _fix(piece: Piece) -> Worked:
         done = limited(piece, done)
         if networks.face_upscaler is None or not len(done):
             return done
-        return done.with_crops(networks.face_upscaler.upscale(done.crops, args.bg_tile, piece.watch("tile")))
+        factor = enlargement(args, networks)
+        return done.with_crops(
+            enlarge_with(done.crops, networks.face_upscaler, factor, args.bg_tile, tick=piece.watch("tile"))
+        )
 
     pasting = {"mask": args.mask, "parser": networks.parser, "background": background, "keep_detail": args.keep_detail}
     return Worked(on_picture(piece, step, **pasting))
@@ -46,10 +49,10 @@ def _fix(piece: Piece) -> Worked:
 
 def _background(piece: Piece) -> Tensor:
     """What the faces are pasted into: (1, 3, H', W')."""
-    args, upscaler = piece.args, piece.networks.bg_upscaler
+    upscaler, factor = piece.networks.bg_upscaler, enlargement(piece.args, piece.networks)
     if upscaler is None:
-        return enlarge(piece.image, args.upscale or 1.0)
-    return enlarge_with(piece.image, upscaler, args.upscale or upscaler.scale, args.bg_tile, tick=piece.watch("tile"))
+        return enlarge(piece.image, factor)
+    return enlarge_with(piece.image, upscaler, factor, piece.args.bg_tile, tick=piece.watch("tile"))
 
 
 def _fidelity(piece: Piece, aligned: AlignedFaces) -> float | Tensor:

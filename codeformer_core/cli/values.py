@@ -88,7 +88,7 @@ def several(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
 
 def existing(text: str) -> Path:
     """An argument type: a file or folder that is there."""
-    path = Path(text)
+    path = named(text)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"{text} does not exist")
     return path

@@ -13,7 +13,7 @@ from ..upscalers import Upscaler
 from ..video import FixedVideo, fix_video
 from ..videos import CONTAINERS, read_frames
 from . import work
-from .choices import detection, limits, mask_of, searching, selection
+from .choices import detection, enlargement, limits, mask_of, searching, selection
 from .jobs import Job, Kind
 from .picture import Files, Outcome, Tools
 
@@ -56,6 +56,7 @@ def _said(done: FixedVideo) -> str:
 def _recipe(job: Job, tools: Tools) -> Recipe:
     """What the options ask for, in the core's terms."""
     args, networks = tools.args, tools.networks
+    factor = enlargement(args, networks)
     inside = keep_out = None
     if args.inside or args.keep_out:
         first = next(read_frames(job.source, args.start, count=1)).image(tools.device)
@@ -72,14 +73,14 @@ def _recipe(job: Job, tools: Tools) -> Recipe:
         mask=args.mask,
         parser=networks.parser,
         keep_detail=args.keep_detail,
-        upscale=args.upscale or 1.0,
+        upscale=factor,
         limited=limits(args, networks.parser, keep_out),
-        enlarged=_enlarged(args, networks.bg_upscaler) if networks.bg_upscaler else None,
-        upscale_faces=partial(networks.face_upscaler.upscale, tile=args.bg_tile) if networks.face_upscaler else None,
+        enlarged=_enlarging(networks.bg_upscaler, factor, args.bg_tile),
+        upscale_faces=_enlarging(networks.face_upscaler, factor, args.bg_tile),
         steadiness=OFF if args.frame_by_frame else Steadiness(codes=args.temporal_strength),
         chunk=args.chunk,
     )
 
 
-def _enlarged(args: Namespace, upscaler: Upscaler) -> Callable[[Tensor], Tensor]:
-    return partial(enlarge_with, model=upscaler, upscale=args.upscale or upscaler.scale, tile=args.bg_tile)
+def _enlarging(upscaler: Upscaler | None, factor: float, tile: int) -> Callable[[Tensor], Tensor] | None:
+    return partial(enlarge_with, model=upscaler, upscale=factor, tile=tile) if upscaler else None

@@ -44,7 +44,8 @@ def split(folder: Path, hold_out: int) -> tuple[list[Path], list[Path]]:
     if not files:
         raise ValueError(f"{folder} holds no picture ({', '.join(ENDS)}). Make aligned faces with `codeformer crop`.")
     held = files[::hold_out] if hold_out else []
-    return [path for path in files if path not in set(held)], held
+    out = set(held)
+    return [path for path in files if path not in out], held
 
 
 def picture(path: Path) -> np.ndarray:

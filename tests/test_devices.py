@@ -1,0 +1,207 @@
+"""What works on the CPU works on another device too, gives the same there, and leaves the picture where it is."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from elsewhere import DEVICE, HERE, Elsewhere
+from torch import Tensor
+
+from codeformer_core import checkpoints, networks
+from codeformer_core.align import align
+from codeformer_core.bench.scenes import scene
+from codeformer_core.certainty import invented, over_pictures
+from codeformer_core.faces import DetectionOptions
+from codeformer_core.fidelity import painted, sweep
+from codeformer_core.holes import faded, white_brush
+from codeformer_core.limits import limit, occlude
+from codeformer_core.networks.codeformer import CodeFormer, join_attention
+from codeformer_core.networks.vqgan import Architecture
+from codeformer_core.paste import paste
+from codeformer_core.pipeline import finished, fix_aligned, fix_faces, on_faces
+from codeformer_core.preview import heat, preview
+from codeformer_core.recipe import Recipe
+from codeformer_core.search import Rotated, Tiled
+from codeformer_core.selection import Selection
+from codeformer_core.steps import colorize, inpaint, restore
+from codeformer_core.stream import fix_frames
+from codeformer_core.upscale import enlarge_with
+
+#: Pictures are compared with a mean difference of this: the warps of OpenCV and of PyTorch interpolate alike, not equally.
+CLOSE = 1e-3
+
+#: What a copy between the devices may have without being a picture: boxes, landmarks, a number for each face.
+SMALL = 64
+
+
+class Known:
+    """Finds the faces that it was given, and knows nothing of devices."""
+
+    def __init__(self, faces) -> None:
+        self.faces = faces
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list:
+        return [face._replace(image_index=index) for index in range(len(images)) for face in self.faces]
+
+
+class Halves:
+    """A parser that calls the left half of every crop skin and the right half cloth."""
+
+    def parse(self, crops: Tensor) -> Tensor:
+        labels = torch.full((len(crops), 512, 512), 18, device=crops.device)
+        labels[:, :, :256] = 1
+        return labels
+
+
+class Twice:
+    """An upscaler that repeats pixels."""
+
+    scale = 2
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return image.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def small_network(**changes) -> CodeFormer:
+    torch.manual_seed(0)
+    architecture = replace(Architecture((32, 32, 64), 1, (2,), 64, 32, 16, 64, 1, (32,)), **changes)
+    return networks.load(join_attention(CodeFormer(architecture).state_dict()))
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return scene((320, 200), 3)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict:
+    """The networks, by device."""
+    here = {
+        "restorer": small_network(),
+        "colorizer": small_network(channels=(32, 32, 32, 64), code_side=8, attention=(3,), fuse_sides=(16,)),
+        "inpainter": small_network(codebook_size=512, channels=(32, 32, 32, 64), code_side=8, attention=(3,), fuse_sides=(16,)),
+    }
+    with Elsewhere():
+        there = {name: copy.deepcopy(network).to(DEVICE) for name, network in here.items()}
+    return {HERE: here, DEVICE: there}
+
+
+def half(like: Tensor) -> Tensor:
+    """A mask over the left half of a picture, coarser than it, on the CPU: as files and nodes bring it."""
+    mask = torch.zeros(1, 1, 20, 30)
+    mask[..., :15] = 1
+    return mask
+
+
+def fixed(**options) -> Callable:
+    return lambda image, faces, have: fix_faces(image, Known(faces), have["restorer"], batch=2, **options).images
+
+
+def stepped(step: Callable) -> Callable:
+    return lambda image, faces, have: on_faces(image, Known(faces), 64, lambda aligned: step(aligned, have)).images
+
+
+WAYS: dict[str, Callable] = {
+    "plain": fixed(),
+    "box": fixed(mask="box"),
+    "face": fixed(mask="face", parser=Halves()),
+    "keep detail": fixed(keep_detail=True),
+    "enlarged": fixed(upscale=1.5),
+    "reduced": fixed(upscale=0.5),
+    "mean and spread": fixed(colour="mean and spread"),
+    "coarse colours": fixed(colour="coarse colours"),
+    "grey": fixed(grey="on"),
+    "a fidelity for each": fixed(fidelity=torch.tensor([0.2, 0.5, 0.8])),
+    "a painted fidelity": fixed(fidelity=torch.linspace(0, 1, 48).reshape(3, 1, 4, 4)),
+    "in an area": lambda image, faces, have: fixed(area=half(image))(image, faces, have),
+    "not sharp": fixed(selection=Selection(sharpness=5.0)),
+    "blended": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), blend=torch.tensor([0.2, 1, 0.5]))),
+    "parts": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), ["skin"], Halves(), grow=-2, feather=3)),
+    "kept out": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), half(faces.crops))),
+    "kept inside": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), half(faces.crops), inside=True)),
+    "colorize": stepped(lambda faces, have: colorize(faces, have["colorizer"], keep_luminance=True)),
+    "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], half(faces.crops))),
+    "faces enlarged": stepped(lambda faces, have: finished(restore(faces, have["restorer"]), "as restored", Twice())),
+    "picture enlarged": lambda image, faces, have: enlarge_with(image, Twice(), 3.0, tile=64),
+    "frames": lambda image, faces, have: (
+        fix_frames(torch.cat([image, image.roll(1, 3), image]), Known(faces), have["restorer"], Recipe(batch=2, chunk=2)).images
+    ),
+    "aligned": lambda image, faces, have: fix_aligned(image[:, :, :64, :64], have["restorer"]),
+    "brushed": lambda image, faces, have: faded(white_brush(image.clamp(max=0.6) / 0.6), 4),
+    "sweep": lambda image, faces, have: sweep(align(image, faces, 64), have["restorer"], 2, [0, 0.5, 1]),
+    "fidelity painted": lambda image, faces, have: painted(align(image, faces, 64), 0.2, half(image), 0.9),
+    "certainty": lambda image, faces, have: over_pictures(
+        invented(align(image, faces, 64), have["restorer"]), align(image, faces, 64), (1, *image.shape[-2:])
+    )[0],
+    "preview": lambda image, faces, have: preview(image, faces),
+    "heat": lambda image, faces, have: heat(image, image[:, :1], image[:, :1]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_another_device_gives_the_same(picture, made, way):
+    near = WAYS[way](*picture, made[HERE])
+    with Elsewhere():
+        far = WAYS[way](picture.image.to(DEVICE), picture.faces, made[DEVICE])
+        assert far.device == DEVICE and far.dtype == near.dtype
+        assert (far.to(HERE) - near).abs().mean() < CLOSE
+
+
+def test_faces_are_found_where_the_picture_is(shared, photo):
+    image, file = photo("photos/two_people.jpg"), shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
+    for wrapped in (lambda detector: detector, Rotated, lambda detector: Tiled(detector, 400)):
+        near = wrapped(checkpoints.load(file)).detect(image, DetectionOptions())
+        with Elsewhere() as elsewhere:
+            detector = wrapped(checkpoints.load(file).to(DEVICE))
+            there = image.to(DEVICE)
+            elsewhere.moved.clear()
+            far = detector.detect(there, DetectionOptions())
+            assert all(moved.numbers <= SMALL for moved in elsewhere.moved)
+        assert len(near) == len(far) == 2
+        # Pictures are shrunk in another way there, to which the boxes are sensitive.
+        assert torch.allclose(torch.tensor([face.box for face in far]), torch.tensor([face.box for face in near]), atol=2)
+
+
+def test_a_picture_is_worked_on_where_it_is(picture, made):
+    """Nothing but single numbers comes and goes between finding the faces and having them pasted, few for each of them."""
+    numbers = []
+    with Elsewhere() as elsewhere:
+        image = picture.image.to(DEVICE)
+        for count in (1, 3):
+            elsewhere.moved.clear()
+            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], batch=4)
+            assert all(moved.numbers <= SMALL for moved in elsewhere.moved)
+            numbers.append(len(elsewhere.moved))
+    assert numbers[1] - numbers[0] == 2  # the seam asks how large each face is
+
+
+def test_the_device_that_is_not_there_refuses_what_a_gpu_refuses():
+    with Elsewhere():
+        there = torch.ones(3, device=DEVICE)
+        with pytest.raises(RuntimeError, match="is on the CPU"):
+            there + torch.ones(3)
+        with pytest.raises(TypeError, match="64 bits"):
+            there.double()
+        with pytest.raises(RuntimeError, match="numpy"):
+            there.numpy()
+        assert (there * 2 + 1).tolist() == [3, 3, 3]
+
+
+def test_pasting_on_a_device_changes_only_what_the_mask_says(picture):
+    with Elsewhere():
+        image = picture.image.to(DEVICE)
+        aligned = align(image, picture.faces, 64)
+        pasted, changed = (part.to(HERE) for part in paste(image, aligned.with_crops(1 - aligned.crops)))
+    untouched = (changed == 0).expand_as(pasted)
+    assert untouched.any() and torch.equal(pasted[untouched], picture.image[untouched])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("way", ["plain", "keep detail", "kept out", "aligned", "frames"])
+def test_a_picture_of_another_type_stays_of_that_type(picture, made, way, dtype):
+    coarse = picture.image.to(dtype)
+    found = WAYS[way](coarse, picture.faces, made[HERE])
+    assert found.dtype == dtype
+    assert (found.float() - WAYS[way](coarse.float(), picture.faces, made[HERE])).abs().mean() < 0.01
