@@ -18,7 +18,7 @@ from PIL import Image
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.networks.vqgan import Architecture
-from codeformer_core.training import claims, losses, parallel, saving, scores
+from codeformer_core.training import claims, codes, losses, parallel, saving, scores
 from codeformer_core.training.config import Codebook, Config, Degradation, Every, Faces, Optimiser, Weights, read
 from codeformer_core.training.learner import Run, rate
 from codeformer_core.training.run import train
@@ -239,6 +239,17 @@ def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, traine
     assert torch.equal(looked_up, run.stage.true_codes(batch.clear))
     varied = replace(told(faces, trained / "2", 2), faces=Faces(faces, zoom=0.1))
     assert Run(varied, ALONE).stage.table is None
+
+
+def test_codes_that_were_looked_up_are_looked_up_anew_when_what_they_depend_on_changes(tmp_path):
+    face, weights = tmp_path / "face.png", [torch.ones(2), torch.zeros(3)]
+    face.write_bytes(b"one")
+    before = codes.origin([face], 64, weights)
+    assert codes.origin([face], 64, [one.clone() for one in weights]) == before
+    assert codes.origin([face], 32, weights) != before
+    assert codes.origin([face], 64, [torch.ones(2), torch.ones(3)]) != before
+    face.write_bytes(b"another")
+    assert codes.origin([face], 64, weights) != before
 
 
 @pytest.mark.parametrize(("task", "entries"), [("colorization", 32), ("inpainting", 512)])

@@ -1,6 +1,7 @@
 """Features of the encoder to codes: the nearest entry, and how entries find their places."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -37,6 +38,17 @@ def table(files: Sequence[Path], side: int, codes: Callable[[Tensor], Tensor]) -
         clear = to_tensor([cut(picture(file), side) for file in files[first : first + 8]])
         rows.append(torch.stack([codes(clear), codes(clear.flip(3))], dim=1))
     return torch.cat(rows)
+
+
+def origin(files: Sequence[Path], side: int, weights: Iterable[Tensor]) -> str:
+    """What `table` depends on, as a hash: the files as they are now, the side, and the weights of encoder and codebook."""
+    digest = hashlib.sha256(str(side).encode())
+    for file in files:
+        now = file.stat()
+        digest.update(f"\n{file.name} {now.st_size} {now.st_mtime_ns}".encode())
+    for one in weights:
+        digest.update(one.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def clusters(points: Tensor, count: int, draw: torch.Generator, rounds: int = 10) -> Tensor:

@@ -87,10 +87,13 @@ class Run:
     def _table(self, files: list[Path]) -> Tensor:
         """The true codes of all faces, kept beside the state of the run; every process looks up its share."""
         process, side = self.process, self.config.network.side
-        kept, names = self.config.out / "codes.pt", [file.name for file in files]
+        kept, encoder = self.config.out / "codes.pt", self.stage.encoder
+        assert encoder is not None  # stages II and III have one
+        entries = self.stage.network.quantize.embedding.weight
+        of = codes.origin(files, side, [*encoder.state_dict().values(), entries])
         found = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
         stored = saving.resume(kept, process.device) if process.leads else None
-        known = process.any(stored is not None and stored["files"] == names)
+        known = process.any(stored is not None and stored.get("of") == of)
         if stored is not None and known:
             found.copy_(stored["codes"])
         elif not known and (mine := files[process.rank :: process.world]):
@@ -99,7 +102,7 @@ class Run:
             )
         process.sum(found)
         if process.leads and not known:
-            saving.replace({"files": names, "codes": found}, kept)
+            saving.replace({"of": of, "codes": found}, kept)
         return found
 
     def learn(self, batch: Batch) -> dict[str, float]:
