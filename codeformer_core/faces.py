@@ -42,6 +42,13 @@ class Face(NamedTuple):
         (x0, y0), (x1, y1) = self.landmarks[:2]
         return ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
 
+    def scaled(self, x: float, y: float) -> "Face":
+        """The same face in a picture that is `x` times as wide and `y` times as high; the corner of the picture stays, as for
+        the reference's detectors."""
+        x0, y0, x1, y1 = self.box
+        points = tuple((u * x, v * y) for u, v in self.landmarks)
+        return self._replace(box=(x0 * x, y0 * y, x1 * x, y1 * y), landmarks=points)
+
 
 class Skipped(NamedTuple):
     """A detected face that is left as it was, and why, in words for the user."""

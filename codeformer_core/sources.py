@@ -129,10 +129,4 @@ def fitted(faces: Sequence[Face], found_in: Size, batch: int, image_size: Size) 
         )
     if found_in == image_size:
         return list(faces)
-
-    def scaled(face: Face) -> Face:
-        x0, y0, x1, y1 = face.box
-        box = (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y)
-        return face._replace(box=box, landmarks=tuple((x * scale_x, y * scale_y) for x, y in face.landmarks))
-
-    return [scaled(face) for face in faces]
+    return [face.scaled(scale_x, scale_y) for face in faces]

@@ -108,7 +108,7 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
         lines += [f"and skipped {len(skipped) - LINES} more faces"] if len(skipped) > LINES else []
         lines += _write_beside(worked, picture, job, args, files)
         if args.draw_boxes:
-            result = _drawn(result, image.shape[-1], faces, skipped)
+            result = _drawn(result, image, faces, skipped)
     same_format = FORMATS.get(job.source.suffix.lower()) is FORMATS[target.suffix.lower()]
     untouched = same_format and result.shape == image.shape and torch.equal(result, image)
     if untouched:
@@ -164,18 +164,8 @@ def _write_crops(kinds: dict[str, tuple[Tensor, Picture]], beginning: Path, file
             pictures.write(replace(kind, image=crops[number - 1 : number]), path, files.overwrite)
 
 
-def _drawn(result: Tensor, width: int, faces: Sequence[Face], skipped: Sequence[Skipped]) -> Tensor:
-    """A result with the faces that were found in a picture of this width."""
-    scale = result.shape[-1] / width
-    left_alone = [Skipped(_scaled(face, scale), why) for face, why in skipped]
-    return preview(result, [_scaled(face, scale) for face in faces], left_alone)
-
-
-def _scaled(face: Face, scale: float) -> Face:
-    """A face of a picture in the pixels of the same picture `scale` times as large."""
-
-    def at(value: float) -> float:
-        return (value + 0.5) * scale - 0.5
-
-    x0, y0, x1, y1 = map(at, face.box)
-    return face._replace(box=(x0, y0, x1, y1), landmarks=tuple((at(x), at(y)) for x, y in face.landmarks))
+def _drawn(result: Tensor, image: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped]) -> Tensor:
+    """A result (1, 3, H', W') with the faces that were found in an image (1, 3, H, W)."""
+    across, down = result.shape[-1] / image.shape[-1], result.shape[-2] / image.shape[-2]
+    left_alone = [Skipped(face.scaled(across, down), why) for face, why in skipped]
+    return preview(result, [face.scaled(across, down) for face in faces], left_alone)
