@@ -21,7 +21,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the released layout and random weights: crop side 64, restoration, well under a second a face."""
     import torch
 
-    from codeformer_core.networks.codeformer import CodeFormer, join_attention
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
     from codeformer_core.networks.vqgan import Architecture
 
     torch.manual_seed(0)

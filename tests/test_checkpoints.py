@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 
 from codeformer_core import checkpoints
 from codeformer_core.checkpoints import ModelFile, catalogue, fetch, fetching, find, lookup, read, verify
-from codeformer_core.networks.codeformer import CodeFormer, join_attention
+from codeformer_core.networks.codeformer import CodeFormer
+from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 
 ROOT = Path(__file__).resolve().parent.parent

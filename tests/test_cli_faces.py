@@ -14,7 +14,8 @@ from codeformer_core.checkpoints import manifest
 from codeformer_core.cli import main
 from codeformer_core.colour import luminance
 from codeformer_core.faces import Face
-from codeformer_core.networks.codeformer import CodeFormer, join_attention
+from codeformer_core.networks.codeformer import CodeFormer
+from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.parts import GROUPS
 from codeformer_core.saved import from_json, to_json
@@ -527,6 +528,15 @@ def test_faces_are_enlarged_by_the_network(tmp_path: Path, run: Run, upscaler: P
 def test_faces_are_enlarged_as_much_as_the_picture(tmp_path: Path, run: Run, upscaler: Path) -> None:
     run("fix", "--face-upscaler", upscaler, "--save-crops", tmp_path)
     assert pictures.read(tmp_path / "photo_01_restored.png").image.shape[-1] == 64
+
+
+def test_the_network_s_parts_are_compiled_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda part: compiled.append(part.__name__) or part)
+    plain = run("fix")
+    assert compiled == []
+    assert torch.equal(run("fix", "--compile"), plain)
+    assert compiled == ["encode", "predict", "decode"]
 
 
 @pytest.mark.parametrize("option", ["--inside", "--keep-out", "--fidelity-mask", "--faces-from"])

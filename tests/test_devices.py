@@ -17,7 +17,8 @@ from codeformer_core.faces import DetectionOptions
 from codeformer_core.fidelity import painted, sweep
 from codeformer_core.holes import faded, white_brush
 from codeformer_core.limits import limit, occlude
-from codeformer_core.networks.codeformer import CodeFormer, join_attention
+from codeformer_core.networks.codeformer import CodeFormer
+from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.paste import paste
 from codeformer_core.pipeline import finished, fix_aligned, fix_faces, on_faces

@@ -1,6 +1,7 @@
 """Loading the family of networks from any of its state dicts, and what CodeFormer promises beyond parity."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import torch
 
 from codeformer_core import checkpoints, networks
 from codeformer_core.encoded import join
-from codeformer_core.networks.codeformer import CodeFormer, join_attention, split_attention
+from codeformer_core.networks.codeformer import CodeFormer
+from codeformer_core.networks.transformer import join_attention, split_attention
 from codeformer_core.networks.vqgan import Architecture
 
 SMALL = {
@@ -171,6 +173,12 @@ def test_no_fidelity_means_no_fusion(tiny, crops):
     finally:
         for handle in handles:
             handle.remove()
+
+
+@pytest.mark.skipif(not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))), reason="needs a C++ compiler")
+def test_a_compiled_network_draws_the_same(tiny, tiny_checkpoint, crops):
+    compiled = checkpoints.load(tiny_checkpoint).compiled()
+    assert torch.allclose(compiled.restore(crops, 0.5), tiny.restore(crops, 0.5), atol=1e-4)
 
 
 def test_fidelity_per_face(tiny, crops):

@@ -145,3 +145,29 @@ def test_labels_stay_where_one_leads(parser, monkeypatch, name, lead, least):
     network = networks.load(parser.state_dict(), precision=name)
     monkeypatch.setattr(parsenet, "SIDE", 128)
     assert (network.parse(picture()) == best.indices[:, 0])[clear].float().mean() >= least
+
+
+class Rounded(torch.nn.Conv2d):
+    """A convolution that reads pictures and weights with ten bits behind the point, as NVIDIA's TF32 does, and sums in 32."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        pixels, weight = (self.rounded(one).contiguous(memory_format=torch.channels_last) for one in (input, self.weight))
+        return F.conv2d(pixels, weight, self.bias, self.stride, self.padding)
+
+    @staticmethod
+    def rounded(values: torch.Tensor) -> torch.Tensor:
+        bits = values.contiguous().view(torch.int32)
+        return ((bits + 0xFFF + (bits >> 13 & 1)) & ~0x1FFF).view(torch.float32)
+
+
+@torch.inference_mode()
+def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(shared, filled):
+    """PyTorch lets CUDA round so by default, in the convolutions of "exact" and "balanced" too."""
+    layers = SimpleNamespace(**{name: getattr(torch.nn, name) for name in ("Linear", "LayerNorm", "Embedding", "ConvTranspose2d")})
+    network = networks.load(filled("restoration"), operations=SimpleNamespace(**vars(layers), Conv2d=Rounded))
+    with np.load(shared / "parity" / "golden_restoration.npz") as file:
+        codes, margin = file["smooth/codes"], file["smooth/margin"]
+    crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
+    chosen = network.look(crops, 0.0).logits.argmax(2)[0].numpy()
+    assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
+    assert (chosen == codes).mean() >= 0.99

@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "align": Measurement(("align",), ("size", "faces")),
     "parts": Measurement(("encode", "predict", "decode"), ("precision", "batch")),
     "restore": Measurement(("restore",), ("precision", "batch")),
+    "compiled": Measurement(("compile", "restore compiled"), ("precision", "batch")),
     "parse": Measurement(("parse",), ("precision", "batch")),
     "paste": Measurement(("paste",), ("size", "faces")),
     "picture": Measurement(("picture",), ("precision", "size", "faces")),
@@ -96,9 +97,12 @@ class Scale(NamedTuple):
     seconds: float
 
 
+#: What is measured only when it is asked for by name or with everything.
+SLOW = ("compile", "restore compiled", "picture", "fix video", "networks in it")
+
 #: A table in a minute or two.
 QUICK = Scale(
-    steps=tuple(step for step in STEPS if step not in ("picture", "fix video", "networks in it")),
+    steps=tuple(step for step in STEPS if step not in SLOW),
     sizes=((1920, 1080),),
     faces=(1, 4),
     batches=(1,),

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..networks.codeformer import CodeFormer, join_attention
+from ..networks.codeformer import CodeFormer
 from ..networks.parsenet import ParseNet
 from ..networks.retinaface import RetinaFace
+from ..networks.transformer import join_attention
 from ..networks.vqgan import Architecture
 
 #: The released network, and one of the same layout that runs in a moment, to try the measuring.

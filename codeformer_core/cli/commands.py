@@ -8,6 +8,7 @@ from importlib import import_module
 from .. import checkpoints
 from ..bench.cases import PRECISIONS, STEPS
 from . import options
+from .contradictions import contradiction
 from .values import between, existing, fidelity, json_file, model, numbers, several, sizes, whole
 
 Run = Callable[[argparse.Namespace], int]
@@ -133,7 +134,7 @@ def _pictures(command: str, only_whole: options.Whole) -> Run:
     """How a command on pictures or videos is run, once its options go together."""
 
     def run(args: argparse.Namespace) -> int:
-        wrong = options.contradiction(args, only_whole)
+        wrong = contradiction(args, only_whole)
         if wrong:
             print(f"codeformer {command}: {wrong}", file=sys.stderr)
             return 2

@@ -13,10 +13,10 @@ from ..pictures import Picture
 from ..pictures.encode import FORMATS
 from ..pipeline import detect
 from .choices import detection, mask_of, searching, selection
+from .contradictions import contradiction
 from .jobs import Job, plan
 from .models import obtain
 from .networks import device_of, load_network
-from .options import contradiction
 from .work import FAILURES
 
 

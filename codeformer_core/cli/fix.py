@@ -39,9 +39,7 @@ def _fix(piece: Piece) -> Worked:
         if networks.face_upscaler is None or not len(done):
             return done
         factor = enlargement(args, networks)
-        return done.with_crops(
-            enlarge_with(done.crops, networks.face_upscaler, factor, args.bg_tile, tick=piece.watch("tile"))
-        )
+        return done.with_crops(enlarge_with(done.crops, networks.face_upscaler, factor, args.bg_tile, tick=piece.watch("tile")))
 
     pasting = {"mask": args.mask, "parser": networks.parser, "background": background, "keep_detail": args.keep_detail}
     return Worked(on_picture(piece, step, **pasting))

@@ -74,6 +74,8 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
         if (path, role) not in loaded:
             loaded[path, role] = load_network(path, role, task, device, args.precision)
         networks[part] = loaded[path, role]
+    if args.compile:
+        networks["restorer"].compiled()
     return Networks(**networks)
 
 

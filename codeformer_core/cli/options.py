@@ -4,7 +4,6 @@ Each function gives the options that make no sense for pictures that are aligned
 """
 
 import argparse
-from collections.abc import Callable
 
 from .values import between, existing, json_file, named, numbers, several, whole
 
@@ -218,6 +217,12 @@ def models(parser: argparse.ArgumentParser, restorer: str | None, parts: bool) -
             "auto (default): balanced where the device gains from it, else exact",
         )
         group.add_argument(
+            "--compile",
+            action="store_true",
+            help="let PyTorch compile the network first: it takes a minute or more and brings nothing on a CPU. For long work "
+            "on a GPU; `codeformer bench --steps 'restore,compile,restore compiled'` shows what it brings on yours",
+        )
+        group.add_argument(
             "--batch", type=whole(1), metavar="N", help="faces at once (default: 1 on the CPU, elsewhere what fits into memory)"
         )
 
@@ -232,36 +237,3 @@ def weights(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None
         metavar="FOLDER",
         help="look here first, and fetch into it; may be repeated",
     )
-
-
-#: What contradicts itself, and what to do: (whether the arguments do, a sentence).
-_CONTRADICTIONS: tuple[tuple[Callable[[argparse.Namespace], bool], str], ...] = (
-    (
-        lambda args: args.choice != "all" and bool(args.faces or args.count or args.first > 1),
-        "--only-center and --only-largest choose one face: leave out --faces, --first and --count, or use --order.",
-    ),
-    (
-        lambda args: bool(args.faces_from and (args.rotated or args.tiles)),
-        "--faces-from does not search: leave out --rotated and --tiles.",
-    ),
-    (
-        lambda args: bool(args.faces_from and args.save_faces) and args.faces_from.resolve() == args.save_faces.resolve(),
-        "--save-faces would write over the file that --faces-from reads: name another file.",
-    ),
-    (
-        lambda args: "parts" in args and not args.parts and bool(args.grow or args.feather),
-        "--grow and --feather shape the parts of a face: say which with --parts.",
-    ),
-    (
-        lambda args: "holes" in args and args.holes is not None and args.tolerance is not None,
-        "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them.",
-    ),
-)
-
-
-def contradiction(args: argparse.Namespace, whole: Whole) -> str | None:
-    """Why options do not go together, in a sentence; `whole` are those that --aligned leaves nothing to do for."""
-    useless = {action.option_strings[0]: None for action in whole if getattr(args, action.dest) != action.default}
-    if args.aligned and useless:
-        return f"--aligned leaves nothing to do for {', '.join(useless)}. Leave out one of them."
-    return next((sentence for contradicts, sentence in _CONTRADICTIONS if contradicts(args)), None)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from . import bisenet, codeformer, parsenet, retinaface
 from .folding import fold_upsampling
 from .precision import PRECISIONS
+from .transformer import split_attention
 from .vqgan import Architecture
 
 
@@ -16,7 +17,7 @@ def _codeformer(state: Mapping[str, Tensor], operations: Any) -> tuple[nn.Module
     architecture = Architecture.read(state)
     with torch.device("meta"):
         network = codeformer.CodeFormer(architecture, operations, folded=True)
-    return network, fold_upsampling(codeformer.split_attention(state))
+    return network, fold_upsampling(split_attention(state))
 
 
 #: In order: (what it is called, a key that only it has, state dict -> (network on the meta device, state dict by its names)).

@@ -2,100 +2,20 @@
 draws them, and the controllable feature transformation brings back as much of the input as the fidelity weight asks for.
 
 Parameter names are those of the released files. One difference: `in_proj` of the attention is kept as three linear layers,
-which the host's casting layers can place one by one; `split_attention` makes them from a released state dict.
+which the host's casting layers can place one by one; `transformer.split_attention` makes them from a released state dict.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..encoded import Encoded
+from .fusion import ControllableFeatureTransform, Fidelity, adain, check_fidelity
 from .precision import PRECISIONS, Precision
 from .transformer import TransformerLayer
-from .vqgan import Architecture, Codebook, Encoder, Generator, ResBlock
-
-#: What scales the residual of the feature transformation: a number, one value per face (N,), or a map (N, 1, h, w).
-Fidelity = float | Tensor
-
-
-def split_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with every `in_proj_*` (3 D, ...) as `q.*`, `k.*`, `v.*` (D, ...); views, no copies."""
-    result = {}
-    for key, value in state.items():
-        stem, found, kind = key.partition("in_proj_")
-        if found:
-            result |= {f"{stem}{name}.{kind}": part for name, part in zip("qkv", value.chunk(3), strict=True)}
-        else:
-            result[key] = value
-    return result
-
-
-def join_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `split_attention`: a state dict as the released files have it."""
-    result = {}
-    for key, value in state.items():
-        stem, found, kind = key.rpartition("self_attn.q.")
-        if found:
-            result[f"{stem}self_attn.in_proj_{kind}"] = torch.cat([state[f"{stem}self_attn.{name}.{kind}"] for name in "qkv"])
-        elif ".self_attn.k." not in key and ".self_attn.v." not in key:
-            result[key] = value
-    return result
-
-
-def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
-    """`content` (N, C, H, W) with the mean and standard deviation that each channel of `style` has over its cells.
-
-    The variance is the unbiased one and eps is added to it, as in the reference (codeformer_arch.py).
-    """
-    content_std = (content.var(dim=(2, 3), keepdim=True) + eps).sqrt()
-    style_std = (style.var(dim=(2, 3), keepdim=True) + eps).sqrt()
-    centred = (content - content.mean(dim=(2, 3), keepdim=True)) / content_std
-    return centred * style_std + style.mean(dim=(2, 3), keepdim=True)
-
-
-class ControllableFeatureTransform(nn.Module):
-    """Scales and shifts a generator feature by what the encoder saw at the same side: (N, C, s, s) -> (N, C, s, s)."""
-
-    def __init__(self, channels: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.encode_enc = ResBlock(2 * channels, channels, operations)
-        self.scale, self.shift = (
-            nn.Sequential(
-                operations.Conv2d(channels, channels, 3, padding=1),
-                nn.LeakyReLU(0.2, inplace=True),
-                operations.Conv2d(channels, channels, 3, padding=1),
-            )
-            for _ in range(2)
-        )
-
-    def forward(self, encoded: Tensor, generated: Tensor, fidelity: Fidelity) -> Tensor:
-        joint = self.encode_enc(torch.cat([encoded, generated], dim=1))
-        residual = self.shift(joint).addcmul_(generated, self.scale(joint))
-        return residual.mul_(_over_map(fidelity, generated)).add_(generated)
-
-
-def _over_map(fidelity: Fidelity, feature: Tensor) -> Fidelity:
-    """The fidelity as what multiplies `feature` (N, C, h, w)."""
-    if not isinstance(fidelity, Tensor):
-        return fidelity
-    if fidelity.ndim == 4:
-        w = fidelity.to(feature.device, torch.float32)
-        return F.interpolate(w, size=feature.shape[-2:], mode="bilinear", antialias=True).to(feature)
-    return fidelity.reshape(-1, 1, 1, 1).to(feature)
-
-
-def _check_fidelity(fidelity: Fidelity, faces: int) -> None:
-    if not isinstance(fidelity, Tensor) or fidelity.ndim == 0:
-        return
-    shape = tuple(fidelity.shape)
-    if not (shape in ((1,), (faces,)) or (len(shape) == 4 and shape[0] in (1, faces) and shape[1] == 1)):
-        raise ValueError(
-            f"Found a fidelity of shape {shape} for {faces} faces. Give a number, one value per face ({faces},), "
-            f"or a map ({faces}, 1, height, width)."
-        )
+from .vqgan import Architecture, Codebook, Encoder, Generator
 
 
 class CodeFormer(nn.Module):
@@ -142,6 +62,15 @@ class CodeFormer(nn.Module):
         drawing = (self.generator, self.fuse_convs_dict)
         for part in self.children():
             part.to(precision.draws if part in drawing else precision.chooses).to(memory_format=self.layout)
+        return self
+
+    def compiled(self) -> "CodeFormer":
+        """Itself, with its parts compiled by PyTorch when they are first called and for every new kind of call.
+
+        That takes a minute or more and rounds in another order; what it brings, `codeformer bench` measures.
+        """
+        for part in ("encode", "predict", "decode"):
+            setattr(self, part, torch.compile(getattr(self, part)))
         return self
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
@@ -204,7 +133,7 @@ class CodeFormer(nn.Module):
                 f"Found faces of {x.shape[-1]} x {x.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
                 f"align with side={self.side}."
             )
-        _check_fidelity(fidelity, x.shape[0])
+        check_fidelity(fidelity, x.shape[0])
         fuses = bool((fidelity > 0).any()) if isinstance(fidelity, Tensor) else fidelity > 0
         features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())
         return Encoded(self.predict(features), features, kept)
@@ -235,7 +164,7 @@ class CodeFormer(nn.Module):
     @torch.inference_mode()
     def draw(self, encoded: Encoded, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """The second half of `restore`: the faces of the likeliest codes (N, 3, S, S) in [0, 1], on the network's device."""
-        _check_fidelity(fidelity, encoded.faces)
+        check_fidelity(fidelity, encoded.faces)
         return _to_picture(self._draw(encoded, fidelity, match_style))
 
     @torch.inference_mode()

@@ -1,7 +1,9 @@
-"""The layers of the transformer that predicts codes."""
+"""The layers of the transformer that predicts codes, and what the released files call their attention."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,3 +40,27 @@ class TransformerLayer(nn.Module):
     def forward(self, x: Tensor, position: Tensor) -> Tensor:
         x = x + self.self_attn(self.norm1(x), position)
         return x + self.linear2(F.gelu(self.linear1(self.norm2(x))))
+
+
+def split_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict with every `in_proj_*` (3 D, ...) as `q.*`, `k.*`, `v.*` (D, ...); views, no copies."""
+    result = {}
+    for key, value in state.items():
+        stem, found, kind = key.partition("in_proj_")
+        if found:
+            result |= {f"{stem}{name}.{kind}": part for name, part in zip("qkv", value.chunk(3), strict=True)}
+        else:
+            result[key] = value
+    return result
+
+
+def join_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `split_attention`: a state dict as the released files have it."""
+    result = {}
+    for key, value in state.items():
+        stem, found, kind = key.rpartition("self_attn.q.")
+        if found:
+            result[f"{stem}self_attn.in_proj_{kind}"] = torch.cat([state[f"{stem}self_attn.{name}.{kind}"] for name in "qkv"])
+        elif ".self_attn.k." not in key and ".self_attn.v." not in key:
+            result[key] = value
+    return result

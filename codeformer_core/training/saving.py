@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..networks.codeformer import join_attention
+from ..networks.transformer import join_attention
 
 
 def replace(content: Any, path: Path) -> None:

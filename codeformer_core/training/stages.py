@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import checkpoints
-from ..networks.codeformer import CodeFormer, split_attention
+from ..networks.codeformer import CodeFormer
+from ..networks.transformer import split_attention
 from .codes import clusters, nearest, vectors
 from .config import Config
 from .dataset import Batch, Sampler

@@ -156,7 +156,8 @@ def test_the_real_detector_finds_the_astronaut(pack, mobilenet, shared, photo):
 
 
 def test_the_colorization_network_is_refused_by_restore_in_a_sentence(pack, tmp_path, picture, one_face):
-    from codeformer_core.networks.codeformer import CodeFormer, join_attention
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
     from codeformer_core.networks.vqgan import Architecture
 
     layout = Architecture((32, 32, 32, 32), 1, (3,), 64, 32, 16, 64, 1, fuse_sides=(32,))

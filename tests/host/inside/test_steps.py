@@ -36,7 +36,8 @@ def align(pack, picture, boxes):
 
 
 def tiny(pack, tmp_path_factory, codebook):
-    from codeformer_core.networks.codeformer import CodeFormer, join_attention
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
     from codeformer_core.networks.vqgan import Architecture
 
     torch.manual_seed(0)

@@ -39,7 +39,8 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small networks under the published names: the three CodeFormers, for crops of 512 pixels, and an upscaler."""
     import torch
 
-    from codeformer_core.networks.codeformer import CodeFormer, join_attention
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
     from codeformer_core.networks.vqgan import Architecture
 
     torch.manual_seed(0)
