@@ -2,7 +2,8 @@
 modules."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import comfy.model_management as mm
@@ -34,7 +35,7 @@ class Hosted:
         most: the largest number of pictures in one call; halved for good when memory runs out.
     """
 
-    #: Whether every layer casts its weights when it runs, so that the host may leave some of them in main memory.
+    #: Whether its layers are the host's, which cast their weights when they run, so that some may stay in main memory.
     casts = False
 
     def __init__(self, network: Any) -> None:
@@ -84,7 +85,10 @@ class Hosted:
 
     def _attempt(self, call: Callable[[slice], T], part: slice) -> T | None:
         try:
-            return call(part)
+            if self.casts or self.patcher is None:
+                return call(part)
+            with cancellable(self.network):
+                return call(part)
         except (mm.OOM_EXCEPTION, mm.ACCELERATOR_ERROR) as error:
             mm.raise_non_oom(error)
             if part.stop - part.start == 1:
@@ -94,6 +98,21 @@ class Hosted:
     def here(self, images: Tensor) -> Tensor:
         """Images where the network runs, in the type of its arithmetic."""
         return images.to(self.device, torch.float32)
+
+
+@contextmanager
+def cancellable(network: torch.nn.Module) -> Iterator[None]:
+    """Meanwhile every layer of a network looks for Cancel before it works, as the host's own layers do."""
+    look = [part.register_forward_pre_hook(_look_for_cancel) for part in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in look:
+            hook.remove()
+
+
+def _look_for_cancel(*_: object) -> None:
+    mm.throw_exception_if_processing_interrupted()
 
 
 def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.device:

@@ -126,7 +126,9 @@ class HostedUpscaler:
     def __call__(self, image: Tensor, /) -> Tensor:
         """(1, 3, h, w) RGB in [0, 1] -> (1, 3, h * scale, w * scale) in [0, 1], on the network's device."""
         needed = image.shape[-2] * image.shape[-1] * UPSCALER_BYTES * max(1, self.scale)
-        return self.descriptor(image.to(host.place(self.descriptor.patcher, needed), torch.float32))
+        device = host.place(self.descriptor.patcher, needed)
+        with host.cancellable(self.descriptor.patcher.model):
+            return self.descriptor(image.to(device, torch.float32))
 
 
 #: What wraps the networks of a role.

@@ -1,5 +1,7 @@
 """What each precision promises, and that the quicker forms of a layer compute what the plain ones do."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -163,8 +165,8 @@ class Rounded(torch.nn.Conv2d):
 @torch.inference_mode()
 def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(shared, filled):
     """PyTorch lets CUDA round so by default, in the convolutions of "exact" and "balanced" too."""
-    layers = SimpleNamespace(**{name: getattr(torch.nn, name) for name in ("Linear", "LayerNorm", "Embedding", "ConvTranspose2d")})
-    network = networks.load(filled("restoration"), operations=SimpleNamespace(**vars(layers), Conv2d=Rounded))
+    layers = SimpleNamespace(**vars(torch.nn) | {"Conv2d": Rounded})
+    network = networks.load(filled("restoration"), operations=layers)
     with np.load(shared / "parity" / "golden_restoration.npz") as file:
         codes, margin = file["smooth/codes"], file["smooth/margin"]
     crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255

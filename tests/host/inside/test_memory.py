@@ -143,6 +143,19 @@ def test_cancel_takes_effect_within_one_face(pack, tiny_checkpoint):
     assert not reached
 
 
+def test_cancel_takes_effect_within_one_picture_of_a_detection(pack, shared, photo):
+    import comfy.model_management as mm
+
+    network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
+    hosted, reached = pack.hosted.HostedDetector(network), []
+    network.body.register_forward_hook(lambda *_: mm.interrupt_current_processing(True))
+    network.ClassHead.register_forward_hook(lambda *_: reached.append("the end"))
+    network.fpn.register_forward_hook(lambda *_: reached.append("the layer behind"))
+    with pytest.raises(mm.InterruptProcessingException):
+        hosted.detect(photo("photos/astronaut_1face.png"))
+    assert not reached
+
+
 def test_cancel_takes_effect_between_the_pictures_of_a_detection(pack, shared, photo):
     import comfy.model_management as mm
 

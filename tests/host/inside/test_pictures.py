@@ -131,6 +131,20 @@ def test_fix_faces_enlarges_the_background_with_a_model(pack, restorer, upscaler
     assert not torch.allclose(fixed[mask == 0], plain[mask == 0], atol=0.01)
 
 
+def test_cancel_takes_effect_within_one_tile(pack, upscaler, picture):
+    import comfy.model_management as mm
+
+    layers = [part for part in upscaler.model.modules() if isinstance(part, torch.nn.Conv2d)]
+    reached = []
+    hooks = [layers[0].register_forward_hook(lambda *_: mm.interrupt_current_processing(True))]
+    hooks += [layers[-1].register_forward_hook(lambda *_: reached.append("the end"))]
+    with pytest.raises(mm.InterruptProcessingException):
+        pack.hosted.HostedUpscaler(upscaler)(picture.movedim(-1, 1))
+    for hook in hooks:
+        hook.remove()
+    assert not reached and not any(part._forward_pre_hooks for part in upscaler.model.modules())
+
+
 def test_fix_faces_enlarges_the_faces_with_a_model(pack, restorer, upscaler, picture, one_face):
     inputs = {"image": picture[:1], "model": restorer, "detector": one_face, **FIXING, "upscale": 2.0}
     _, _, faces, _ = pack.run("CodeFormerFixFaces", face_upscale_model=upscaler, **inputs).result
