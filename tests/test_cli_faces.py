@@ -530,6 +530,51 @@ def test_faces_are_enlarged_as_much_as_the_picture(tmp_path: Path, run: Run, ups
     assert pictures.read(tmp_path / "photo_01_restored.png").image.shape[-1] == 64
 
 
+def test_pictures_of_other_kinds_are_not_left_out_in_silence(
+    tmp_path: Path, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "raw.cr2").touch()
+    (folder / "phone.HEIC").touch()
+    argv = ["fix", str(folder), "-o", str(tmp_path / "fixed"), "--model", str(networks["fix"]), "--aligned"]
+    assert main(argv) == 2
+    said = capsys.readouterr().err
+    assert "Found 2 of other kinds (.cr2, .heic): export those as TIFF or PNG first." in said and "--recursive" not in said
+    (folder / "below" / "photo.png").write_bytes(photo_file.read_bytes())
+    assert main(argv) == 2
+    assert "Add --recursive" in capsys.readouterr().err
+    assert main([*argv, "--recursive"]) == 0
+    assert "Left out: 2 of other kinds (.cr2, .heic)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["fix", "a.png", "-o", "b", "--weight", "0.9"], "fix: --weight is not known. Did you mean --fidelity?"),
+        (["fix", "a.png", "-o", "b", "--bg_upsampler", "x"], "fix: --bg_upsampler is not known. Did you mean --bg-upscaler?"),
+        (["video", "a.mp4", "-o", "b", "--overwritten"], "video: --overwritten is not known. Did you mean --overwrite?"),
+        (
+            ["models", "fetch", "codeformer", "--xyz=1"],
+            "models fetch: --xyz is not known. See `codeformer models fetch --help`",
+        ),
+        (["models", "where", "here"], "models where: here is not known. See"),
+    ],
+)
+def test_what_a_command_does_not_know_is_said_with_what_was_meant(
+    asked: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(asked) == 2
+    assert f"codeformer {says}" in capsys.readouterr().err
+
+
+def test_the_version_can_be_asked_for_and_models_are_listed_without_more_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("codeformer")
+    assert main(["models"]) == 0
+    assert "codeformer_starter.safetensors" in capsys.readouterr().out
+
+
 def test_the_network_s_parts_are_compiled_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda part: compiled.append(part.__name__) or part)

@@ -114,7 +114,8 @@ def bench(parser: argparse.ArgumentParser) -> None:
 
 def models(parser: argparse.ArgumentParser) -> None:
     """`codeformer models`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION", prog="codeformer models")
+    actions = parser.add_subparsers(metavar="ACTION", prog="codeformer models")
+    parser.set_defaults(run=_list, weights=[])
     names = ", ".join(model.name for model in checkpoints.catalogue())
     for action, run, described, count in (
         ("list", _list, "every known file, whether it is here, its size, address, hash and licence", None),
@@ -122,8 +123,10 @@ def models(parser: argparse.ArgumentParser) -> None:
         ("verify", _verify, "check that files are the published ones", "*"),
         ("where", _where, "the folders that are looked in", None),
     ):
-        sub = actions.add_parser(action, help=described, description=described[0].upper() + described[1:] + ".")
-        sub.set_defaults(run=run)
+        sub = actions.add_parser(
+            action, help=described, description=described[0].upper() + described[1:] + ".", allow_abbrev=False
+        )
+        sub.set_defaults(run=run, subparser=sub)
         if count:
             sub.add_argument("names", nargs=count, type=model, metavar="NAME", help=names)
         options.weights(sub)

@@ -14,7 +14,7 @@ from ..pictures.encode import FORMATS
 from ..pipeline import detect
 from .choices import detection, mask_of, searching, selection
 from .contradictions import contradiction
-from .jobs import Job, plan
+from .jobs import PICTURES, Job, left_out, plan
 from .models import obtain
 from .networks import device_of, load_network
 from .work import FAILURES
@@ -32,6 +32,8 @@ def run(args: Namespace) -> int:
     except ValueError as error:
         tqdm.write(f"codeformer crop: {error}", file=sys.stderr)
         return 2
+    if note := left_out(args.paths, args.recursive, PICTURES):
+        tqdm.write(f"Left out: {note}.", file=sys.stderr)
     try:
         path = obtain([args.detector], args.weights, args.download, args.quiet)[0]
         detector = load_network(path, "detector", "", device)

@@ -29,6 +29,12 @@ class Kind(NamedTuple):
 PICTURES = Kind("picture", FORMATS, FORMATS, ".png")
 
 
+#: How pictures of other kinds end, as cameras, phones and editors store them.
+FOREIGN = (
+    ".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
+)  # fmt: skip
+
+
 class Job(NamedTuple):
     """One picture or video of a command.
 
@@ -105,7 +111,9 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool, kind: Kind) -> l
                 file for file in _inside(path, recursive, kind) if out.resolve() not in file.resolve().parents or path == out
             ]
             if not files:
-                hint = "" if recursive else " Add --recursive to look into its folders too."
+                below = not recursive and bool(_inside(path, True, kind))
+                hint = " Add --recursive to look into its folders too." if below else ""
+                hint += f" Found {others}." if (others := left_out([path], recursive, kind)) else ""
                 raise ValueError(f"{path} holds no {kind.name} ({', '.join(kind.read)}).{hint}")
             for file in files:
                 found.setdefault(file.resolve(), (file, file.parent.relative_to(path)))
@@ -114,6 +122,14 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool, kind: Kind) -> l
         else:
             raise ValueError(f"{path} does not exist.")
     return list(found.values())
+
+
+def left_out(paths: Iterable[Path], recursive: bool, kind: Kind) -> str:
+    """The pictures in folders that are of no kind that is read, and what to do with them; empty where there are none."""
+    foreign = kind._replace(read=FOREIGN if kind is PICTURES else ())
+    files = [file for path in paths if path.is_dir() for file in _inside(path, recursive, foreign)]
+    ends = ", ".join(sorted({file.suffix.lower() for file in files}))
+    return f"{len(files)} of other kinds ({ends}): export those as TIFF or PNG first" if files else ""
 
 
 def _inside(folder: Path, recursive: bool, kind: Kind) -> list[Path]:

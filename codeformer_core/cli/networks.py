@@ -89,7 +89,11 @@ def _at_hand(args: Namespace, task: str) -> str:
     published, small = _published(task), STARTERS.get(task)
     if small is None or args.download or checkpoints.find(published, args.weights) or not checkpoints.find(small, args.weights):
         return published
-    tqdm.write(f"Starter model, small and limited: `codeformer models fetch {published}` for full quality.", file=sys.stderr)
+    tqdm.write(
+        "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
+        f"`codeformer models fetch {published}` for full quality.",
+        file=sys.stderr,
+    )
     return small
 
 

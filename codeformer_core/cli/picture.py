@@ -121,6 +121,8 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
     found = len(faces) + len(skipped)
     if args.aligned:
         said = f"one aligned face {args.done}" if faces else f"not {args.done}"
+        before, after = image.shape[-2:], result.shape[-2:]
+        said += f", {before[1]} x {before[0]} is now {after[1]} x {after[0]}" if before != after else ""
     else:
         said = f"faces: {found} found, {len(faces)} {args.done}" if found else "no face found"
     if worked.fixed is None:

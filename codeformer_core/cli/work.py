@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..progress import Tick
 from .allocator import keep_memory
-from .jobs import PICTURES, Job, Kind, plan
+from .jobs import PICTURES, Job, Kind, left_out, plan
 from .networks import at_once, device_of, load_networks
 from .picture import Files, Outcome, Piece, Tools, Watch, Worked, do
 
@@ -79,6 +79,8 @@ def each(args: Namespace, task: str, kind: Kind, do: Callable[[Job, Tools, Files
     except ValueError as error:
         tqdm.write(f"codeformer {args.command}: {error}", file=sys.stderr)
         return 2
+    if note := left_out(args.paths, args.recursive, kind):
+        tqdm.write(f"Left out: {note}.", file=sys.stderr)
     try:
         if device.type == "cpu":
             keep_memory()
