@@ -11,6 +11,7 @@ from torch import Tensor
 from . import memory
 from .colour import is_grey
 from .faces import AlignedFaces, Face
+from .parts import fitted
 
 #: Where the five landmarks lie in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
 #: face_restoration_helper.py). Left eye, right eye, nose, left and right mouth corner.
@@ -230,8 +231,7 @@ def cut(maps: Tensor, aligned: AlignedFaces) -> Tensor:
             "connect as many masks as pictures."
         )
     height, width = aligned.image_size
-    if maps.shape[-2:] != (height, width):  # at full size, since a coarse map would fade out long before the picture ends
-        maps = F.interpolate(maps, size=(height, width), mode="bilinear", antialias=True)
+    maps = fitted(maps, height, width)  # at full size, since a coarse map would fade out long before the picture ends
     cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
     for piece, face, affine, back in zip(cuts, aligned.faces, aligned.affines, invert(aligned.affines), strict=True):
         index = face.image_index if maps.shape[0] > 1 else 0

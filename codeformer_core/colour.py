@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .memory import strips
+from .parts import fitted
 
 #: Luminance of R, G, B as the reference weighs them (facelib/utils/misc.py, bgr2gray).
 LUMINANCE = (0.2989, 0.5870, 0.1140)
@@ -119,5 +120,5 @@ def matched(crops: Tensor, originals: Tensor, how: str) -> Tensor:
     if not len(crops):
         return crops
     if originals.shape[-2:] != crops.shape[-2:]:
-        originals = F.interpolate(originals, size=crops.shape[-2:], mode="bilinear", antialias=True)
+        originals = fitted(originals, *crops.shape[-2:])
     return COLOURS[how](crops, originals)

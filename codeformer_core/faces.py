@@ -43,11 +43,13 @@ class Face(NamedTuple):
         return ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
 
     def scaled(self, x: float, y: float) -> "Face":
-        """The same face in a picture that is `x` times as wide and `y` times as high; the corner of the picture stays, as for
-        the reference's detectors."""
+        """The same face in the picture resized to `x` times its width and `y` times its height, as `align.resize_map`."""
         x0, y0, x1, y1 = self.box
-        points = tuple((u * x, v * y) for u, v in self.landmarks)
-        return self._replace(box=(x0 * x, y0 * y, x1 * x, y1 * y), landmarks=points)
+
+        def at(u: float, v: float) -> Point:
+            return (u + 0.5) * x - 0.5, (v + 0.5) * y - 0.5
+
+        return self._replace(box=(*at(x0, y0), *at(x1, y1)), landmarks=tuple(at(u, v) for u, v in self.landmarks))
 
 
 class Skipped(NamedTuple):

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .edges import blur
 from .faces import AlignedFaces
-from .parts import FACE, Parser, labels_of, parts_mask
+from .parts import FACE, Parser, fitted, labels_of, parts_mask
 
 #: Fraction of the side over which the box style fades: the width that the reference's square fades over.
 FEATHER = 0.1
@@ -34,7 +33,7 @@ def face_mask(aligned: AlignedFaces, parser: Parser | None) -> Tensor:
     soft = blur(blur(chosen, 11.0, 50), 11.0, 50)
     inner = torch.zeros_like(soft)
     inner[..., 10:-10, 10:-10] = soft[..., 10:-10, 10:-10]
-    return F.interpolate(inner, size=aligned.masks.shape[-2:], mode="bilinear", antialias=True)
+    return fitted(inner, *aligned.masks.shape[-2:])
 
 
 class MaskStyle(NamedTuple):

@@ -71,7 +71,7 @@ def parts_mask(labels: Tensor, groups: Sequence[str], side: int | None = None) -
 
 
 def fitted(masks: Tensor, height: int, width: int) -> Tensor:
-    """Masks (B, 1, h, w) stretched to (B, 1, height, width); the same ones when they have that size."""
+    """Masks or images (B, C, h, w) at (height, width), smoothed when they shrink; the same ones when they have that size."""
     if tuple(masks.shape[-2:]) == (height, width):
         return masks
     # In 32 bits, since the CPU has no other antialiasing.

@@ -12,7 +12,7 @@ from .align import align, resize_map, template
 from .colour import is_grey, matched
 from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
 from .masks import mask_style
-from .parts import Parser
+from .parts import Parser, fitted
 from .paste import paste
 from .progress import Tick, no_tick
 from .selection import CHOICES, Selection, select
@@ -155,7 +155,10 @@ def enlarge(images: Tensor, upscale: float) -> Tensor:
     height, width = int(images.shape[-2] * upscale), int(images.shape[-1] * upscale)
     if (height, width) == tuple(images.shape[-2:]):
         return images
-    return F.interpolate(images, size=(max(1, height), max(1, width)), mode="bilinear", antialias=upscale < 1)
+    size = max(1, height), max(1, width)
+    if upscale < 1:
+        return fitted(images, *size)
+    return F.interpolate(images, size=size, mode="bilinear")
 
 
 def on_aligned(images: Tensor, side: int, step: Callable[[AlignedFaces], AlignedFaces]) -> Fixed:

@@ -76,7 +76,7 @@ def restore(
     if grey not in GREY:
         raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
     each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and fidelity.shape[0] > 1
-    if each and isinstance(fidelity, Tensor) and len(fidelity) != len(aligned):
+    if each and isinstance(fidelity, Tensor) and 0 < len(aligned) != len(fidelity):
         raise ValueError(f"Found {len(fidelity)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
 
     def restored(part: slice) -> Tensor:

@@ -15,6 +15,15 @@ DEVICE, HERE = torch.device("cuda:0"), torch.device("cpu")
 _aten = torch.ops.aten
 _COPIES = (_aten._to_copy, _aten.copy_, _aten.to)
 
+#: Calls after which the CPU knows something that lay there.
+_ASKS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero)
+
+#: Calls that numbers of no dimension may not take part in from the CPU either.
+_STRICT = (_aten.cat, _aten.stack)
+
+#: Calls that PyTorch computes less accurately on the CPU for channels that are interleaved; GPUs copy such maps first.
+_SET_APART = (_aten.native_group_norm, _aten.group_norm)
+
 
 class Moved(NamedTuple):
     """A copy between the devices: whether it went to the one that is not there, and how many numbers."""
@@ -82,20 +91,26 @@ class Elsewhere(TorchDispatchMode):
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         there = [tensor for tensor in tensors if isinstance(tensor, _There)]
+        near = [tensor for tensor in tensors if not isinstance(tensor, _There)]
         called = func.overloadpacket
-        if there and called not in (*_COPIES, _aten.index):  # a picture there may be indexed from here
-            foreign = [tensor for tensor in tensors if not isinstance(tensor, _There) and tensor.ndim]
-            if foreign:
-                raise RuntimeError(f"{func}: a tensor of shape {tuple(foreign[0].shape)} is on the CPU, others on {DEVICE}")
+        if called is _aten.index and there and near and near[0] is not tensors[0]:
+            self.moved += [Moved(True, tensor.numel()) for tensor in near]  # a picture there may be indexed from here
+        elif there and called not in _COPIES and (foreign := [one for one in near if one.ndim or called in _STRICT]):
+            raise RuntimeError(f"{func}: a tensor of shape {tuple(foreign[0].shape)} is on the CPU, others on {DEVICE}")
         goes = _goes(called, leaves, tensors, there)
-        done = func(*tree_map(_here, args), **tree_map(_here, kwargs))
+        given = tree_map(_apart, args) if called in _SET_APART and there else args
+        done = func(*tree_map(_here, given), **tree_map(_here, kwargs))
         source = tensors[1] if called is _aten.copy_ else tensors[0] if called in _COPIES else None
         if source is not None and isinstance(source, _There) != goes:
             self.moved.append(Moved(goes, source.numel()))
-        if called is _aten._local_scalar_dense and there:
+        if called in _ASKS and there:
             self.moved.append(Moved(False, 1))
         written = _written(func._schema, args, kwargs)
         return written if written is not None else tree_map(_to_there, done) if goes else done
+
+
+def _apart(value: Any) -> Any:
+    return _There(value.near.contiguous()) if isinstance(value, _There) else value
 
 
 def _goes(called: Any, leaves: list[Any], tensors: list[Tensor], there: list[Tensor]) -> bool:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import pytest
 import torch
 from elsewhere import DEVICE, HERE, Elsewhere
@@ -30,8 +31,8 @@ from codeformer_core.steps import colorize, inpaint, restore
 from codeformer_core.stream import fix_frames
 from codeformer_core.upscale import enlarge_with
 
-#: Pictures are compared with a mean difference of this: the warps of OpenCV and of PyTorch interpolate alike, not equally.
-CLOSE = 1e-3
+#: The mean difference that results may have: PyTorch's warp interpolates as OpenCV 5 does. OpenCV 4 samples at 1/32 of a pixel.
+CLOSE = 1e-5 if int(cv2.__version__[0]) > 4 else 1e-3
 
 #: What a copy between the devices may have without being a picture: boxes, landmarks, a number for each face.
 SMALL = 64
@@ -89,11 +90,8 @@ def made() -> dict:
     return {HERE: here, DEVICE: there}
 
 
-def half(like: Tensor) -> Tensor:
-    """A mask over the left half of a picture, coarser than it, on the CPU: as files and nodes bring it."""
-    mask = torch.zeros(1, 1, 20, 30)
-    mask[..., :15] = 1
-    return mask
+#: A mask over the left half of a picture, coarser than it, on the CPU: as files and nodes bring it.
+HALF = torch.cat([torch.ones(1, 1, 20, 15), torch.zeros(1, 1, 20, 15)], dim=3)
 
 
 def fixed(**options) -> Callable:
@@ -116,14 +114,14 @@ WAYS: dict[str, Callable] = {
     "grey": fixed(grey="on"),
     "a fidelity for each": fixed(fidelity=torch.tensor([0.2, 0.5, 0.8])),
     "a painted fidelity": fixed(fidelity=torch.linspace(0, 1, 48).reshape(3, 1, 4, 4)),
-    "in an area": lambda image, faces, have: fixed(area=half(image))(image, faces, have),
-    "not sharp": fixed(selection=Selection(sharpness=5.0)),
+    "in an area": fixed(area=HALF),
+    "not sharp": fixed(selection=Selection(sharpness=4e-4)),
     "blended": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), blend=torch.tensor([0.2, 1, 0.5]))),
     "parts": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), ["skin"], Halves(), grow=-2, feather=3)),
-    "kept out": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), half(faces.crops))),
-    "kept inside": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), half(faces.crops), inside=True)),
+    "kept out": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), HALF)),
+    "kept inside": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), HALF, inside=True)),
     "colorize": stepped(lambda faces, have: colorize(faces, have["colorizer"], keep_luminance=True)),
-    "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], half(faces.crops))),
+    "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], HALF)),
     "faces enlarged": stepped(lambda faces, have: finished(restore(faces, have["restorer"]), "as restored", Twice())),
     "picture enlarged": lambda image, faces, have: enlarge_with(image, Twice(), 3.0, tile=64),
     "frames": lambda image, faces, have: (
@@ -132,7 +130,7 @@ WAYS: dict[str, Callable] = {
     "aligned": lambda image, faces, have: fix_aligned(image[:, :, :64, :64], have["restorer"]),
     "brushed": lambda image, faces, have: faded(white_brush(image.clamp(max=0.6) / 0.6), 4),
     "sweep": lambda image, faces, have: sweep(align(image, faces, 64), have["restorer"], 2, [0, 0.5, 1]),
-    "fidelity painted": lambda image, faces, have: painted(align(image, faces, 64), 0.2, half(image), 0.9),
+    "fidelity painted": lambda image, faces, have: painted(align(image, faces, 64), 0.2, HALF, 0.9),
     "certainty": lambda image, faces, have: over_pictures(
         invented(align(image, faces, 64), have["restorer"]), align(image, faces, 64), (1, *image.shape[-2:])
     )[0],
@@ -178,15 +176,22 @@ def test_a_picture_is_worked_on_where_it_is(picture, made):
     assert numbers[1] - numbers[0] == 2  # the seam asks how large each face is
 
 
-def test_the_device_that_is_not_there_refuses_what_a_gpu_refuses():
-    with Elsewhere():
-        there = torch.ones(3, device=DEVICE)
-        with pytest.raises(RuntimeError, match="is on the CPU"):
-            there + torch.ones(3)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_device_that_is_not_there_is_as_strict_as_a_gpu(mode):
+    with mode(), Elsewhere() as elsewhere:
+        there, here = torch.ones(3, device=DEVICE), torch.ones(3)
+        for wrong in (lambda: there + here, lambda: torch.stack([there[0], here[0]]), lambda: here[there > 0]):
+            with pytest.raises(RuntimeError, match="is on the CPU"):
+                wrong()
         with pytest.raises(TypeError, match="64 bits"):
             there.double()
         with pytest.raises(RuntimeError, match="numpy"):
             there.numpy()
+        asks = (there.cpu, there.tolist, there[0].item, there.nonzero, lambda: bool(there[0]), lambda: there.equal(there + 1))
+        for copies in (*asks, lambda: there[here > 0], lambda: there.copy_(here), lambda: float(there.sum())):
+            elsewhere.moved.clear()
+            copies()
+            assert len(elsewhere.moved) == 1
         assert (there * 2 + 1).tolist() == [3, 3, 3]
 
 
@@ -200,7 +205,7 @@ def test_pasting_on_a_device_changes_only_what_the_mask_says(picture):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("way", ["plain", "keep detail", "kept out", "aligned", "frames"])
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "sweep"])  # whose crops show the codes that rounding flips
 def test_a_picture_of_another_type_stays_of_that_type(picture, made, way, dtype):
     coarse = picture.image.to(dtype)
     found = WAYS[way](coarse, picture.faces, made[HERE])

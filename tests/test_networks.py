@@ -178,7 +178,7 @@ def test_no_fidelity_means_no_fusion(tiny, crops):
 @pytest.mark.skipif(not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))), reason="needs a C++ compiler")
 def test_a_compiled_network_draws_the_same(tiny, tiny_checkpoint, crops):
     compiled = checkpoints.load(tiny_checkpoint).compiled()
-    assert torch.allclose(compiled.restore(crops, 0.5), tiny.restore(crops, 0.5), atol=1e-4)
+    assert torch.allclose(compiled.restore(crops[:1], 0.5), tiny.restore(crops[:1], 0.5), atol=1e-4)
 
 
 def test_fidelity_per_face(tiny, crops):

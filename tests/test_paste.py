@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -202,6 +203,15 @@ def test_the_black_beyond_a_tiny_crop_stays_out():
     aligned = align(white, [posed(30, 30, 14)], side=64)
     pasted, mask = paste(white, aligned.with_crops(torch.ones_like(aligned.crops)))
     assert (mask > 0).any() and torch.allclose(pasted, white, atol=1e-6)
+
+
+def test_a_face_of_a_thousandth_of_a_pixel_costs_no_memory(images, monkeypatch):
+    aligned = align(images, [posed(100, 100, 0.001)])
+    repeated = []
+    original = cv2.copyMakeBorder
+    monkeypatch.setattr(cv2, "copyMakeBorder", lambda plane, *by: repeated.append(by[0]) or original(plane, *by))
+    pasted, mask = paste(images, aligned)
+    assert max(repeated) <= 512 and not mask.any() and torch.equal(pasted, images)
 
 
 @pytest.mark.parametrize("mask", ["square", "box"])

@@ -350,3 +350,8 @@ def test_colours_over_a_restored_face_keep_the_restoration(photo, mobilenet):
     aligned = restore(align(picture, mobilenet.detect(picture), 128), Darker(), grey="off")
     coloured = colorize(aligned, HalfBrown(), keep_luminance=True)
     assert torch.allclose(luminance(coloured.crops), luminance(aligned.crops), atol=1e-3)
+
+
+def test_without_a_face_any_number_of_fidelities_gives_the_picture_back(photo, mobilenet, tiny):
+    picture = photo("no_face/coffee.png")
+    assert torch.equal(fix_faces(picture, mobilenet, tiny, fidelity=torch.tensor([0.2, 0.8])).images, picture)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from codeformer_core.align import align
+from codeformer_core.align import align, resize_map
 from codeformer_core.faces import DetectionOptions, Face
 from codeformer_core.locate import MEAN_ASPECT, MEAN_LANDMARKS, VIEWS_PER_CALL, guess, locate
 from codeformer_core.saved import from_json, to_json
@@ -179,7 +179,10 @@ FACE = Face(1, (10.0, 20.0, 40.0, 60.0), ((18.5, 35.0), (31.5, 35.0), (25.0, 43.
 
 def test_faces_follow_a_picture_to_another_size():
     (face,) = fitted([FACE], SIZE, 2, (200, 400))
-    assert face.box == (20, 40, 80, 120) and face.landmarks[0] == (37, 70)
+    assert face.box == (20.5, 40.5, 80.5, 120.5) and face.landmarks[0] == (37.5, 70.5)
+    points = torch.tensor(FACE.landmarks, dtype=torch.float64)
+    resize = resize_map(2)[0]
+    assert torch.equal(torch.tensor(face.landmarks, dtype=torch.float64), points @ resize[:, :2].T + resize[:, 2])
     assert fitted([FACE], SIZE, 2, SIZE) == [FACE]
 
 

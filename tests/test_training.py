@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,6 +240,29 @@ def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, traine
     assert torch.equal(looked_up, run.stage.true_codes(batch.clear))
     varied = replace(told(faces, trained / "2", 2), faces=Faces(faces, zoom=0.1))
     assert Run(varied, ALONE).stage.table is None
+
+
+def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, tmp_path):
+    own = tmp_path / "faces"
+    shutil.copytree(faces, own)
+    kept = tmp_path / "out" / "codes.pt"
+
+    def table(start=trained / "1" / "network.pth"):
+        return Run(replace(told(own, tmp_path / "out", 2), start=start), ALONE).stage.table
+
+    (tmp_path / "out").mkdir()
+    first = table()
+    wrong = torch.load(kept, weights_only=True)
+    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    assert not table().any()  # taken from the file
+    changed = checkpoints.read(trained / "1" / "network.pth")
+    changed["quantize.embedding.weight"] = changed["quantize.embedding.weight"].flip(0)
+    torch.save({"params_ema": changed}, tmp_path / "other.pth")
+    assert torch.equal(table(tmp_path / "other.pth"), TINY.codebook_size - 1 - first)
+    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    for face in own.iterdir():
+        Image.open(face).rotate(90).save(face)
+    assert table().any()
 
 
 def test_codes_that_were_looked_up_are_looked_up_anew_when_what_they_depend_on_changes(tmp_path):

@@ -158,6 +158,7 @@ def _restore(case: Case, materials: Materials) -> Round:
 
 
 def _compiled(case: Case, materials: Materials) -> Round:
+    torch.compiler.reset()  # or graphs of other cases are used again, and after eight of them none is made any more
     network = materials.loaded(weights.RESTORER, case.precision).compiled()
     crops = materials.crops(case, network.side)
 

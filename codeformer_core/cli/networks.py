@@ -75,8 +75,18 @@ def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
             loaded[path, role] = load_network(path, role, task, device, args.precision)
         networks[part] = loaded[path, role]
     if args.compile:
-        networks["restorer"].compiled()
+        _compile(networks["restorer"], device)
     return Networks(**networks)
+
+
+def _compile(restorer: Any, device: torch.device) -> None:
+    """Have a restorer compiled, once it is known that something can be compiled here."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(8, device=device))
+        restorer.compiled()
+    except (RuntimeError, ImportError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"PyTorch cannot compile this network here ({reason}). Leave out --compile.") from error
 
 
 def _published(task: str) -> str:

@@ -95,7 +95,7 @@ def sizing(parser: argparse.ArgumentParser) -> Whole:
         add("--upscale", type=size, metavar="S", help="size of the result (default 1, or that of --bg-upscaler)"),
         add("--bg-upscaler", metavar="MODEL", help="enlarge (or, at 1, clean) the picture with this network"),
     ]
-    add("--face-upscaler", metavar="MODEL", help="enlarge restored faces with this network")
+    add("--face-upscaler", metavar="MODEL", help="draw restored faces with this network, as large as the result is")
     add("--bg-tile", type=whole(16, zero=True), default=400, metavar="PX", help="pixels at once (default 400; 0: all)")
     return of_whole
 

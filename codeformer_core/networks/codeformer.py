@@ -198,7 +198,7 @@ class CodeFormer(nn.Module):
         """
         self._must_be("inpainting", "codeformer_inpainting.pth")
         white = torch.where(holes > 0.5, torch.ones_like(crops), crops)
-        filled = _to_picture(self(white * 2 - 1, 1.0, match_style=False))
+        filled = _to_picture(self(white * 2 - 1, 1.0, match_style=False)).to(crops)
         return torch.where(holes > 0, torch.lerp(crops, filled, holes), crops)
 
     @torch.inference_mode()
