@@ -113,12 +113,12 @@ def warp(
     Returns:
         `out`; or (N, C, height, width) on the images' device, in their dtype.
     """
-    result = memory.empty(images, *images.shape[:2], height, width, dtype=torch.float32) if out is None else out
     values = list(fill) if isinstance(fill, Sequence) else [float(fill)] * images.shape[1]
-    if images.device.type == "cpu":
-        _warp_cv2(images, affines, result, values, repeat)
-    else:
-        result.copy_(_warp_torch(images, affines, height, width, values, repeat))
+    if images.device.type != "cpu":
+        warped = _warp_torch(images, affines, height, width, values, repeat)
+        return warped if out is None else out.copy_(warped)
+    result = memory.empty(images, *images.shape[:2], height, width, dtype=torch.float32) if out is None else out
+    _warp_cv2(images, affines, result, values, repeat)
     return result if out is not None else result.to(images.dtype)
 
 

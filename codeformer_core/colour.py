@@ -119,6 +119,4 @@ def matched(crops: Tensor, originals: Tensor, how: str) -> Tensor:
         raise ValueError(f"{how!r} is no way to match colours. Use one of: {', '.join(COLOURS)}.")
     if not len(crops):
         return crops
-    if originals.shape[-2:] != crops.shape[-2:]:
-        originals = fitted(originals, *crops.shape[-2:])
-    return COLOURS[how](crops, originals)
+    return COLOURS[how](crops, fitted(originals, *crops.shape[-2:]))

@@ -75,12 +75,12 @@ def restore(
     """
     if grey not in GREY:
         raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
-    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and fidelity.shape[0] > 1
-    if each and isinstance(fidelity, Tensor) and 0 < len(aligned) != len(fidelity):
-        raise ValueError(f"Found {len(fidelity)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
+    each = fidelity if isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) > 1 else None
+    if each is not None and 0 < len(aligned) != len(each):
+        raise ValueError(f"Found {len(each)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
 
     def restored(part: slice) -> Tensor:
-        weight = fidelity[part] if each and isinstance(fidelity, Tensor) else fidelity
+        weight = fidelity if each is None else each[part]
         return restorer.restore(sized(aligned.crops[part], restorer.side), weight, match_style)
 
     crops = in_batches(restored, aligned, batch, tick)

@@ -3,7 +3,7 @@ modules."""
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import comfy.model_management as mm
@@ -85,9 +85,7 @@ class Hosted:
 
     def _attempt(self, call: Callable[[slice], T], part: slice) -> T | None:
         try:
-            if self.casts or self.patcher is None:
-                return call(part)
-            with cancellable(self.network):
+            with nullcontext() if self.casts or self.patcher is None else cancellable(self.network):
                 return call(part)
         except (mm.OOM_EXCEPTION, mm.ACCELERATOR_ERROR) as error:
             mm.raise_non_oom(error)

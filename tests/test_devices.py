@@ -8,6 +8,7 @@ import cv2
 import pytest
 import torch
 from elsewhere import DEVICE, HERE, Elsewhere
+from halves import Halves
 from torch import Tensor
 
 from codeformer_core import checkpoints, networks
@@ -46,15 +47,6 @@ class Known:
 
     def detect(self, images: Tensor, options: DetectionOptions) -> list:
         return [face._replace(image_index=index) for index in range(len(images)) for face in self.faces]
-
-
-class Halves:
-    """A parser that calls the left half of every crop skin and the right half cloth."""
-
-    def parse(self, crops: Tensor) -> Tensor:
-        labels = torch.full((len(crops), 512, 512), 18, device=crops.device)
-        labels[:, :, :256] = 1
-        return labels
 
 
 class Twice:

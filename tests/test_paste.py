@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from halves import Halves
 from PIL import Image
 
 from codeformer_core import fix_faces
@@ -26,15 +27,6 @@ class Inversion:
 
     def restore(self, crops, fidelity, match_style):
         return 1 - crops
-
-
-class Halves:
-    """A parser that calls the left half of every crop skin and the right half cloth."""
-
-    def parse(self, crops):
-        labels = torch.full((len(crops), 512, 512), 18)
-        labels[:, :, :256] = 1
-        return labels
 
 
 def posed(x: float, y: float, size: float, degrees: float = 0.0, image: int = 0) -> Face:

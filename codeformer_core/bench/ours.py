@@ -161,12 +161,9 @@ def _compiled(case: Case, materials: Materials) -> Round:
     torch.compiler.reset()  # or graphs of other cases are used again, and after eight of them none is made any more
     network = materials.loaded(weights.RESTORER, case.precision).compiled()
     crops = materials.crops(case, network.side)
-
-    def run() -> float:
-        return timed(lambda: network.restore(crops, FIDELITY), materials.device)
-
+    run = materials.once(lambda: network.restore(crops, FIDELITY))
     first = run()
-    return lambda: [first, run()]
+    return lambda: first + run()
 
 
 def _parts(case: Case, materials: Materials) -> Round:

@@ -18,21 +18,22 @@ class Kind(NamedTuple):
         read: how the files end that are taken from folders.
         written: how those end that can be written; others become `other`.
         other: how a result ends whose input has an end that cannot be written.
+        foreign: how files end that are of its like, and are not read.
     """
 
     name: str
     read: Collection[str]
     written: Collection[str]
     other: str
+    foreign: Collection[str] = ()
 
 
-PICTURES = Kind("picture", FORMATS, FORMATS, ".png")
-
-
-#: How pictures of other kinds end, as cameras, phones and editors store them.
-FOREIGN = (
+#: How pictures end as cameras, phones and editors store them.
+_FOREIGN = (
     ".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
 )  # fmt: skip
+
+PICTURES = Kind("picture", FORMATS, FORMATS, ".png", _FOREIGN)
 
 
 class Job(NamedTuple):
@@ -108,10 +109,12 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool, kind: Kind) -> l
     for path in paths:
         if path.is_dir():
             files = [
-                file for file in _inside(path, recursive, kind) if out.resolve() not in file.resolve().parents or path == out
+                file
+                for file in _inside(path, recursive, kind.read)
+                if out.resolve() not in file.resolve().parents or path == out
             ]
             if not files:
-                below = not recursive and bool(_inside(path, True, kind))
+                below = not recursive and bool(_inside(path, True, kind.read))
                 hint = " Add --recursive to look into its folders too." if below else ""
                 hint += f" Found {others}." if (others := left_out([path], recursive, kind)) else ""
                 raise ValueError(f"{path} holds no {kind.name} ({', '.join(kind.read)}).{hint}")
@@ -126,18 +129,19 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool, kind: Kind) -> l
 
 def left_out(paths: Iterable[Path], recursive: bool, kind: Kind) -> str:
     """The pictures in folders that are of no kind that is read, and what to do with them; empty where there are none."""
-    foreign = kind._replace(read=FOREIGN if kind is PICTURES else ())
-    files = [file for path in paths if path.is_dir() for file in _inside(path, recursive, foreign)]
+    if not kind.foreign:
+        return ""
+    files = [file for path in paths if path.is_dir() for file in _inside(path, recursive, kind.foreign)]
     ends = ", ".join(sorted({file.suffix.lower() for file in files}))
     return f"{len(files)} of other kinds ({ends}): export those as TIFF or PNG first" if files else ""
 
 
-def _inside(folder: Path, recursive: bool, kind: Kind) -> list[Path]:
+def _inside(folder: Path, recursive: bool, ends: Collection[str]) -> list[Path]:
     files = folder.rglob("*") if recursive else folder.iterdir()
     return sorted(
         file
         for file in files
-        if file.suffix.lower() in kind.read
+        if file.suffix.lower() in ends
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)  # hidden, as macOS's "._photo.jpg"
         and file.is_file()
     )

@@ -25,9 +25,6 @@ class Networks(NamedTuple):
     face_upscaler: Any = None
 
 
-#: What comes with the project for a task.
-STARTERS = {"restoration": "starter"}
-
 #: The parts of a command that are no face networks.
 _UPSCALERS = ("bg_upscaler", "face_upscaler")
 
@@ -89,22 +86,23 @@ def _compile(restorer: Any, device: torch.device) -> None:
         raise ValueError(f"PyTorch cannot compile this network here ({reason}). Leave out --compile.") from error
 
 
-def _published(task: str) -> str:
-    """The name of the published network for a task."""
-    return next(model.name for model in checkpoints.catalogue() if model.task == task)
+def _for_task(task: str) -> list[str]:
+    """The names of the networks for a task: the published one, then what comes with the project."""
+    return [model.name for model in checkpoints.catalogue() if model.task == task]
 
 
 def _at_hand(args: Namespace, task: str) -> str:
     """The name of the published network for a task; of the one that comes with the project for as long as that is not here."""
-    published, small = _published(task), STARTERS.get(task)
-    if small is None or args.download or checkpoints.find(published, args.weights) or not checkpoints.find(small, args.weights):
+    names = _for_task(task)
+    published, here = names[0], next((name for name in names if checkpoints.find(name, args.weights)), names[0])
+    if args.download or here == published:
         return published
     tqdm.write(
         "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
         f"`codeformer models fetch {published}` for full quality.",
         file=sys.stderr,
     )
-    return small
+    return here
 
 
 def load_network(path: Path, role: str, task: str, device: torch.device, precision: str = "exact") -> Any:
@@ -117,6 +115,6 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
         kind = network.role if found is None else f"{network.role} for {found}"
         needed = f"a {role}: see `codeformer models list`"
         if role == "restorer":
-            needed = f"a restorer for {task}: choose {_published(task)}"
+            needed = f"a restorer for {task}: choose {_for_task(task)[0]}"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
     return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

@@ -55,6 +55,7 @@ def _over_map(fidelity: Fidelity, feature: Tensor) -> Fidelity:
 
 
 def check_fidelity(fidelity: Fidelity, faces: int) -> None:
+    """A ValueError when a fidelity is neither a number nor one value or map for each of so many faces."""
     if not isinstance(fidelity, Tensor) or fidelity.ndim == 0:
         return
     shape = tuple(fidelity.shape)

@@ -90,7 +90,7 @@ class Run:
         kept, encoder = self.config.out / "codes.pt", self.stage.encoder
         assert encoder is not None  # stages II and III have one
         entries = self.stage.network.quantize.embedding.weight
-        of = codes.origin(files, side, [*encoder.state_dict().values(), entries])
+        of = codes.origin(files, side, [*encoder.state_dict().values(), entries]) if process.leads else ""
         found = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
         stored = saving.resume(kept, process.device) if process.leads else None
         known = process.any(stored is not None and stored.get("of") == of)
