@@ -12,19 +12,19 @@ from typing import Any
 
 _HOME = {
     "AlignedFaces": "faces",
-    "DetectionOptions": "faces",
+    "DetectionOptions": "options",
     "Face": "faces",
-    "Recipe": "recipe",
-    "Steadiness": "tracking",
+    "FixOptions": "options",
+    "Steadiness": "options",
     "detect": "pipeline",
-    "fix": "quick",
+    "fix": "api",
     "fix_aligned": "pipeline",
     "fix_faces": "pipeline",
-    "fix_frames": "stream",
-    "fix_stream": "stream",
-    "fix_video": "video",
-    "load": "quick",
-    "restore": "steps",
+    "fix_frames": "video.pipeline",
+    "fix_stream": "video.pipeline",
+    "fix_video": "video.pipeline",
+    "load": "api",
+    "restore": "restoration",
 }
 
 __all__ = list(_HOME)

@@ -5,12 +5,13 @@ from typing import Protocol
 from torch import Tensor
 
 from .faces import AlignedFaces
+from .imaging.resize import resize
 from .paste import paste
-from .progress import Tick, no_tick
-from .steps import in_batches, sized
+from .restoration import in_batches
+from .runtime.progress import Tick, no_tick
 
 
-class Doubter(Protocol):
+class ConfidenceModel(Protocol):
     """What knows how sure it is."""
 
     side: int
@@ -20,7 +21,7 @@ class Doubter(Protocol):
         ...
 
 
-def invented(aligned: AlignedFaces, restorer: Doubter, batch: int = 1, tick: Tick = no_tick) -> Tensor:
+def uncertainty_maps(aligned: AlignedFaces, restorer: ConfidenceModel, batch: int = 1, tick: Tick = no_tick) -> Tensor:
     """How unsure the network is of each part of the faces: (N, 1, s, s), 0 sure, 1 a guess. It looks at the originals.
 
     Args:
@@ -30,7 +31,7 @@ def invented(aligned: AlignedFaces, restorer: Doubter, batch: int = 1, tick: Tic
         return aligned.masks
 
     def doubt(part: slice) -> Tensor:
-        crops = sized(aligned.originals[part], restorer.side)
+        crops = resize(aligned.originals[part], restorer.side)
         return 1 - restorer.certainty(crops).to(crops)
 
     return in_batches(doubt, aligned, batch, tick)
@@ -43,5 +44,5 @@ def over_pictures(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int
         size: (B, H, W) of the pictures, which may be enlarged.
     """
     empty = maps.new_zeros(size[0], 3, *size[1:])
-    landed, covered = paste(empty, aligned.with_crops(sized(maps, aligned.side).repeat(1, 3, 1, 1)))
+    landed, covered = paste(empty, aligned.with_crops(resize(maps, aligned.side).repeat(1, 3, 1, 1)))
     return landed[:, :1], covered

@@ -7,7 +7,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from .options import DetectionOptions
+
 Point = tuple[float, float]
+
 Box = tuple[float, float, float, float]
 
 
@@ -57,23 +60,6 @@ class Skipped(NamedTuple):
 
     face: Face
     reason: str
-
-
-class DetectionOptions(NamedTuple):
-    """What every detector takes; the defaults are the reference's (`face_restoration_helper.py`, `retinaface.py`).
-
-    Attributes:
-        side: the short side, in pixels, that an image is resized to before detection, up or down. The largest anchor is 512
-            pixels, so a close-up is only found when the picture is made smaller.
-        confidence: detections below this score (0 to 1) are dropped.
-        overlap: of two boxes whose intersection over union exceeds this (0 to 1), only the better is kept.
-        eye_distance: faces whose eyes are closer than this many image pixels are skipped: too small or seen from the side.
-    """
-
-    side: int = 640
-    confidence: float = 0.8
-    overlap: float = 0.4
-    eye_distance: float = 5.0
 
 
 class Detector(Protocol):

@@ -6,13 +6,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .align import cut
-from .colour import greyed
+from .align import sample_at_crops
 from .faces import AlignedFaces
-from .steps import refuse_broken, sized
+from .imaging.colour import keep_grey
+from .imaging.resize import resize
+from .restoration import check_finite
 
 
-def each(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
+def per_face(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
     """One fidelity per face (N,), or a single number for all.
 
     Args:
@@ -35,14 +36,14 @@ def each(values: Sequence[float], otherwise: float, faces: int) -> float | Tenso
     return torch.tensor(values, dtype=torch.float32)
 
 
-def painted(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:
+def in_mask(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:
     """Fidelity maps over the faces (N, 1, S, S): `inside` where a mask over the images is 1, `fidelity` where it is 0.
 
     Args:
         fidelity: a number, or one per face (N,).
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images.
     """
-    white = cut(mask.to(aligned.originals), aligned)
+    white = sample_at_crops(mask.to(aligned.originals), aligned)
     outside = torch.as_tensor(fidelity, dtype=white.dtype, device=white.device).reshape(-1, 1, 1, 1)
     return torch.lerp(outside.expand_as(white), torch.full_like(white, inside), white)
 
@@ -77,8 +78,8 @@ def sweep(
     if not fidelities:
         raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
     for value in fidelities:
-        each([value], value, 1)
+        per_face([value], value, 1)
     face = aligned.subset([number - 1])
-    crops = refuse_broken(restorer.sweep(sized(face.crops, restorer.side), fidelities, match_style)[0])
-    repeated = sized(face.originals, restorer.side).expand_as(crops)
-    return greyed(crops, repeated, face.grey * len(fidelities), grey)
+    crops = check_finite(restorer.sweep(resize(face.crops, restorer.side), fidelities, match_style)[0])
+    repeated = resize(face.originals, restorer.side).expand_as(crops)
+    return keep_grey(crops, repeated, face.grey * len(fidelities), grey)

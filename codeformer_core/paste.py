@@ -8,15 +8,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import memory
-from .ahead import ahead
-from .align import compose, invert, reach, resize_map, shift, warp
-from .colour import in_range, luminance
-from .edges import seam
 from .faces import AlignedFaces
-from .masks import mask_style
-from .memory import strips
-from .parts import Parser, fitted
+from .imaging import buffers
+from .imaging.affine import compose, footprint, invert, resize_map, shift, warp
+from .imaging.buffers import strips
+from .imaging.colour import clamp_to_gamut, luminance
+from .imaging.morphology import seam_mask
+from .imaging.resize import resize
+from .masks.parsing import Parser
+from .masks.styles import mask_style
+from .runtime.prefetch import prefetch
 
 #: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, more than good photos' noise.
 CORRECTED = 0.04
@@ -46,14 +47,14 @@ def paste(
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
     """
     batch, _, height, width = images.shape
-    changed = memory.zeros(images, batch, 1, height, width)
+    changed = buffers.zeros(images, batch, 1, height, width)
     landings = _landings(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
         return images, changed
     # Half of the work is in the weights, where OpenCV knows one thread only: the next face's are made meanwhile. Not on a GPU,
     # whose work belongs into the stream that the caller's own thread has chosen.
-    with ahead(landings, 1) if images.device.type == "cpu" else nullcontext(landings) as weighted:
-        result = memory.empty(images, *images.shape).copy_(images)
+    with prefetch(landings, 1) if images.device.type == "cpu" else nullcontext(landings) as weighted:
+        result = buffers.empty(images, *images.shape).copy_(images)
         for row, place, to_region, weight in weighted:
             region = result[place]
             pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
@@ -80,7 +81,7 @@ def covered(
         batch: B, how many images.
         size: (H', W') of the images; those that the faces were found in when none is given.
     """
-    union = memory.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
+    union = buffers.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
     for _, place, _, weight in _landings(aligned, batch, size or aligned.image_size, mask, parser):
         _into(union[place], weight, torch.maximum)
     return union
@@ -108,7 +109,7 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
         return iter(())
     _check_images(aligned, batch, size)
     masks = style.make(aligned, parser) if style.make else None
-    within = None if aligned.within is None else fitted(aligned.within, *size)
+    within = None if aligned.within is None else resize(aligned.within, *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
@@ -116,14 +117,14 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
 
     def each() -> Iterator[_Landing]:
         for row, affine in enumerate(affines):
-            x0, y0, x1, y1 = reach(affine, aligned.side, aligned.side, size)
+            x0, y0, x1, y1 = footprint(affine, aligned.side, aligned.side, size)
             if x0 >= x1 or y0 >= y1:
                 continue
             to_region = compose(affine[None], shift(-x0, -y0))
             landing = to_region, y1 - y0, x1 - x0
             weight = warp(ones, *landing)
             if style.seam:
-                weight = seam(weight, (scale_x * scale_y) ** 0.5)
+                weight = seam_mask(weight, (scale_x * scale_y) ** 0.5)
             if masks is not None:
                 _into(weight[0], warp(masks[row : row + 1], *landing)[0], torch.minimum)
             if limited[row]:
@@ -165,7 +166,7 @@ def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:
         shown: (3, h, w) the warped crop before restoration.
     """
     correction = luminance((pasted - shown)[None])[0]
-    return in_range((pasted + (region - shown) * torch.exp(-((correction / CORRECTED) ** 2)))[None])[0]
+    return clamp_to_gamut((pasted + (region - shown) * torch.exp(-((correction / CORRECTED) ** 2)))[None])[0]
 
 
 def _resized(scale_x: float, scale_y: float) -> Tensor:

@@ -1,23 +1,55 @@
-"""The order of the steps: detect, choose, align, restore, paste. The first file to read."""
+"""The order of the steps: detect, select, align, restore, paste. The first file to read."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .align import align, resize_map, template
-from .colour import is_grey, matched
-from .faces import AlignedFaces, DetectionOptions, Detector, Face, Skipped
-from .masks import mask_style
-from .parts import Parser, fitted
+from .align import align, template
+from .detection.tiled_rotated import searching
+from .faces import AlignedFaces, Detector, Face, Skipped
+from .fidelity import in_mask, per_face
+from .imaging.affine import resize_map
+from .imaging.colour import is_grey, match_colours
+from .imaging.resize import rescale, resize
+from .imaging.tiling import ImageModel, upscale_images
+from .masks.limits import exclude, limit
+from .masks.parsing import Parser
+from .masks.styles import mask_style
+from .options import FixOptions
 from .paste import paste
-from .progress import Tick, no_tick
-from .selection import CHOICES, Selection, select
-from .sharpness import sharpness
-from .steps import Restorer, restore, sized
+from .restoration import Restorer, restore
+from .runtime.progress import Progress, no_progress
+from .selection.select import select
+from .selection.sharpness import sharpness
+
+#: Aligned faces to changed ones (or fewer): restored, coloured, inpainted.
+Step = Callable[[AlignedFaces], AlignedFaces]
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What a fix may be given beside the images, the detector and the restorer: more networks, and masks over the images.
+
+    A mask is (1 or B, 1, h, w) in [0, 1], of any size: it is stretched over the images, and a single one serves every image.
+
+    Attributes:
+        parser: finds the parts of a face, for the mask style "face" and for `FixOptions.parts`.
+        upscaler: enlarges the images that the faces are pasted into (at an `upscale` of 1 it cleans them).
+        face_upscaler: enlarges the restored crops, so that faces stay sharp in enlarged images.
+        inside: only faces inside its white are worked on, see `Selection.inside`.
+        keep_out: its white stays as it was.
+        fidelity_mask: in its white the fidelity rises to 1.
+    """
+
+    parser: Parser | None = None
+    upscaler: ImageModel | None = None
+    face_upscaler: ImageModel | None = None
+    inside: Tensor | None = None
+    keep_out: Tensor | None = None
+    fidelity_mask: Tensor | None = None
 
 
 class Fixed(NamedTuple):
@@ -37,162 +69,171 @@ class Fixed(NamedTuple):
 
 
 def detect(
-    images: Tensor,
-    detector: Detector,
-    options: DetectionOptions = DetectionOptions(),
-    selection: Selection = CHOICES["all"],
-    area: Tensor | None = None,
+    images: Tensor, detector: Detector, options: FixOptions = FixOptions(), inside: Tensor | None = None
 ) -> tuple[list[Face], list[Skipped]]:
     """The faces of images (B, 3, H, W) RGB in [0, 1] that are worked on, and those that are not and why.
 
     Args:
-        selection: which of the faces that are found.
-        area: (1 or B, 1, h, w) in [0, 1], stretched over the images: only faces inside, see `Selection.inside`.
+        options: its `detection` and `selection`.
+        inside: see `Extras`.
     """
     height, width = images.shape[-2:]
-    faces = detector.detect(images, options)
-    wide = replace(selection, eye_distance=max(selection.eye_distance, options.eye_distance))
+    faces = searching(detector, options.detection).detect(images, options.detection)
+    selection = options.selection
+    wanted = replace(selection, eye_distance=max(selection.eye_distance, options.detection.eye_distance))
     measured = sharpness(images, faces) if selection.sharpness else None
-    return select(faces, (height, width), wide, mask=area, sharpness=measured)
+    return select(faces, (height, width), wanted, mask=inside, sharpness=measured)
 
 
 def fix_faces(
     images: Tensor,
     detector: Detector,
     restorer: Restorer,
-    *,
-    fidelity: float | Tensor = 0.5,
-    options: DetectionOptions = DetectionOptions(),
-    selection: Selection = CHOICES["all"],
-    area: Tensor | None = None,
-    match_style: bool = True,
-    grey: str = "auto",
-    colour: str = "as restored",
-    mask: str = "square",
-    parser: Parser | None = None,
-    upscale: float = 1.0,
-    background: Tensor | None = None,
-    upscale_faces: Callable[[Tensor], Tensor] | None = None,
-    keep_detail: bool = False,
-    batch: int = 1,
-    tick: Tick = no_tick,
+    options: FixOptions = FixOptions(),
+    extras: Extras = Extras(),
+    progress: Progress = no_progress,
 ) -> Fixed:
     """Find the faces of images, restore them and paste them back.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
-        fidelity, match_style, grey, batch, tick: see `restore`.
-        colour: a row of `colour.COLOURS`: how the restored crops follow the colours of the originals.
-        upscale: how many times larger the result is; the background is resized (bilinear, as in the reference).
-        background: (B, 3, H', W') the images already enlarged in another way, which `upscale` then does not do.
-        upscale_faces: enlarges restored crops (N, 3, S, S), so that faces stay sharp in an enlarged picture.
-        options, selection, area, mask, parser, keep_detail: see `on_faces`.
+        progress: in units of "face", and of "tile" where an upscaler works.
 
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images come back as they are.
     """
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
-        done = restore(aligned, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick)
-        return finished(done, colour, upscale_faces)
+        return finish_crops(restored(aligned, restorer, options, extras, progress), options, extras, progress)
 
-    return on_faces(
-        images,
-        detector,
-        restorer.side,
-        step,
-        options=options,
-        selection=selection,
-        area=area,
-        mask=mask,
-        parser=parser,
-        background=enlarge(images, upscale) if background is None else background,
-        keep_detail=keep_detail,
+    return on_faces(images, detector, restorer.side, step, options, extras, enlarged(images, options, extras, progress))
+
+
+def fix_aligned(
+    images: Tensor,
+    restorer: Restorer,
+    options: FixOptions = FixOptions(),
+    extras: Extras = Extras(),
+    progress: Progress = no_progress,
+) -> Fixed:
+    """Restore images that are aligned faces already; without an upscaler the result has the restorer's side.
+
+    Args:
+        images: see `on_aligned`.
+        extras, progress: see `fix_faces`.
+    """
+
+    def step(aligned: AlignedFaces) -> AlignedFaces:
+        return finish_crops(restored(aligned, restorer, options, extras, progress), options, extras, progress)
+
+    return on_aligned(images, restorer.side, step, options, extras)
+
+
+def restored(
+    aligned: AlignedFaces, restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress
+) -> AlignedFaces:
+    """Faces with restored crops, at the fidelity that the options and the fidelity mask ask for."""
+    chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
+    fidelity = per_face(chosen, 0.5, len(aligned))
+    if extras.fidelity_mask is not None and len(aligned):
+        fidelity = in_mask(aligned, fidelity, extras.fidelity_mask, inside=1.0)
+    return restore(
+        aligned,
+        restorer,
+        fidelity,
+        match_style=options.match_style,
+        grey=options.grey,
+        batch=batch_size(options, restorer),
+        tick=progress("face"),
     )
 
 
-def finished(aligned: AlignedFaces, colour: str, upscale_faces: Callable[[Tensor], Tensor] | None) -> AlignedFaces:
-    """Restored faces as they are pasted; `colour` and `upscale_faces` as in `fix_faces`."""
-    done = aligned.with_crops(matched(aligned.crops, aligned.originals, colour))
-    return done.with_crops(upscale_faces(done.crops)) if upscale_faces and len(done) else done
+def batch_size(options: FixOptions, restorer: Restorer) -> int:
+    """Faces per call: as chosen, else what the restorer says that suits its device, else 1."""
+    return options.batch or getattr(restorer, "batch", 1)
+
+
+def finish_crops(aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> AlignedFaces:
+    """Restored faces as they are pasted: with the original's colours, and enlarged where there is a network for it."""
+    done = aligned.with_crops(match_colours(aligned.crops, aligned.originals, options.colour))
+    if extras.face_upscaler is None or not len(done):
+        return done
+    tick = progress("tile")
+    return done.with_crops(upscale_images(done.crops, extras.face_upscaler, options.upscale, options.tile, tick=tick))
+
+
+def enlarged(images: Tensor, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> Tensor:
+    """What faces are pasted into: images (B, 3, H, W) enlarged by the upscaler; bilinear, as in the reference, without one."""
+    if extras.upscaler is None:
+        return rescale(images, options.upscale)
+    return upscale_images(images, extras.upscaler, options.upscale, options.tile, tick=progress("tile"))
 
 
 def on_faces(
     images: Tensor,
     detector: Detector,
     side: int,
-    step: Callable[[AlignedFaces], AlignedFaces],
-    *,
-    options: DetectionOptions = DetectionOptions(),
-    selection: Selection = CHOICES["all"],
-    area: Tensor | None = None,
-    mask: str = "square",
-    parser: Parser | None = None,
+    step: Step,
+    options: FixOptions = FixOptions(),
+    extras: Extras = Extras(),
     background: Tensor | None = None,
-    keep_detail: bool = False,
 ) -> Fixed:
-    """Do something with the faces of whole images: `step` takes them aligned and gives them changed (or fewer).
+    """Do something with the faces of whole images: find them, align them, `step`, paste them back.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
         side: S, the side of the crops.
         step: such as `restore`, `colorize` or `inpaint` with the rest of their arguments.
-        options, selection, area: see `detect`.
-        mask, parser, keep_detail: see `paste.paste`.
         background: what is pasted into, when it is not the images themselves.
     """
-    mask_style(mask, parser)  # a wrong choice raises before the work, not after it
-    faces, skipped = detect(images, detector, options, selection, area)
-    aligned = step(align(images, faces, side))
-    pasted, changed = paste(images if background is None else background, aligned, mask, parser, keep_detail)
+    mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
+    faces, skipped = detect(images, detector, options, extras.inside)
+    aligned = limited(step(align(images, faces, side)), options, extras)
+    target = images if background is None else background
+    pasted, changed = paste(target, aligned, options.mask, extras.parser, options.keep_detail)
     return Fixed(pasted, changed, aligned, skipped)
 
 
-def enlarge(images: Tensor, upscale: float) -> Tensor:
-    """Images (B, C, H, W) resized to (B, C, H * upscale, W * upscale), sizes rounded down; the same ones at 1."""
-    if upscale <= 0:
-        raise ValueError(f"Found an upscale of {upscale}. Expected a number above 0: 1 keeps the size, 2 doubles it.")
-    height, width = int(images.shape[-2] * upscale), int(images.shape[-1] * upscale)
-    if (height, width) == tuple(images.shape[-2:]):
-        return images
-    size = max(1, height), max(1, width)
-    if upscale < 1:
-        return fitted(images, *size)
-    return F.interpolate(images, size=size, mode="bilinear")
+def limited(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
+    """Faces that are pasted only where the options and the keep-out mask allow it."""
+    if options.parts is not None or options.blend != 1:
+        parts, grow, feather = options.parts, options.grow, options.feather
+        aligned = limit(aligned, parts, extras.parser, grow=grow, feather=feather, blend=options.blend)
+    return aligned if extras.keep_out is None else exclude(aligned, extras.keep_out)
 
 
-def on_aligned(images: Tensor, side: int, step: Callable[[AlignedFaces], AlignedFaces]) -> Fixed:
-    """Do something with pictures that are aligned faces already: as `on_faces`, without finding and pasting.
+def on_aligned(images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> Fixed:
+    """Do something with images that are aligned faces already: as `on_faces`, without finding and pasting.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1], each one face in the FFHQ pose, of any size; not modified.
         side, step: see `on_faces`.
 
     Returns:
-        See `Fixed`. The images have the size of the crops that `step` gives; but when it keeps them to an area of the picture,
-        as `inpaint` and `limits.occlude` do, they have their own size, and what is outside the area is bit-identical.
+        See `Fixed`. The images have the size of the crops that `step` gives; but when something keeps them to an area of the
+        image, as `inpaint` and a keep-out mask do, they have their own size, and what is outside the area is bit-identical.
     """
-    aligned = step(whole_pictures(images, side))
+    aligned = limited(step(whole_images(images, side)), options, extras)
     size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
-    result = sized(images, *size).clone()
+    result = resize(images, *size).clone()
     changed = result.new_zeros(len(images), 1, *size)
     for row, face in enumerate(aligned.faces):
-        weight = sized(aligned.masks[row : row + 1], *size)[0]
+        weight = resize(aligned.masks[row : row + 1], *size)[0]
         if aligned.within is not None:
             weight = weight * aligned.within[face.image_index if len(aligned.within) > 1 else 0]
         image = result[face.image_index]
-        mixed = torch.lerp(image, sized(aligned.crops[row : row + 1], *size)[0], weight)
+        mixed = torch.lerp(image, resize(aligned.crops[row : row + 1], *size)[0], weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight
     return Fixed(result, changed, aligned, [])
 
 
-def whole_pictures(images: Tensor, side: int) -> AlignedFaces:
-    """Pictures that are aligned faces already, (B, 3, H, W) RGB in [0, 1], as faces with crops of `side` pixels."""
+def whole_images(images: Tensor, side: int) -> AlignedFaces:
+    """Images that are aligned faces already, (B, 3, H, W) RGB in [0, 1], as faces with crops of `side` pixels."""
     height, width = images.shape[-2:]
-    crops = sized(images, side)
+    crops = resize(images, side)
     return AlignedFaces(
-        faces=tuple(_whole_picture(index, height, width) for index in range(len(images))),
+        faces=tuple(_whole_image(index, height, width) for index in range(len(images))),
         originals=crops,
         crops=crops,
         affines=resize_map(side / width, side / height).repeat(len(images), 1, 1),
@@ -202,24 +243,6 @@ def whole_pictures(images: Tensor, side: int) -> AlignedFaces:
     )
 
 
-def _whole_picture(index: int, height: int, width: int) -> Face:
+def _whole_image(index: int, height: int, width: int) -> Face:
     landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
     return Face(index, (0.0, 0.0, float(width), float(height)), landmarks, 1.0)
-
-
-def fix_aligned(
-    images: Tensor,
-    restorer: Restorer,
-    *,
-    fidelity: float | Tensor = 0.5,
-    match_style: bool = True,
-    grey: str = "auto",
-    batch: int = 1,
-    tick: Tick = no_tick,
-) -> Tensor:
-    """Restore pictures (B, 3, H, W) that are aligned faces already: (B, 3, S, S), S being the restorer's side."""
-
-    def step(aligned: AlignedFaces) -> AlignedFaces:
-        return restore(aligned, restorer, fidelity, match_style=match_style, grey=grey, batch=batch, tick=tick)
-
-    return on_aligned(images, restorer.side, step).images

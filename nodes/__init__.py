@@ -6,26 +6,26 @@ from . import (
     certainty,
     colorize,
     crops,
+    detect,
     face_mask,
-    faces,
     fix_faces,
-    frames,
+    fix_video,
     inpaint,
+    legacy,
     loaders,
-    migration,
     paste,
     restore,
     select,
     sweep,
-    video,
+    video_frames,
 )
 
 MODULES = (
     loaders,
     fix_faces,
-    video,
-    frames,
-    faces,
+    fix_video,
+    video_frames,
+    detect,
     select,
     restore,
     colorize,
@@ -35,7 +35,7 @@ MODULES = (
     face_mask,
     crops,
     paste,
-    migration,
+    legacy,
 )
 
 
@@ -44,7 +44,7 @@ class CodeFormerExtension(ComfyExtension):
 
     async def on_load(self) -> None:
         """Once, before the nodes: what stands for other packs' nodes."""
-        await migration.register()
+        await legacy.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""

@@ -3,9 +3,11 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..codeformer_core import certainty, preview
+from ..codeformer_core import certainty
 from ..codeformer_core.faces import AlignedFaces
-from . import host, hosted, sockets
+from ..codeformer_core.imaging import overlay
+from . import inputs
+from .host import memory, networks
 
 
 class CodeFormerCertainty(io.ComfyNode):
@@ -17,14 +19,14 @@ class CodeFormerCertainty(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerCertainty",
             display_name="Face Certainty",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Shows where the network had to guess what a face looks like. What it guessed proves nothing about the "
             "person.",
             search_aliases=["codeformer", "confidence map", "heatmap", "hallucination", "invented", "uncertainty"],
             inputs=[
                 io.Image.Input("image", tooltip="The pictures that the faces were found in, or the repaired ones."),
-                sockets.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
-                sockets.model_input(),
+                inputs.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
+                inputs.model_input(),
             ],
             outputs=[
                 io.Mask.Output(
@@ -38,13 +40,13 @@ class CodeFormerCertainty(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, faces: AlignedFaces, model: hosted.HostedRestorer) -> io.NodeOutput:
+    def execute(cls, image: Tensor, faces: AlignedFaces, model: networks.HostedRestorer) -> io.NodeOutput:
         """Ask the network, lay its answer over the pictures."""
-        images, _ = host.to_core(image)
-        maps = certainty.invented(faces, model, model.batch, host.progress())
+        images, _ = memory.to_core(image)
+        maps = certainty.uncertainty_maps(faces, model, model.batch, memory.progress())
         guessed, covered = certainty.over_pictures(maps, faces, (len(images), *images.shape[-2:]))
-        heat = host.to_host(preview.heat(images, guessed, covered))
-        return io.NodeOutput(host.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
+        heat = memory.to_host(overlay.draw_heatmap(images, guessed, covered))
+        return io.NodeOutput(memory.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
 
 
 NODES = [CodeFormerCertainty]

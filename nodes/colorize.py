@@ -2,9 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..codeformer_core import steps
+from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
-from . import host, hosted, sockets
+from . import inputs
+from .host import memory, networks
 
 
 class CodeFormerColorize(io.ComfyNode):
@@ -16,7 +17,7 @@ class CodeFormerColorize(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerColorize",
             display_name="CodeFormer Colorize",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Gives colours to faces of black-and-white or faded pictures. Paste Faces Back puts them into the "
             "picture.",
             search_aliases=[
@@ -30,10 +31,8 @@ class CodeFormerColorize(io.ComfyNode):
                 "黑白上色",
             ],
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces to colour. Connect Detect Faces or CodeFormer Restore."),
-                sockets.model_input(
-                    "The network that colours faces. Connect Load CodeFormer with codeformer_colorization.pth."
-                ),
+                inputs.Faces.Input("faces", tooltip="The faces to colour. Connect Detect Faces or CodeFormer Restore."),
+                inputs.model_input("The network that colours faces. Connect Load CodeFormer with codeformer_colorization.pth."),
                 io.Boolean.Input(
                     "keep_luminance",
                     display_name="keep the light",
@@ -43,16 +42,16 @@ class CodeFormerColorize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Faces.Output("coloured", display_name="faces", tooltip="The coloured faces. Connect Paste Faces Back."),
-                sockets.crops_output("The coloured faces"),
+                inputs.Faces.Output("coloured", display_name="faces", tooltip="The coloured faces. Connect Paste Faces Back."),
+                inputs.crops_output("The coloured faces"),
             ],
         )
 
     @classmethod
-    def execute(cls, faces: AlignedFaces, model: hosted.HostedRestorer, keep_luminance: bool) -> io.NodeOutput:
+    def execute(cls, faces: AlignedFaces, model: networks.HostedRestorer, keep_luminance: bool) -> io.NodeOutput:
         """Colour every face."""
-        coloured = steps.colorize(faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=host.progress())
-        return io.NodeOutput(coloured, host.some(coloured.crops))
+        coloured = restoration.colorize(faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=memory.progress())
+        return io.NodeOutput(coloured, memory.image_or_blocker(coloured.crops))
 
 
 NODES = [CodeFormerColorize]

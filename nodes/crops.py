@@ -3,10 +3,12 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import edited, limits, pipeline
+from ..codeformer_core import pipeline, restoration
 from ..codeformer_core.align import TEMPLATE_SIDE
 from ..codeformer_core.faces import AlignedFaces
-from . import host, sockets
+from ..codeformer_core.masks import limits
+from . import inputs
+from .host import memory
 
 
 class CodeFormerFacesToCrops(io.ComfyNode):
@@ -18,18 +20,18 @@ class CodeFormerFacesToCrops(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerFacesToCrops",
             display_name="Faces to Crops",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="The faces as upright square pictures, to work on them with any other node. Faces from Crops takes "
             "them back.",
             search_aliases=["codeformer", "crop face", "cropface", "extract faces", "face crops", "face to image", "人脸裁切"],
-            inputs=[sockets.Faces.Input("faces", tooltip="Faces. Connect Detect Faces, or what CodeFormer made of them.")],
+            inputs=[inputs.Faces.Input("faces", tooltip="Faces. Connect Detect Faces, or what CodeFormer made of them.")],
             outputs=[
                 io.Image.Output(
                     "crops", tooltip="The faces as they are now, one picture each. Without a face nothing comes out."
                 ),
                 io.Mask.Output("masks", tooltip="White where each crop may be pasted, one mask for each face."),
                 io.Image.Output("originals", tooltip="The faces as they were cut out of the picture."),
-                sockets.count_output(),
+                inputs.count_output(),
             ],
         )
 
@@ -37,9 +39,12 @@ class CodeFormerFacesToCrops(io.ComfyNode):
     def execute(cls, faces: AlignedFaces) -> io.NodeOutput:
         """Crops, masks, originals."""
         if not len(faces):
-            host.say("No face: nothing comes out.")
+            memory.log_and_show("No face: nothing comes out.")
         return io.NodeOutput(
-            host.some(faces.crops), host.some_masks(limits.per_face(faces)), host.some(faces.originals), len(faces)
+            memory.image_or_blocker(faces.crops),
+            memory.mask_or_blocker(limits.masks_per_face(faces)),
+            memory.image_or_blocker(faces.originals),
+            len(faces),
         )
 
 
@@ -52,7 +57,7 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerFacesFromCrops",
             display_name="Faces from Crops",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Takes crops back that another node has worked on, of any square size. Paste Faces Back puts them into "
             "the picture; larger crops keep their detail in an enlarged picture.",
             search_aliases=["codeformer", "uncrop face", "paste crops", "image to face", "detailer"],
@@ -60,7 +65,7 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
                 io.Image.Input(
                     "crops", tooltip="A square picture for each face, in the same order. Or any pictures of aligned faces."
                 ),
-                sockets.Faces.Input(
+                inputs.Faces.Input(
                     "faces",
                     optional=True,
                     tooltip="The faces that the crops were made from. Connect what Faces to Crops got. Without it each picture "
@@ -74,7 +79,7 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Faces.Output(
+                inputs.Faces.Output(
                     "edited", display_name="faces", tooltip="The faces with these crops. Connect Paste Faces Back."
                 )
             ],
@@ -83,10 +88,10 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
     @classmethod
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
         """The same faces with other crops."""
-        pictures, _ = host.to_core(crops)
+        pictures, _ = memory.to_core(crops)
         if faces is None:
-            faces = pipeline.whole_pictures(pictures, TEMPLATE_SIDE)
-        return io.NodeOutput(edited.with_edited(faces, pictures, None if masks is None else host.from_mask(masks)))
+            faces = pipeline.whole_images(pictures, TEMPLATE_SIDE)
+        return io.NodeOutput(restoration.with_edited_crops(faces, pictures, None if masks is None else memory.from_mask(masks)))
 
 
 NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

@@ -5,10 +5,12 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import limits, paste
+from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
-from ..codeformer_core.parts import FACE, GROUPS
-from . import host, hosted, sockets
+from ..codeformer_core.masks import limits
+from ..codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES
+from . import inputs
+from .host import memory, networks
 
 
 class CodeFormerFaceMask(io.ComfyNode):
@@ -20,7 +22,7 @@ class CodeFormerFaceMask(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerFaceMask",
             display_name="Face Mask",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Chooses which parts of the faces are pasted, how their edges fade, and how visible they are. Put it "
             "between CodeFormer Restore and Paste Faces Back.",
             search_aliases=[
@@ -34,8 +36,8 @@ class CodeFormerFaceMask(io.ComfyNode):
                 "skin",
             ],
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces. Connect CodeFormer Restore."),
-                *[_part(name) for name in GROUPS],
+                inputs.Faces.Input("faces", tooltip="The faces. Connect CodeFormer Restore."),
+                *[_part(name) for name in PART_CLASSES],
                 io.Int.Input(
                     "grow",
                     default=0,
@@ -69,7 +71,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                     tooltip="What the white part of the mask means: something in front of the face, such as a hand, that must "
                     "stay as it is; or the only area that may change.",
                 ),
-                sockets.Parser.Input(
+                inputs.Parser.Input(
                     "parser",
                     optional=True,
                     tooltip="The network that tells the parts of a face apart. Connect Load Face Parser. Without it the parts "
@@ -87,7 +89,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Faces.Output(
+                inputs.Faces.Output(
                     "masked", display_name="faces", tooltip="The faces with this mask. Connect Paste Faces Back."
                 ),
                 io.Mask.Output("masks", tooltip="The mask of each face, over its crop. Without a face nothing comes out."),
@@ -105,25 +107,28 @@ class CodeFormerFaceMask(io.ComfyNode):
         feather: int,
         visibility: float,
         occlusion_means: str,
-        parser: hosted.HostedParser | None = None,
+        parser: networks.HostedParser | None = None,
         occlusion: Tensor | None = None,
         image: Tensor | None = None,
         **parts: Any,
     ) -> io.NodeOutput:
         """Limit where the faces are pasted."""
-        groups = None if parser is None else [name for name in GROUPS if parts[name]]
+        groups = None if parser is None else [name for name in PART_CLASSES if parts[name]]
         masked = limits.limit(faces, groups, parser, grow=grow, feather=feather, blend=visibility)
         if occlusion is not None:
             inside = occlusion_means == "where faces may be pasted"
-            masked = limits.occlude(masked, host.from_mask(occlusion), inside=inside)
+            limited = limits.restrict_to if inside else limits.exclude
+            masked = limited(masked, memory.from_mask(occlusion))
         last = max((face.image_index for face in masked.faces), default=0)
         union = paste.covered(masked, last + 1 if image is None else len(image))
-        return io.NodeOutput(masked, host.some_masks(limits.per_face(masked)), host.to_mask(union))
+        return io.NodeOutput(masked, memory.mask_or_blocker(limits.masks_per_face(masked)), memory.to_mask(union))
 
 
 def _part(name: str) -> io.Input:
     """The switch of a row of `GROUPS`."""
-    return io.Boolean.Input(name, default=name in FACE, tooltip=f"Turn it on to paste the {name}. Only with a face parser.")
+    return io.Boolean.Input(
+        name, default=name in FACE_PARTS, tooltip=f"Turn it on to paste the {name}. Only with a face parser."
+    )
 
 
 NODES = [CodeFormerFaceMask]

@@ -3,21 +3,23 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import holes, steps
+from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
-from . import host, hosted, sockets
+from ..codeformer_core.masks import holes
+from . import inputs
+from .host import memory, networks
 
 
 def _holes(mask: Tensor | None, image: Tensor | None, tolerance: int) -> Tensor:
     """Holes (B, 1, h, w) from a MASK, or else from the white strokes of an IMAGE."""
     if mask is not None:
-        return host.from_mask(mask)
+        return memory.from_mask(mask)
     if image is None:
         raise ValueError(
             "Found neither a mask nor a picture, so nobody says what is to be filled. Connect a mask, or the picture with "
             "white brush strokes."
         )
-    return holes.white_brush(host.to_core(image)[0], tolerance / 255)
+    return holes.white_brush(memory.to_core(image)[0], tolerance / 255)
 
 
 class CodeFormerInpaint(io.ComfyNode):
@@ -29,7 +31,7 @@ class CodeFormerInpaint(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerInpaint",
             display_name="CodeFormer Inpaint",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Fills what is missing or painted over in faces. Everything else keeps every pixel; faces that are not "
             "touched are left out.",
             search_aliases=[
@@ -43,8 +45,8 @@ class CodeFormerInpaint(io.ComfyNode):
                 "去划痕",
             ],
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces to fill. Connect Detect Faces."),
-                sockets.model_input("The network that fills faces. Connect Load CodeFormer with codeformer_inpainting.pth."),
+                inputs.Faces.Input("faces", tooltip="The faces to fill. Connect Detect Faces."),
+                inputs.model_input("The network that fills faces. Connect Load CodeFormer with codeformer_inpainting.pth."),
                 io.Int.Input(
                     "feather",
                     default=0,
@@ -76,10 +78,10 @@ class CodeFormerInpaint(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Faces.Output(
+                inputs.Faces.Output(
                     "filled", display_name="faces", tooltip="The faces that a hole touches, filled. Connect Paste Faces Back."
                 ),
-                sockets.crops_output("The filled faces"),
+                inputs.crops_output("The filled faces"),
             ],
         )
 
@@ -87,17 +89,19 @@ class CodeFormerInpaint(io.ComfyNode):
     def execute(
         cls,
         faces: AlignedFaces,
-        model: hosted.HostedRestorer,
+        model: networks.HostedRestorer,
         feather: int = 0,
         tolerance: int = round(holes.TOLERANCE * 255),
         mask: Tensor | None = None,
         image: Tensor | None = None,
     ) -> io.NodeOutput:
         """Fill every face that a hole touches."""
-        where = holes.faded(_holes(mask, image, tolerance), feather)
-        filled = steps.inpaint(faces, model, where, batch=model.batch, tick=host.progress())
-        host.say(f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else "No hole touches a face: nothing to fill.")
-        return io.NodeOutput(filled, host.some(filled.crops))
+        where = holes.fade_edges(_holes(mask, image, tolerance), feather)
+        filled = restoration.inpaint(faces, model, where, batch=model.batch, tick=memory.progress())
+        memory.log_and_show(
+            f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else "No hole touches a face: nothing to fill."
+        )
+        return io.NodeOutput(filled, memory.image_or_blocker(filled.crops))
 
 
 NODES = [CodeFormerInpaint]

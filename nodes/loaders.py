@@ -3,7 +3,8 @@
 from comfy_api.latest import io
 
 from ..codeformer_core.networks.precision import CHOICES
-from . import files, hosted, sockets
+from . import inputs
+from .host import model_files, networks
 
 FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
 
@@ -19,20 +20,20 @@ class _Loader(io.ComfyNode):
         return io.Combo.Input(
             "model_name",
             display_name="file",
-            options=files.model_names(cls.ROLE),
+            options=model_files.model_names(cls.ROLE),
             tooltip=tooltip + FETCHED,
-            extra_dict={"missing": files.missing(cls.ROLE)},
+            extra_dict={"missing": model_files.missing(cls.ROLE)},
         )
 
     @classmethod
     def execute(cls, model_name: str) -> io.NodeOutput:
         """The network in the chosen file."""
-        return io.NodeOutput(hosted.load(cls.ROLE, model_name))
+        return io.NodeOutput(networks.load(cls.ROLE, model_name))
 
     @classmethod
     def fingerprint_inputs(cls, model_name: str) -> str:
         """Another file under the same name is loaded anew."""
-        return files.fingerprint(cls.ROLE, model_name)
+        return model_files.fingerprint(cls.ROLE, model_name)
 
 
 class CodeFormerModelLoader(_Loader):
@@ -46,9 +47,9 @@ class CodeFormerModelLoader(_Loader):
         return io.Schema(
             node_id="CodeFormerModelLoader",
             display_name="Load CodeFormer",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
-            search_aliases=[*sockets.ALIASES, "load face restore model", "facerestore model loader"],
+            search_aliases=[*inputs.ALIASES, "load face restore model", "facerestore model loader"],
             inputs=[
                 cls.file_input("The file of the network. codeformer.pth restores faces."),
                 io.Combo.Input(
@@ -61,13 +62,13 @@ class CodeFormerModelLoader(_Loader):
                     "the face may differ. auto takes balanced where this computer gains from it, else exact.",
                 ),
             ],
-            outputs=[sockets.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
+            outputs=[inputs.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
         )
 
     @classmethod
     def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
         """The network in the chosen file."""
-        return io.NodeOutput(hosted.load(cls.ROLE, model_name, precision))
+        return io.NodeOutput(networks.load(cls.ROLE, model_name, precision))
 
     @classmethod
     def fingerprint_inputs(cls, model_name: str, precision: str = "auto") -> str:
@@ -86,7 +87,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
         return io.Schema(
             node_id="CodeFormerFaceDetectorLoader",
             display_name="Load Face Detector",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Loads the network that finds faces and their eyes, nose and mouth.",
             search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer", "人脸检测"],
             inputs=[
@@ -95,7 +96,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
                     "yunet is the smallest and runs on the processor."
                 )
             ],
-            outputs=[sockets.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
+            outputs=[inputs.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
         )
 
 
@@ -110,12 +111,12 @@ class CodeFormerFaceParserLoader(_Loader):
         return io.Schema(
             node_id="CodeFormerFaceParserLoader",
             display_name="Load Face Parser",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Loads the network that tells the parts of a face apart, for Face Mask and the blend 'face'. ParseNet "
             "is for non-commercial use only, BiSeNet has a freer licence.",
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer", "人脸解析", "人脸分割"],
             inputs=[cls.file_input("The file of the network.")],
-            outputs=[sockets.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
+            outputs=[inputs.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
         )
 
 

@@ -4,9 +4,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core import fidelity as weights
-from ..codeformer_core import steps
+from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
-from . import host, hosted, sockets
+from . import inputs
+from .host import memory, networks
 
 
 class CodeFormerRestore(io.ComfyNode):
@@ -18,14 +19,13 @@ class CodeFormerRestore(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerRestore",
             display_name="CodeFormer Restore",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Repairs faces that are blurred, small, noisy or damaged. Paste Faces Back puts them into the picture.",
-            search_aliases=sockets.ALIASES,
+            search_aliases=inputs.ALIASES,
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces to repair. Connect Detect Faces."),
-                sockets.model_input(),
-                sockets.fidelity_input(),
-                *sockets.style_inputs(),
+                inputs.Faces.Input("faces", tooltip="The faces to repair. Connect Detect Faces."),
+                inputs.model_input(),
+                *inputs.widgets("fidelity", "match_style", "grey"),
                 io.String.Input(
                     "per_face",
                     display_name="fidelity per face",
@@ -56,8 +56,8 @@ class CodeFormerRestore(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
-                sockets.crops_output("The repaired faces"),
+                inputs.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
+                inputs.crops_output("The repaired faces"),
             ],
         )
 
@@ -65,7 +65,7 @@ class CodeFormerRestore(io.ComfyNode):
     def execute(
         cls,
         faces: AlignedFaces,
-        model: hosted.HostedRestorer,
+        model: networks.HostedRestorer,
         fidelity: float,
         match_style: bool,
         grey: str,
@@ -74,13 +74,13 @@ class CodeFormerRestore(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         """Restore every face."""
-        weight = weights.each(sockets.listed(per_face), fidelity, len(faces))
+        weight = weights.per_face(inputs.listed(per_face), fidelity, len(faces))
         if mask is not None:
-            weight = weights.painted(faces, weight, host.from_mask(mask), painted)
-        restored = steps.restore(
-            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=host.progress()
+            weight = weights.in_mask(faces, weight, memory.from_mask(mask), painted)
+        restored = restoration.restore(
+            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=memory.progress()
         )
-        return io.NodeOutput(restored, host.some(restored.crops))
+        return io.NodeOutput(restored, memory.image_or_blocker(restored.crops))
 
 
 NODES = [CodeFormerRestore]

@@ -1,25 +1,63 @@
-"""Select Faces: which of the faces are worked on."""
+"""What Select Faces tells its widget in the browser (web/js/faces.js): the pictures, and the faces in them."""
 
-from comfy_api.latest import io
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..codeformer_core.faces import AlignedFaces
-from ..codeformer_core.orders import ORDERS
-from ..codeformer_core.report import report
-from ..codeformer_core.saved import to_json
-from ..codeformer_core.selection import Selection, select
-from ..codeformer_core.sharpness import BLURRED, sharpness, sharpness_of_crops
-from ..codeformer_core.sources import fitted
-from . import host, picker, sockets
+from ..codeformer_core.detection.external import scale_faces
+from ..codeformer_core.detection.faces_json import to_json
+from ..codeformer_core.faces import AlignedFaces, Skipped
+from ..codeformer_core.options import Selection
+from ..codeformer_core.selection.candidates import candidates, candidates_of_faces, thumbnails
+from ..codeformer_core.selection.report import report
+from ..codeformer_core.selection.select import select
+from ..codeformer_core.selection.sharpness import sharpness, sharpness_of_crops
+from . import inputs
+from .host import memory
+
+#: Of a longer batch, such as the frames of a video, only so many pictures are shown.
+MAX_PICTURES = 16
+
+
+def picker_ui(faces: AlignedFaces, skipped: Sequence[Skipped], image: Tensor | None) -> dict[str, list[dict[str, Any]]]:
+    """The `ui` of the node: for each picture where it is, and its faces as `choosing.Candidate` says.
+
+    Args:
+        faces: all of them, before the choice.
+        skipped: those that are left alone.
+        image: the IMAGE that they were found in, or None: then only the faces are shown, in their places.
+    """
+    count = min(MAX_PICTURES, 1 + max((face.image_index for face in faces.faces), default=-1) if image is None else len(image))
+    if not count:
+        return {"codeformer_faces": []}
+    pictures = candidates_of_faces(faces, count) if image is None else thumbnails(memory.to_core(image[:count])[0])
+    files = ui.ImageSaveHelper.save_images(
+        memory.to_host(pictures).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
+    )
+    result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
+    for candidate in candidates(faces.faces, faces.image_size, skipped):
+        if candidate.image_index < count:
+            result[candidate.image_index]["faces"].append(asdict(candidate))
+    return {"codeformer_faces": result}
+
+
+#: The widgets behind "numbers", in the order of the first version.
+_LIMITS = (
+    *("first", "count", "min_size", "max_size", "min_percent", "max_percent", "confidence", "sharpness", "inside"),
+    "duplicates",
+)
 
 
 def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
     """Of each face, in the pictures if they are there, else in the crops."""
     if image is None:
         return sharpness_of_crops(faces.originals)
-    images, _ = host.to_core(image)
+    images, _ = memory.to_core(image)
     height, width = images.shape[-2:]
-    return sharpness(images, fitted(faces.faces, faces.image_size, len(images), (height, width)))
+    return sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
 
 class CodeFormerFaceSelect(io.ComfyNode):
@@ -31,19 +69,13 @@ class CodeFormerFaceSelect(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerFaceSelect",
             display_name="Select Faces",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Keeps the faces that are to be repaired, in every picture by itself, and says why it leaves the "
             "others alone. After a run it shows the pictures: click a face to switch it on or off.",
             search_aliases=["codeformer", "choose face", "filter faces", "largest face", "face index", "pick face", "人脸选择"],
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces to choose from. Connect Detect Faces."),
-                io.Combo.Input(
-                    "order",
-                    options=list(ORDERS),
-                    default="found",
-                    tooltip="What the faces of a picture are counted by. found: as Detect Faces numbers them; size: from the "
-                    "largest; left, top: from that side; confidence: from the most certain; center: from the middle.",
-                ),
+                inputs.Faces.Input("faces", tooltip="The faces to choose from. Connect Detect Faces."),
+                *inputs.widgets("order", of=Selection()),
                 io.String.Input(
                     "numbers",
                     default="",
@@ -51,45 +83,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
                     tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all. "
                     "A click on a face below changes it.",
                 ),
-                io.Int.Input("first", default=1, min=1, max=10000, tooltip="Begin with this one of the faces that are left."),
-                io.Int.Input("count", default=0, min=0, max=10000, tooltip="How many faces to keep. 0 keeps all."),
-                *[_limit(*row) for row in _LIMITS],
-                io.Float.Input(
-                    "confidence",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    advanced=True,
-                    tooltip="Only faces of which the detector is at least this sure. 0 sets no limit.",
-                ),
-                io.Float.Input(
-                    "sharpness",
-                    display_name="only if less sharp than",
-                    default=0.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Leaves faces alone that are good already: only those below this sharpness are kept. Blurred faces "
-                    f"have about 0.4, clear ones about 1; {BLURRED:g} parts them. 0 keeps all.",
-                ),
-                io.Float.Input(
-                    "inside",
-                    display_name="share inside the mask",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    advanced=True,
-                    tooltip="Only with a mask: how much of a face must lie inside it.",
-                ),
-                io.Boolean.Input(
-                    "duplicates",
-                    display_name="keep duplicates",
-                    default=False,
-                    advanced=True,
-                    tooltip="Keeps every box, even when several lie on one face.",
-                ),
+                *inputs.widgets(*_LIMITS, of=Selection()),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -103,10 +97,10 @@ class CodeFormerFaceSelect(io.ComfyNode):
                 ),
             ],
             outputs=[
-                sockets.faces_output(),
+                inputs.faces_output(),
                 io.String.Output("report", tooltip="What was kept, and what was left alone and why, a line for each face."),
-                sockets.count_output(),
-                sockets.saved_output(),
+                inputs.count_output(),
+                inputs.saved_output(),
             ],
             is_output_node=True,  # so that it can be run by itself, to see the faces before the work
         )
@@ -115,65 +109,28 @@ class CodeFormerFaceSelect(io.ComfyNode):
     def execute(
         cls,
         faces: AlignedFaces,
-        order: str,
         numbers: str,
-        first: int,
-        count: int,
-        min_size: float,
-        max_size: float,
-        min_percent: float,
-        max_percent: float,
-        confidence: float,
-        sharpness: float,
-        inside: float,
-        duplicates: bool,
         mask: Tensor | None = None,
         image: Tensor | None = None,
+        **values: Any,
     ) -> io.NodeOutput:
         """Keep those that are asked for."""
-        wanted = Selection(
-            order=order,
-            numbers=tuple(int(number) for number in sockets.listed(numbers, whole=True)),
-            first=first,
-            count=count,
-            min_size=min_size,
-            max_size=max_size,
-            min_percent=min_percent,
-            max_percent=max_percent,
-            confidence=confidence,
-            sharpness=sharpness,
-            inside=inside,
-            duplicates=duplicates,
+        wanted = replace(
+            inputs.chosen(values, of=Selection()), numbers=tuple(int(number) for number in inputs.listed(numbers, whole=True))
         )
         kept, skipped = select(
             faces.faces,
             faces.image_size,
             wanted,
-            mask=None if mask is None else host.from_mask(mask),
-            sharpness=_sharpness(faces, image) if sharpness else None,
+            mask=None if mask is None else memory.from_mask(mask),
+            sharpness=_sharpness(faces, image) if wanted.sharpness else None,
         )
         text = report(kept, skipped)
-        host.say(text)
+        memory.log_and_show(text)
         rows = {face: row for row, face in enumerate(faces.faces)}
         chosen = faces.subset([rows[face] for face in kept])
-        shown = picker.shown(faces, skipped, image)
+        shown = picker_ui(faces, skipped, image)
         return io.NodeOutput(chosen, text, len(chosen), to_json(chosen.faces, chosen.image_size), ui=shown)
-
-
-#: id, what people see, largest value, step, tooltip.
-_LIMITS = (
-    ("min_size", "smallest size", 16384, 1.0, "Leaves smaller faces alone: the box's longer side in pixels. 0 is no limit."),
-    ("max_size", "largest size", 16384, 1.0, "Leaves larger faces alone: the box's longer side in pixels. 0 is no limit."),
-    ("min_percent", "smallest size in percent", 100, 0.5, "Leaves faces alone that are smaller than this percentage of the "
-     "picture's shorter side. 0 sets no limit."),
-    ("max_percent", "largest size in percent", 200, 0.5, "Leaves faces alone that are larger than this percentage of the "
-     "picture's shorter side. 0 sets no limit."),
-)  # fmt: skip
-
-
-def _limit(name: str, shown: str, most: float, step: float, tooltip: str) -> io.Input:
-    """An advanced number that 0 turns off."""
-    return io.Float.Input(name, display_name=shown, default=0.0, min=0.0, max=most, step=step, advanced=True, tooltip=tooltip)
 
 
 NODES = [CodeFormerFaceSelect]

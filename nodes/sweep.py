@@ -2,10 +2,11 @@
 
 from comfy_api.latest import io, ui
 
-from ..codeformer_core import preview
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.fidelity import sweep
-from . import host, hosted, sockets
+from ..codeformer_core.imaging import overlay
+from . import inputs
+from .host import memory, networks
 
 
 class CodeFormerFidelitySweep(io.ComfyNode):
@@ -17,13 +18,13 @@ class CodeFormerFidelitySweep(io.ComfyNode):
         return io.Schema(
             node_id="CodeFormerFidelitySweep",
             display_name="Fidelity Sweep",
-            category=sockets.CATEGORY,
+            category=inputs.CATEGORY,
             description="Repairs one face with several fidelities, to choose from. Much quicker than repairing it as many "
             "times: the face is looked at once and drawn for each.",
             search_aliases=["codeformer", "fidelity", "codeformer weight", "compare fidelity", "xy plot"],
             inputs=[
-                sockets.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
-                sockets.model_input(),
+                inputs.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
+                inputs.model_input(),
                 io.String.Input(
                     "fidelities",
                     default="0, 0.25, 0.5, 0.75, 1",
@@ -37,7 +38,7 @@ class CodeFormerFidelitySweep(io.ComfyNode):
                     max=10000,
                     tooltip="Which face, counted from 1 over all pictures.",
                 ),
-                *sockets.style_inputs(),
+                *inputs.widgets("match_style", "grey"),
             ],
             outputs=[
                 io.Image.Output(
@@ -50,16 +51,16 @@ class CodeFormerFidelitySweep(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, faces: AlignedFaces, model: hosted.HostedRestorer, fidelities: str, number: int, match_style: bool, grey: str
+        cls, faces: AlignedFaces, model: networks.HostedRestorer, fidelities: str, number: int, match_style: bool, grey: str
     ) -> io.NodeOutput:
         """Draw one face several times."""
         if not len(faces):
-            host.say("No face: nothing to try.")
-            return io.NodeOutput(host.some(faces.crops), host.some(faces.crops))
-        values = sockets.listed(fidelities)
+            memory.log_and_show("No face: nothing to try.")
+            return io.NodeOutput(memory.image_or_blocker(faces.crops), memory.image_or_blocker(faces.crops))
+        values = inputs.listed(fidelities)
         crops = sweep(faces, model, number, values, match_style=match_style, grey=grey)
-        labelled = host.to_host(preview.labelled(crops, [f"w = {value:g}" for value in values]))
-        return io.NodeOutput(labelled, host.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
+        labelled = memory.to_host(overlay.draw_labels(crops, [f"w = {value:g}" for value in values]))
+        return io.NodeOutput(labelled, memory.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
 
 
 NODES = [CodeFormerFidelitySweep]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from codeformer_core import checkpoints
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -68,7 +70,6 @@ def filled(shared: Path):
 @pytest.fixture(scope="session")
 def mobilenet(shared: Path):
     """The official RetinaFace MobileNet0.25."""
-    from codeformer_core import checkpoints
 
     return checkpoints.load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
 

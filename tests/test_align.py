@@ -7,19 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from codeformer_core.align import (
-    FFHQ_TEMPLATE,
-    _warp_torch,
-    align,
-    compose,
-    invert,
-    resize_map,
-    similarity,
-    template,
-    warp,
-)
-from codeformer_core.colour import GREY_VARIANCE, is_grey
+from codeformer_core.align import FFHQ_TEMPLATE, align, template
 from codeformer_core.faces import Face
+from codeformer_core.imaging.affine import _warp_torch, compose, invert, resize_map, similarity, warp
+from codeformer_core.imaging.colour import GREY_VARIANCE, is_grey
 
 
 def rotation(degrees: float, scale: float, x: float, y: float) -> torch.Tensor:

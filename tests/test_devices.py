@@ -7,30 +7,28 @@ from dataclasses import replace
 import cv2
 import pytest
 import torch
-from elsewhere import DEVICE, HERE, Elsewhere
-from halves import Halves
+from fake_cuda import DEVICE, HERE, Elsewhere
+from half_face_parser import Halves
 from torch import Tensor
 
+from benchmarks.scenes import scene
 from codeformer_core import checkpoints, networks
 from codeformer_core.align import align
-from codeformer_core.bench.scenes import scene
-from codeformer_core.certainty import invented, over_pictures
-from codeformer_core.faces import DetectionOptions
-from codeformer_core.fidelity import painted, sweep
-from codeformer_core.holes import faded, white_brush
-from codeformer_core.limits import limit, occlude
+from codeformer_core.certainty import over_pictures, uncertainty_maps
+from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector
+from codeformer_core.fidelity import in_mask, sweep
+from codeformer_core.imaging.overlay import draw_faces, draw_heatmap
+from codeformer_core.masks.holes import fade_edges, white_brush
+from codeformer_core.masks.limits import exclude, limit, restrict_to
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
+from codeformer_core.options import DetectionOptions, FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import finished, fix_aligned, fix_faces, on_faces
-from codeformer_core.preview import heat, preview
-from codeformer_core.recipe import Recipe
-from codeformer_core.search import Rotated, Tiled
-from codeformer_core.selection import Selection
-from codeformer_core.steps import colorize, inpaint, restore
-from codeformer_core.stream import fix_frames
-from codeformer_core.upscale import enlarge_with
+from codeformer_core.pipeline import finish_crops, fix_aligned, fix_faces, on_faces
+from codeformer_core.restoration import colorize, inpaint, restore
+from codeformer_core.upscaler import upscale_images
+from codeformer_core.video.pipeline import fix_frames
 
 #: The mean difference that results may have: PyTorch's warp interpolates as OpenCV 5 does. OpenCV 4 samples at 1/32 of a pixel.
 CLOSE = 1e-5 if int(cv2.__version__[0]) > 4 else 1e-3
@@ -87,7 +85,7 @@ HALF = torch.cat([torch.ones(1, 1, 20, 15), torch.zeros(1, 1, 20, 15)], dim=3)
 
 
 def fixed(**options) -> Callable:
-    return lambda image, faces, have: fix_faces(image, Known(faces), have["restorer"], batch=2, **options).images
+    return lambda image, faces, have: fix_faces(image, Known(faces), have["restorer"], FixOptions(batch=2, **options)).images
 
 
 def stepped(step: Callable) -> Callable:
@@ -110,24 +108,26 @@ WAYS: dict[str, Callable] = {
     "not sharp": fixed(selection=Selection(sharpness=4e-4)),
     "blended": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), blend=torch.tensor([0.2, 1, 0.5]))),
     "parts": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), ["skin"], Halves(), grow=-2, feather=3)),
-    "kept out": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), HALF)),
-    "kept inside": stepped(lambda faces, have: occlude(restore(faces, have["restorer"]), HALF, inside=True)),
+    "kept out": stepped(lambda faces, have: exclude(restore(faces, have["restorer"]), HALF)),
+    "kept inside": stepped(lambda faces, have: restrict_to(restore(faces, have["restorer"]), HALF)),
     "colorize": stepped(lambda faces, have: colorize(faces, have["colorizer"], keep_luminance=True)),
     "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], HALF)),
-    "faces enlarged": stepped(lambda faces, have: finished(restore(faces, have["restorer"]), "as restored", Twice())),
-    "picture enlarged": lambda image, faces, have: enlarge_with(image, Twice(), 3.0, tile=64),
+    "faces enlarged": stepped(lambda faces, have: finish_crops(restore(faces, have["restorer"]), "as restored", Twice())),
+    "picture enlarged": lambda image, faces, have: upscale_images(image, Twice(), 3.0, tile=64),
     "frames": lambda image, faces, have: (
-        fix_frames(torch.cat([image, image.roll(1, 3), image]), Known(faces), have["restorer"], Recipe(batch=2, chunk=2)).images
+        fix_frames(
+            torch.cat([image, image.roll(1, 3), image]), Known(faces), have["restorer"], FixOptions(batch=2, chunk=2)
+        ).images
     ),
-    "aligned": lambda image, faces, have: fix_aligned(image[:, :, :64, :64], have["restorer"]),
-    "brushed": lambda image, faces, have: faded(white_brush(image.clamp(max=0.6) / 0.6), 4),
+    "aligned": lambda image, faces, have: fix_aligned(image[:, :, :64, :64], have["restorer"]).images,
+    "brushed": lambda image, faces, have: fade_edges(white_brush(image.clamp(max=0.6) / 0.6), 4),
     "sweep": lambda image, faces, have: sweep(align(image, faces, 64), have["restorer"], 2, [0, 0.5, 1]),
-    "fidelity painted": lambda image, faces, have: painted(align(image, faces, 64), 0.2, HALF, 0.9),
+    "fidelity painted": lambda image, faces, have: in_mask(align(image, faces, 64), 0.2, HALF, 0.9),
     "certainty": lambda image, faces, have: over_pictures(
-        invented(align(image, faces, 64), have["restorer"]), align(image, faces, 64), (1, *image.shape[-2:])
+        uncertainty_maps(align(image, faces, 64), have["restorer"]), align(image, faces, 64), (1, *image.shape[-2:])
     )[0],
-    "preview": lambda image, faces, have: preview(image, faces),
-    "heat": lambda image, faces, have: heat(image, image[:, :1], image[:, :1]),
+    "preview": lambda image, faces, have: draw_faces(image, faces),
+    "heat": lambda image, faces, have: draw_heatmap(image, image[:, :1], image[:, :1]),
 }
 
 
@@ -142,7 +142,7 @@ def test_another_device_gives_the_same(picture, made, way):
 
 def test_faces_are_found_where_the_picture_is(shared, photo):
     image, file = photo("photos/two_people.jpg"), shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
-    for wrapped in (lambda detector: detector, Rotated, lambda detector: Tiled(detector, 400)):
+    for wrapped in (lambda detector: detector, RotatedDetector, lambda detector: TiledDetector(detector, 400)):
         near = wrapped(checkpoints.load(file)).detect(image, DetectionOptions())
         with Elsewhere() as elsewhere:
             detector = wrapped(checkpoints.load(file).to(DEVICE))
@@ -162,7 +162,7 @@ def test_a_picture_is_worked_on_where_it_is(picture, made):
         image = picture.image.to(DEVICE)
         for count in (1, 3):
             elsewhere.moved.clear()
-            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], batch=4)
+            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], FixOptions(batch=4))
             assert all(moved.numbers <= SMALL for moved in elsewhere.moved)
             numbers.append(len(elsewhere.moved))
     assert numbers[1] - numbers[0] == 2  # the seam asks how large each face is

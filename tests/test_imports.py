@@ -1,4 +1,4 @@
-"""Imports point one way, and importing costs nothing."""
+"""The layout: imports point one way, files are short, and importing costs nothing."""
 
 import ast
 import subprocess
@@ -10,90 +10,88 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "codeformer_core"
 
-#: module or folder -> the modules of the core that it may import; what is absent may import every one but the command line.
+#: Module or folder -> what of the core it may import. A folder is one row: its files may import one another.
 MAY_IMPORT = {
-    "faces": set(),
-    "memory": set(),
-    "align": {"colour", "faces", "memory", "parts"},
-    "edges": set(),
-    "parts": {"faces"},
-    "masks": {"edges", "faces", "parts"},
-    "limits": {"align", "edges", "faces", "parts"},
-    "paste": {"ahead", "align", "colour", "edges", "faces", "masks", "memory", "parts"},
-    "colour": {"memory", "parts"},
-    "progress": set(),
-    "upscale": {"memory", "progress"},
-    "upscalers": {"checkpoints", "progress", "upscale"},
-    "steps": {"align", "colour", "faces", "limits", "parts", "progress"},
-    "pipeline": {"align", "colour", "faces", "masks", "parts", "paste", "progress", "selection", "sharpness", "steps"},
-    "quick": {"checkpoints", "faces", "networks", "parts", "pipeline", "steps"},
-    "fidelity": {"align", "colour", "faces", "steps"},
-    "certainty": {"progress", "faces", "paste", "steps"},
-    "edited": {"faces", "parts"},
-    "holes": {"edges"},
-    "selection": {"duplicates", "faces", "orders"},
-    "duplicates": {"faces"},
-    "orders": {"faces"},
-    "report": {"faces"},
-    "sharpness": {"faces"},
-    "sources": {"faces"},
-    "locate": {"align", "faces", "sources"},
-    "saved": {"faces"},
-    "search": {"duplicates", "faces"},
-    "preview": {"faces"},
-    "choosing": {"faces", "orders", "paste"},
-    "recipe": {"faces", "parts", "selection", "tracking"},
-    "sights": {
-        "align",
-        "colour",
-        "cuts",
-        "encoded",
-        "faces",
-        "memory",
-        "pipeline",
-        "recipe",
-        "steady",
-        "steps",
-        "tracking",
+    "options": set(),
+    "runtime": set(),
+    "faces": {"options"},
+    "imaging": {"faces", "runtime"},
+    "align": {"faces", "imaging"},
+    "masks": {"align", "faces", "imaging"},
+    "detection": {"align", "faces", "options"},
+    "paste": {"faces", "imaging", "masks", "runtime"},
+    "restoration": {"align", "faces", "imaging", "masks", "options", "runtime"},
+    "fidelity": {"align", "faces", "imaging", "restoration"},
+    "certainty": {"faces", "imaging", "paste", "restoration", "runtime"},
+    "selection": {"detection", "faces", "options", "paste"},
+    "networks": {"faces", "options"},
+    "checkpoints": {"networks", "runtime"},
+    "upscaler": {"checkpoints", "imaging", "runtime"},
+    "image_io": {"runtime"},
+    "video_io": {"runtime"},
+    "pipeline": {
+        *("align", "detection", "faces", "fidelity", "imaging", "masks", "options", "paste", "restoration", "runtime"),
+        "selection",
     },
-    "stream": {"align", "faces", "masks", "memory", "paste", "pipeline", "progress", "recipe", "sights"},
-    "video": {"ahead", "faces", "progress", "recipe", "sights", "stream", "videos"},
-    "encoded": set(),
-    "smoothing": {"align", "faces"},
-    "tracking": {"faces", "smoothing"},
-    "cuts": set(),
-    "steady": {"encoded"},
-    "networks": {"encoded", "faces"},
-    "pictures": {"whole"},
-    "whole": set(),
-    "ahead": set(),
-    "videos": {"whole"},
-    "checkpoints": {"networks", "progress"},
-    "bench": {"align", "checkpoints", "faces", "networks", "paste", "pipeline", "video", "videos"},
+    "video": {
+        *("align", "faces", "imaging", "masks", "networks", "options", "paste", "pipeline", "restoration", "runtime"),
+        "video_io",
+    },
+    "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration"},
     "training": {"checkpoints", "networks"},
     "__main__": {"cli"},
+    "__init__": set(),
 }
+
+#: The command line stands on top: it may import everything, and nothing but `__main__` imports it.
+TOP = "cli"
+
+
+def unit(path: Path) -> str:
+    """The row of a file: its folder, or its own name where it lies flat."""
+    return path.stem if path.parent == CORE else path.relative_to(CORE).parts[0]
 
 
 def imported(path: Path) -> set[str]:
-    """Modules of the core (first part of their name) that a file imports, at any depth."""
-    names = set()
+    """Rows of the core that a file imports, at any depth."""
+    package = path.relative_to(CORE).parts[:-1]
+    rows: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            if node.level == 1 and path.parent != CORE:
-                continue  # a sibling in the same room
-            names |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
-    return names
+            module = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else ())]
+            rows |= {module[0]} if module else {alias.name for alias in node.names}
+    return rows - {unit(path)}
+
+
+def test_every_module_has_a_row():
+    assert {unit(path) for path in CORE.rglob("*.py")} == {*MAY_IMPORT, TOP}
+
+
+def test_the_rows_make_no_circle():
+    """Import levels: each round takes away the rows that import only what is gone already."""
+    left = dict(MAY_IMPORT) | {TOP: set(MAY_IMPORT) - {"__main__"}}
+    while free := [row for row, imports in left.items() if not imports & left.keys() - {row}]:
+        left = {row: imports for row, imports in left.items() if row not in free}
+    assert not left
 
 
 @pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE)))
 def test_imports_point_one_way(path):
     found = imported(path)
-    room = path.stem if path.parent == CORE else path.relative_to(CORE).parts[0]
-    assert found <= MAY_IMPORT.get(room, found - {"cli"})
+    assert found <= MAY_IMPORT.get(unit(path), found)
     absolute = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import)]
     outside = {alias.name.split(".")[0] for node in absolute for alias in node.names}
-    assert not outside & {"comfy", "folder_paths", "nodes", "basicsr", "codeformer_core"}
+    assert not outside & {"comfy", "folder_paths", "nodes", "basicsr", "benchmarks", "codeformer_core"}
+
+
+@pytest.mark.parametrize("folder", ["codeformer_core", "nodes", "benchmarks"])
+def test_files_are_short_enough_to_read_at_once(folder):
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 260} == {}
+
+
+def test_few_files_lie_flat():
+    assert len(list(CORE.glob("*.py"))) <= 12
 
 
 def run(code: str) -> str:

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from halves import Halves
+from half_face_parser import Halves
 from PIL import Image
 
 from codeformer_core import fix_faces
 from codeformer_core.align import FFHQ_TEMPLATE, align
 from codeformer_core.faces import Face
-from codeformer_core.masks import MASKS
+from codeformer_core.masks.styles import MASKS
+from codeformer_core.options import FixOptions
 from codeformer_core.paste import paste
 
 
@@ -51,7 +52,7 @@ FACES = [posed(110, 140, 130, 12), posed(300, 150, 160, -25), posed(0, 20, 120, 
 @pytest.mark.parametrize("stem", ["astronaut_1face.png", "nasa_sts114_crew_7faces.jpg"])
 def test_the_picture_matches_the_reference(shared, photo, mobilenet, stem, upscale):
     picture = photo(f"photos/{stem}")
-    fixed = fix_faces(picture, mobilenet, Inversion(), upscale=upscale)
+    fixed = fix_faces(picture, mobilenet, Inversion(), FixOptions(upscale=upscale))
     golden = Image.open(shared / "parity" / "pipeline" / f"{stem.split('.')[0]}_inverted_x{upscale}.png").convert("RGB")
     difference = np.abs(fixed.images[0].permute(1, 2, 0).numpy() * 255 - np.asarray(golden, dtype=np.float64))
     assert difference.mean() < 0.3
@@ -130,6 +131,7 @@ import sys, torch
 sys.path.insert(0, sys.argv[1])
 from codeformer_core.align import FFHQ_TEMPLATE, align
 from codeformer_core.faces import Face
+from codeformer_core.options import FixOptions
 from codeformer_core.paste import paste
 
 def kilobytes(name):  # of this program alone: getrusage's peak is inherited from the one that started it

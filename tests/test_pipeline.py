@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from codeformer_core import DetectionOptions, checkpoints, fix_faces, restore
+from codeformer_core import DetectionOptions, checkpoints, fix_faces, networks, restore
 from codeformer_core.align import align
-from codeformer_core.colour import COLOURS, luminance, matched
+from codeformer_core.imaging.colour import COLOURS, luminance, match_colours
+from codeformer_core.imaging.overlay import draw_faces
 from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.options import FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import fix_aligned, on_faces
-from codeformer_core.preview import preview
-from codeformer_core.selection import CHOICES, Selection
-from codeformer_core.steps import colorize, inpaint
+from codeformer_core.pipeline import Extras, fix_aligned, on_faces
+from codeformer_core.restoration import colorize, inpaint
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ class Recorder:
 
 
 def test_seven_faces_are_restored(crew, mobilenet, tiny):
-    fixed = fix_faces(crew, mobilenet, tiny, fidelity=0.7)
+    fixed = fix_faces(crew, mobilenet, tiny, FixOptions(fidelity=0.7))
     assert len(fixed.aligned) == 7 and not fixed.skipped
     assert fixed.aligned.crops.shape == (7, 3, tiny.side, tiny.side)
     for face in fixed.aligned.faces:
@@ -54,7 +54,7 @@ def test_no_face_gives_the_picture_back(photo, mobilenet, tiny):
 
 
 def test_faces_that_are_not_chosen_keep_their_pixels(crew, mobilenet, tiny):
-    fixed = fix_faces(crew, mobilenet, tiny, selection=CHOICES["largest"])
+    fixed = fix_faces(crew, mobilenet, tiny, FixOptions(selection=Selection(choice="largest")))
     assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
     for face, reason in fixed.skipped:
         assert reason == "not the largest face of the picture"
@@ -73,20 +73,21 @@ def test_small_pictures_keep_their_size(photo, mobilenet, tiny):
 def test_upscale_sets_the_size(photo, mobilenet, tiny, upscale):
     picture = photo("photos/obama-240p.jpg")
     height, width = picture.shape[-2:]
-    images = fix_faces(picture, mobilenet, tiny, upscale=upscale).images
+    images = fix_faces(picture, mobilenet, tiny, FixOptions(upscale=upscale)).images
     assert images.shape[-2:] == (int(height * upscale), int(width * upscale))
 
 
 def test_faces_go_through_the_network_in_batches(crew, mobilenet):
     recorder, ticks = Recorder(), []
-    fix_faces(crew, mobilenet, recorder, batch=3, fidelity=0.2, match_style=False, tick=lambda *t: ticks.append(t))
+    options = FixOptions(batch=3, fidelity=0.2, match_style=False)
+    fix_faces(crew, mobilenet, recorder, options, progress=lambda unit: lambda *t: ticks.append(t))
     assert recorder.calls == [(3, 0.2, False), (3, 0.2, False), (1, 0.2, False)]
     assert ticks == [(0, 7), (3, 7), (6, 7), (7, 7)]
 
 
 def test_fidelity_of_each_face_goes_with_its_batch(crew, mobilenet):
     recorder = Recorder()
-    fix_faces(crew, mobilenet, recorder, batch=4, fidelity=torch.arange(7) / 7)
+    fix_faces(crew, mobilenet, recorder, FixOptions(batch=4, fidelity=tuple(number / 7 for number in range(7))))
     assert [len(call[1]) for call in recorder.calls] == [4, 3]
     assert torch.equal(torch.cat([call[1] for call in recorder.calls]), torch.arange(7) / 7)
 
@@ -99,7 +100,7 @@ def test_a_tick_that_raises_stops_the_run(crew, mobilenet):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fix_faces(crew, mobilenet, recorder, tick=stop)
+        fix_faces(crew, mobilenet, recorder, progress=lambda unit: stop)
     assert len(recorder.calls) == 2
 
 
@@ -114,13 +115,13 @@ def test_a_face_that_was_not_restored_is_never_pasted(crew, mobilenet):
 
 def test_grey_pictures_come_back_grey(photo, mobilenet, tiny):
     picture = photo("photos/camera_gray_L_1face.png")
-    fixed = fix_faces(picture, mobilenet, tiny, grey="auto")
+    fixed = fix_faces(picture, mobilenet, tiny, FixOptions(grey="auto"))
     assert len(fixed.aligned) == 1 and not torch.equal(fixed.images, picture)
     red, green, blue = fixed.images[0]
     assert torch.equal(red, green) and torch.equal(green, blue)
     original, crop = fixed.aligned.originals, fixed.aligned.crops
     assert torch.allclose(crop.mean(), original.mean(), atol=0.02) and torch.allclose(crop.std(), original.std(), atol=0.03)
-    red, green, _ = fix_faces(picture, mobilenet, tiny, grey="off").images[0]
+    red, green, _ = fix_faces(picture, mobilenet, tiny, FixOptions(grey="off")).images[0]
     assert not torch.equal(red, green)
 
 
@@ -140,23 +141,22 @@ def test_sepia_keeps_its_tint(photo, mobilenet, tiny):
 
 def test_aligned_pictures_are_restored_whole(tiny):
     pictures = torch.rand(2, 3, 100, 100, generator=torch.Generator().manual_seed(0))
-    restored = fix_aligned(pictures, tiny, fidelity=0.3)
+    restored = fix_aligned(pictures, tiny, FixOptions(fidelity=0.3)).images
     assert restored.shape == (2, 3, tiny.side, tiny.side)
     exact = torch.rand(1, 3, tiny.side, tiny.side, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(fix_aligned(exact, tiny, fidelity=0.3, grey="off"), tiny.restore(exact, 0.3))
+    assert torch.equal(fix_aligned(exact, tiny, FixOptions(fidelity=0.3, grey="off")).images, tiny.restore(exact, 0.3))
 
 
 def test_pictures_of_a_batch_share_calls(photo, mobilenet):
     pair = photo("photos/two_people.jpg")
     recorder = Recorder()
-    fixed = fix_faces(torch.cat([pair, pair.flip(3)]), mobilenet, recorder, batch=8)
+    fixed = fix_faces(torch.cat([pair, pair.flip(3)]), mobilenet, recorder, FixOptions(batch=8))
     assert [call[0] for call in recorder.calls] == [4]
     assert [face.image_index for face in fixed.aligned.faces] == [0, 0, 1, 1]
 
 
 def test_parsenet_runs_from_its_layout(crew, mobilenet, tiny):
     """The official ParseNet file is not at hand: its layout is filled at random, loads strictly and labels every pixel."""
-    from codeformer_core import networks
 
     torch.manual_seed(0)
     state = {name.removeprefix("network."): value for name, value in ParseNet().state_dict().items()}
@@ -166,12 +166,12 @@ def test_parsenet_runs_from_its_layout(crew, mobilenet, tiny):
 
 
 def test_detection_options_reach_the_detector(crew, mobilenet):
-    assert len(fix_faces(crew, mobilenet, Recorder(), options=DetectionOptions(side=64)).aligned) < 7
+    assert len(fix_faces(crew, mobilenet, Recorder(), FixOptions(detection=DetectionOptions(side=64))).aligned) < 7
 
 
 def test_the_preview_marks_faces_and_leaves_the_picture(crew, mobilenet):
     before = crew.clone()
-    drawn = preview(crew, mobilenet.detect(crew))
+    drawn = draw_faces(crew, mobilenet.detect(crew))
     assert torch.equal(crew, before)
     marked = (drawn != crew).any(1)
     assert 0.001 < marked.float().mean() < 0.1
@@ -197,7 +197,9 @@ class Filler:
 
 def test_keeping_the_luminance_changes_hues_only(photo, mobilenet):
     picture = photo("photos/camera_gray_L_1face.png")
-    fixed = on_faces(picture, mobilenet, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), keep_detail=True)
+    fixed = on_faces(
+        picture, mobilenet, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), FixOptions(keep_detail=True)
+    )
     assert len(fixed.aligned) == 1
     assert (luminance(fixed.images) - luminance(picture)).abs().max() < 2e-3
     inside = (fixed.mask > 0.9)[0, 0]
@@ -237,7 +239,7 @@ def test_keeping_detail_keeps_a_large_face_sharp(photo, mobilenet):
             return (crops + 0.01).clamp(0, 1)
 
     def energy(restorer, keep_detail):
-        fixed = fix_faces(picture, mobilenet, restorer, keep_detail=keep_detail)
+        fixed = fix_faces(picture, mobilenet, restorer, FixOptions(keep_detail=keep_detail))
         inside = (fixed.mask > 0.99)[..., 1:, 1:]
         return gradient_energy(fixed.images)[inside].mean(), gradient_energy(picture)[inside].mean()
 
@@ -256,7 +258,7 @@ def test_detail_is_not_brought_back_where_the_face_was_corrected(photo, mobilene
         def restore(self, crops, fidelity, match_style):
             return torch.full_like(crops, 0.5)
 
-    fixed = fix_faces(picture, mobilenet, Flat(), keep_detail=True)
+    fixed = fix_faces(picture, mobilenet, Flat(), FixOptions(keep_detail=True))
     shown = fix_faces(picture, mobilenet, Recorder()).images  # the picture as coarse as the crop
     far = (luminance(shown) - 0.5).abs() > 0.15
     inside = far & (fixed.mask > 0.999)
@@ -269,27 +271,32 @@ def test_restored_crops_can_follow_the_colours_of_the_original(crew, mobilenet):
             return (crops * torch.tensor([0.7, 1.0, 0.8]).reshape(1, 3, 1, 1)).clamp(0, 1)
 
     def shift(colour):
-        aligned = fix_faces(crew, mobilenet, Tinted(), colour=colour).aligned
+        aligned = fix_faces(crew, mobilenet, Tinted(), FixOptions(colour=colour)).aligned
         return (aligned.crops - aligned.originals).mean((0, 2, 3)).abs().max()
 
     assert shift("as restored") > 0.1
     assert shift("mean and spread") < 0.01 and shift("coarse colours") < 0.01
     with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: as restored"):
-        fix_faces(crew, mobilenet, Tinted(), colour="vivid")
+        fix_faces(crew, mobilenet, Tinted(), FixOptions(colour="vivid"))
 
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_colours_follow_the_original_in_half_precision_too(colour):
     crops, originals = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    half = matched(crops.half(), originals.half(), colour)
-    assert half.dtype == torch.half and (half - matched(crops, originals, colour)).abs().max() < 0.005
+    half = match_colours(crops.half(), originals.half(), colour)
+    assert half.dtype == torch.half and (half - match_colours(crops, originals, colour)).abs().max() < 0.005
 
 
 def test_enlarged_faces_and_backgrounds_are_used(crew, mobilenet):
-    def double(images):
-        return torch.nn.functional.interpolate(images, scale_factor=2, mode="bicubic").clamp(0, 1)
+    class Double:
+        scale = 2
 
-    fixed = fix_faces(crew, mobilenet, Recorder(), background=double(crew), upscale_faces=double)
+        def __call__(self, images):
+            return torch.nn.functional.interpolate(images, scale_factor=2, mode="bicubic").clamp(0, 1)
+
+    double = Double()
+    extras = Extras(upscaler=double, face_upscaler=double)
+    fixed = fix_faces(crew, mobilenet, Recorder(), FixOptions(upscale=2, tile=0), extras)
     assert fixed.images.shape[-2:] == (2 * crew.shape[-2], 2 * crew.shape[-1])
     assert fixed.aligned.crops.shape[-1] == 256
     outside = (fixed.mask == 0).expand_as(fixed.images)
@@ -299,7 +306,7 @@ def test_enlarged_faces_and_backgrounds_are_used(crew, mobilenet):
 def test_only_faces_inside_an_area_are_restored(crew, mobilenet):
     area = torch.zeros(1, 1, 10, 10)
     area[..., :5] = 1
-    fixed = fix_faces(crew, mobilenet, Recorder(), area=area)
+    fixed = fix_faces(crew, mobilenet, Recorder(), extras=Extras(inside=area))
     middle = crew.shape[-1] / 2
     assert fixed.aligned.faces and all(face.centre[0] < middle for face in fixed.aligned.faces)
     assert all(face.centre[0] > middle - 60 for face, _ in fixed.skipped) and len(fixed.aligned) + len(fixed.skipped) == 7
@@ -308,7 +315,7 @@ def test_only_faces_inside_an_area_are_restored(crew, mobilenet):
 def test_faces_that_are_good_already_can_be_left_alone(crew, mobilenet):
     blurred = torch.nn.functional.avg_pool2d(crew, 9, stride=1, padding=4)
     half = torch.cat([crew[..., : crew.shape[-1] // 2], blurred[..., crew.shape[-1] // 2 :]], dim=3)
-    fixed = fix_faces(half, mobilenet, Recorder(), selection=Selection(sharpness=0.3))
+    fixed = fix_faces(half, mobilenet, Recorder(), FixOptions(selection=Selection(sharpness=0.3)))
     assert fixed.skipped and all("good already" in reason for _, reason in fixed.skipped)
     assert fixed.aligned.faces and all(face.centre[0] > crew.shape[-1] / 2 - 60 for face in fixed.aligned.faces)
 
@@ -338,7 +345,7 @@ def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, mobilenet):
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_without_faces_is_refused(crew, mobilenet, batch):
     with pytest.raises(ValueError, match=f"Found a batch of {batch} faces"):
-        fix_faces(crew, mobilenet, Recorder(), batch=batch)
+        fix_faces(crew, mobilenet, Recorder(), FixOptions(batch=batch))
 
 
 def test_colours_over_a_restored_face_keep_the_restoration(photo, mobilenet):
@@ -354,4 +361,4 @@ def test_colours_over_a_restored_face_keep_the_restoration(photo, mobilenet):
 
 def test_without_a_face_any_number_of_fidelities_gives_the_picture_back(photo, mobilenet, tiny):
     picture = photo("no_face/coffee.png")
-    assert torch.equal(fix_faces(picture, mobilenet, tiny, fidelity=torch.tensor([0.2, 0.8])).images, picture)
+    assert torch.equal(fix_faces(picture, mobilenet, tiny, FixOptions(fidelity=(0.2, 0.8))).images, picture)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import claims
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
-from codeformer_core.training import claims
 from codeformer_core.training.dataset import split
 
 ROOT = Path(__file__).resolve().parent.parent

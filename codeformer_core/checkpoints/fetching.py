@@ -15,13 +15,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..progress import Tick, no_tick
+from ..runtime.progress import Tick, no_tick
 from .manifest import ModelFile
 from .reading import load_as
 
 _CHUNK = 1 << 18  # bytes per read: at 100 kB/s a stop takes effect within three seconds
+
 _TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
+
 _ATTEMPTS = 5  # at one URL, as long as each brings the file further
+
 _LOOK = 0.5  # seconds between two looks at somebody else's fetch of the same file
 
 

@@ -16,7 +16,6 @@ COMMANDS = {
     "colorize": (commands.colorize, "give colours to the faces in pictures", "PATH... -o OUT [options]"),
     "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures", "PATH... -o OUT [options]"),
     "video": (commands.video, "restore the faces in videos", "PATH... -o OUT [options]"),
-    "bench": (commands.bench, "measure how fast this machine is, and beside the official code", "[options]"),
     "train": (learning.train, "train a network of your own", "CONFIG [options]"),
     "crop": (learning.crop, "cut aligned faces out of pictures, to train with", "PATH... -o FOLDER [options]"),
     "models": (commands.models, "list, fetch and verify model files", "ACTION [options]"),

@@ -1,22 +1,19 @@
 """What the options of commands mean in the core's terms: the detector, the selection, masks from files, the limits."""
 
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .. import pictures
-from ..faces import AlignedFaces, DetectionOptions, Detector, Face
-from ..limits import limit, occlude
-from ..pictures.encode import FORMATS
-from ..pipeline import Fixed, on_aligned, on_faces
-from ..saved import from_json
-from ..search import Rotated, Tiled
-from ..selection import CHOICES, Selection
-from ..sources import fitted
+from .. import image_io
+from ..detection.external import scale_faces
+from ..detection.faces_json import from_json
+from ..faces import Detector, Face
+from ..image_io.encode import FORMATS
+from ..options import DetectionOptions, FixOptions, Selection, Steadiness
+from ..pipeline import Extras, Fixed, Step, on_aligned, on_faces
 from .jobs import Job
 from .networks import Networks
 from .picture import Piece
@@ -30,28 +27,58 @@ class Saved(NamedTuple):
 
     def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
         """The faces, in images (B, 3, H, W) of the same proportions."""
-        return fitted(self.faces, self.found_in, images.shape[0], (images.shape[2], images.shape[3]))
+        return scale_faces(self.faces, self.found_in, images.shape[0], (images.shape[2], images.shape[3]))
 
 
-def on_picture(piece: Piece, step: Callable[[AlignedFaces], AlignedFaces], **pasting: Any) -> Fixed:
+def on_picture(piece: Piece, step: Step, **changed: Any) -> Fixed:
     """Do something with the faces of a picture, or with the aligned face that it is.
 
     Args:
         step: see `pipeline.on_faces`.
-        pasting: more of its arguments, for whole pictures.
+        changed: options that are not as the user says.
     """
     args, side = piece.args, piece.networks.restorer.side
+    options, extras = (
+        replace(fix_options(args, piece.networks), **changed),
+        fix_extras(args, piece.networks, piece.job, piece.image),
+    )
     if args.aligned:
-        return on_aligned(piece.image, side, step)
-    return on_faces(
-        piece.image,
-        searching(args, piece.networks.detector),
-        side,
-        step,
-        options=detection(args),
-        selection=selection(args),
-        area=mask_of(args.inside, piece.job, piece.image),
-        **pasting,
+        return on_aligned(piece.image, side, step, options, extras)
+    return on_faces(piece.image, detector(args, piece.networks.detector), side, step, options, extras)
+
+
+def fix_options(args: Namespace, networks: Networks) -> FixOptions:
+    """What the options of a command mean in the core's terms."""
+    named = {
+        "fidelity": getattr(args, "fidelity", 0.5),
+        "match_style": getattr(args, "match_style", True),
+        "grey": getattr(args, "grey", "auto"),
+        "colour": getattr(args, "colour", "as-restored").replace("-", " "),
+        "mask": args.mask if "parts" in args else "square",
+        "keep_detail": getattr(args, "keep_detail", False),
+        "parts": getattr(args, "parts", None),
+        "grow": args.grow if "parts" in args else 0,
+        "feather": args.feather if "parts" in args else 0,
+        "blend": getattr(args, "blend", 1.0),
+        "tile": getattr(args, "bg_tile", 400),
+        "batch": getattr(args, "batch", None) or 0,
+        "steady": not getattr(args, "frame_by_frame", False),
+        "chunk": getattr(args, "chunk", 8),
+        "upscale": enlargement(args, networks) if "upscale" in args else 1.0,
+        "steadiness": Steadiness(strength=getattr(args, "temporal_strength", 0.8)),
+    }
+    return FixOptions(detection=detection(args), selection=selection(args), **named)
+
+
+def fix_extras(args: Namespace, networks: Networks, job: Job, image: Tensor) -> Extras:
+    """The networks and masks of a command; the masks have the proportions of an image (1, 3, H, W)."""
+    return Extras(
+        parser=networks.parser,
+        upscaler=networks.bg_upscaler,
+        face_upscaler=networks.face_upscaler,
+        inside=mask_of(args.inside, job, image),
+        keep_out=mask_of(getattr(args, "keep_out", None), job, image),
+        fidelity_mask=mask_of(getattr(args, "fidelity_mask", None), job, image),
     )
 
 
@@ -61,28 +88,26 @@ def enlargement(args: Namespace, networks: Networks) -> float:
     return args.upscale or (upscaler.scale if upscaler else 1.0)
 
 
-def searching(args: Namespace, network: Any) -> Detector:
-    """The detector, looking where and how the options ask for."""
-    if args.faces_from:
-        return Saved(*from_json(args.faces_from.read_text(encoding="utf-8")))
-    searched = Tiled(network, args.tiles) if args.tiles else network
-    return Rotated(searched) if args.rotated else searched
+def detector(args: Namespace, network: Any) -> Detector:
+    """The network, or the faces that a file names."""
+    return Saved(*from_json(args.faces_from.read_text(encoding="utf-8"))) if args.faces_from else network
 
 
 def detection(args: Namespace) -> DetectionOptions:
-    """What the detector is told."""
-    return DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance)
+    """How faces are searched."""
+    return DetectionOptions(
+        args.detection_side, args.confidence, args.overlap, args.eye_distance, rotated=args.rotated, tile=args.tiles
+    )
 
 
 def selection(args: Namespace) -> Selection:
     """Which faces the options ask for."""
-    named = CHOICES[args.choice]
-    return replace(
-        named,
-        order=args.order or named.order,
+    return Selection(
+        choice=args.choice,
+        order=args.order or "found",
         numbers=args.faces,
         first=args.first,
-        count=args.count or named.count,
+        count=args.count,
         min_size=args.min_size,
         max_size=args.max_size,
         min_percent=args.min_percent,
@@ -90,21 +115,6 @@ def selection(args: Namespace) -> Selection:
         sharpness=args.only_blurred,
         duplicates=args.keep_duplicates,
     )
-
-
-def limited(piece: Piece, aligned: AlignedFaces) -> AlignedFaces:
-    """Faces that are pasted only where the options say."""
-    return limits(piece.args, piece.networks.parser, mask_of(piece.args.keep_out, piece.job, piece.image))(aligned)
-
-
-def limits(args: Namespace, parser: Any, keep_out: Tensor | None) -> Callable[[AlignedFaces], AlignedFaces]:
-    """What keeps faces to the parts that the options name and out of a mask (1, 1, h, w) over the picture."""
-
-    def limited(aligned: AlignedFaces) -> AlignedFaces:
-        shaped = limit(aligned, args.parts, parser, grow=args.grow, feather=args.feather, blend=args.blend)
-        return shaped if keep_out is None else occlude(shaped, keep_out)
-
-    return limited
 
 
 def mask_of(path: Path | None, job: Job, image: Tensor) -> Tensor | None:
@@ -121,7 +131,7 @@ def mask_of(path: Path | None, job: Job, image: Tensor) -> Tensor | None:
     if path is None:
         return None
     file = _mask_file(path / job.below, job.source) if path.is_dir() else path
-    found = pictures.read(file)
+    found = image_io.read(file)
     mask = found.image.mean(1, keepdim=True)
     if found.alpha is not None:
         mask = mask * found.alpha

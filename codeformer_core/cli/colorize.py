@@ -3,9 +3,9 @@
 from argparse import Namespace
 
 from ..faces import AlignedFaces
-from ..steps import colorize
+from ..restoration import colorize
 from . import work
-from .choices import limited, on_picture
+from .choices import on_picture
 from .picture import Piece, Worked
 
 
@@ -19,7 +19,7 @@ def _colorize(piece: Piece) -> Worked:
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
         options = {"keep_luminance": args.keep_luminance, "batch": args.batch, "tick": piece.watch("face")}
-        return limited(piece, colorize(aligned, networks.restorer, **options))
+        return colorize(aligned, networks.restorer, **options)
 
-    fixed = on_picture(piece, step, mask=args.mask, parser=networks.parser, keep_detail=args.keep_luminance)
+    fixed = on_picture(piece, step, keep_detail=args.keep_luminance)
     return Worked(fixed, coloured=len(fixed.aligned) > 0)

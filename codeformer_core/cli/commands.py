@@ -6,10 +6,9 @@ from collections.abc import Callable
 from importlib import import_module
 
 from .. import checkpoints
-from ..bench.cases import PRECISIONS, STEPS
 from . import options
 from .contradictions import contradiction
-from .values import between, existing, fidelity, json_file, model, numbers, several, sizes, whole
+from .values import between, existing, fidelity, model, whole
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -85,33 +84,6 @@ def video(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_pictures("video", []), command="video", done="restored")
 
 
-def bench(parser: argparse.ArgumentParser) -> None:
-    """`codeformer bench`."""
-    add = parser.add_argument_group("what is measured", "in a minute or two, unless more is asked for").add_argument
-    add("--full", action="store_true", help="every step, size and batch: hours on a CPU")
-    add("--steps", type=several(STEPS), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
-    add("--sizes", type=sizes, metavar="WxH,WxH", help="of pictures and videos, such as 1920x1080,4000x3000")
-    add("--faces", type=numbers, metavar="N,N", help="faces in a picture")
-    add("--batches", type=numbers, metavar="N,N", help="crops in one call of a network")
-    add("--precisions", type=several(PRECISIONS), metavar="P,P", help=f"of the networks: {', '.join(PRECISIONS)}")
-    add("--device", default="all", help="all (default: the CPU, and CUDA where there is one), cpu, cuda, cuda:1, mps, ...")
-    add("--tiny", action="store_true", help="a tiny CodeFormer, to try the bench itself")
-    add = parser.add_argument_group("how").add_argument
-    add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: run it too, by turns")
-    add("--rounds", type=whole(1), metavar="N", help="runs of each case, after one that does not count")
-    add("--seconds", type=between(0, 1e6), metavar="S", help="begin no third run of a case after so long")
-    add(
-        "--allocator",
-        choices=("as-it-comes", "kept", "ours-kept"),
-        default="as-it-comes",
-        help="kept: memory once used is not given back (glibc), for ours and the official code, or for ours only",
-    )
-    add("--json", type=json_file, metavar="FILE.json", help="write the numbers there too")
-    add("--overwrite", action="store_true", help="replace FILE.json if it exists")
-    add("-q", "--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=_bench)
-
-
 def models(parser: argparse.ArgumentParser) -> None:
     """`codeformer models`."""
     actions = parser.add_subparsers(metavar="ACTION", prog="codeformer models")
@@ -144,10 +116,6 @@ def _pictures(command: str, only_whole: options.Whole) -> Run:
         return import_module(f".{command}", __package__).run(args)
 
     return run
-
-
-def _bench(args: argparse.Namespace) -> int:
-    return import_module(".bench", __package__).run(args)
 
 
 def _list(args: argparse.Namespace) -> int:

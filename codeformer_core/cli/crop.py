@@ -6,13 +6,14 @@ from argparse import Namespace
 import torch
 from tqdm import tqdm
 
-from .. import pictures
+from .. import image_io
 from ..align import align
 from ..faces import Detector
-from ..pictures import Picture
-from ..pictures.encode import FORMATS
+from ..image_io import ImageFile
+from ..image_io.encode import FORMATS
+from ..options import FixOptions
 from ..pipeline import detect
-from .choices import detection, mask_of, searching, selection
+from .choices import detection, mask_of, selection
 from .contradictions import contradiction
 from .jobs import PICTURES, Job, left_out, plan
 from .models import obtain
@@ -44,7 +45,7 @@ def run(args: Namespace) -> int:
     with torch.inference_mode():
         for job in tqdm(jobs, unit="picture", disable=args.quiet or None):
             try:
-                faces += _crops(job, args, searching(args, detector), device)
+                faces += _crops(job, args, detector, device)
             except FAILURES as error:
                 failures.append(f"{job.source}: {error or type(error).__name__}")
             except KeyboardInterrupt:
@@ -58,12 +59,12 @@ def run(args: Namespace) -> int:
 
 def _crops(job: Job, args: Namespace, detector: Detector, device: torch.device) -> int:
     """Cut the faces of one picture out and write them; how many."""
-    image = pictures.read(job.source).image.to(device)
+    image = image_io.read(job.source).image.to(device)
     area = mask_of(args.inside, job, image)
-    found, _ = detect(image, detector, detection(args), selection(args), area)
+    found, _ = detect(image, detector, FixOptions(detection=detection(args), selection=selection(args)), area)
     crops = align(image, found, args.side).crops
     job.target.parent.mkdir(parents=True, exist_ok=True)
     for number, crop in enumerate(crops, start=1):
         path = job.target.with_name(f"{job.target.stem}_{number:02d}.png")
-        pictures.write(Picture(crop[None].cpu()), path, args.overwrite)
+        image_io.write(ImageFile(crop[None].cpu()), path, args.overwrite)
     return len(crops)

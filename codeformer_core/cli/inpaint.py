@@ -5,9 +5,9 @@ from argparse import Namespace
 from torch import Tensor
 
 from ..faces import AlignedFaces, Face, Skipped
-from ..holes import TOLERANCE, faded, white_brush
-from ..parts import fitted
-from ..steps import inpaint
+from ..imaging.resize import resize
+from ..masks.holes import TOLERANCE, fade_edges, white_brush
+from ..restoration import inpaint
 from . import work
 from .choices import mask_of, on_picture
 from .picture import Piece, Worked
@@ -44,5 +44,5 @@ def _holes(piece: Piece) -> Tensor:
     mask = mask_of(args.holes, piece.job, piece.image)
     if mask is None:
         tolerance = TOLERANCE if args.tolerance is None else args.tolerance / 255
-        return faded(white_brush(piece.image, tolerance), args.feather)
-    return faded(fitted(mask, *piece.image.shape[-2:]), args.feather)
+        return fade_edges(white_brush(piece.image, tolerance), args.feather)
+    return fade_edges(resize(mask, *piece.image.shape[-2:]), args.feather)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..pictures.encode import FORMATS
+from ..image_io.encode import FORMATS
 
 #: What may be asked for instead of the input's own format, and how such files end.
 ENDS = {"keep": "", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from .. import checkpoints
 from ..networks.precision import suited
-from ..steps import that_fit
-from ..upscalers import load_upscaler
+from ..runtime.batching import largest_batch
+from ..upscaler import load_upscaler
 from .models import obtain
 
 
@@ -45,7 +45,7 @@ def at_once(network: Any, device: torch.device) -> int:
     if device.type != "cuda":
         return 1
     free, _ = torch.cuda.mem_get_info(device)
-    return that_fit(lambda count: network.memory_used(count, network.side, network.side), free)
+    return largest_batch(lambda count: network.memory_used(count, network.side, network.side), free)
 
 
 def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:

@@ -9,15 +9,23 @@ from .values import between, existing, json_file, named, numbers, several, whole
 
 #: Rows of tables of the core, which this file must not import; a test holds them together.
 FORMATS = ("keep", "png", "jpg", "webp", "tiff")
+
 ORDERS = ("found", "size", "left", "top", "confidence", "center")
+
 MASKS = ("square", "face", "box")
+
 COLOURS = ("as-restored", "mean-and-spread", "coarse-colours")
+
 PARTS = (
     "skin", "brows", "eyes", "glasses", "ears", "earrings", "nose", "mouth", "lips", "hair", "hat", "neck", "necklace", "cloth",
 )  # fmt: skip
+
 BLURRED = 0.65
+
 CODECS = ("h264", "hevc", "av1")
+
 STRENGTH = 0.8
+
 PRECISIONS = ("auto", "exact", "balanced", "fast")
 
 Whole = list[argparse.Action]
@@ -220,7 +228,7 @@ def models(parser: argparse.ArgumentParser, restorer: str | None, parts: bool) -
             "--compile",
             action="store_true",
             help="let PyTorch compile the network first: it takes a minute or more and brings nothing on a CPU. For long work "
-            "on a GPU; `codeformer bench --steps 'restore,compile,restore compiled'` shows what it brings on yours",
+            "on a GPU; `python -m benchmarks --steps 'restore,compile,restore compiled'` shows what it brings on yours",
         )
         group.add_argument(
             "--batch", type=whole(1), metavar="N", help="faces at once (default: 1 on the CPU, elsewhere what fits into memory)"

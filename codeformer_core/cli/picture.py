@@ -9,16 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import pictures
+from .. import image_io
+from ..detection.faces_json import to_json
 from ..faces import Face, Skipped
-from ..parts import fitted
-from ..pictures import Picture
-from ..pictures.encode import FORMATS
+from ..image_io import ImageFile
+from ..image_io.encode import FORMATS
+from ..imaging.overlay import draw_faces
+from ..imaging.resize import resize
 from ..pipeline import Fixed
-from ..preview import preview
-from ..progress import Tick
-from ..report import LINES
-from ..saved import to_json
+from ..runtime.progress import Tick
+from ..selection.report import LINES
 from .jobs import Job
 from .networks import Networks
 
@@ -91,10 +91,10 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
     """Read, work, write. What it raises is about this picture only."""
     args = tools.args
     if not files.overwrite:
-        pictures.refuse_existing(job.target)  # before the work, not after it
-    picture = pictures.read(job.source)
+        image_io.refuse_existing(job.target)  # before the work, not after it
+    picture = image_io.read(job.source)
     target = job.target
-    if not job.forced and not pictures.holds(target, picture):
+    if not job.forced and not image_io.holds(target, picture):
         target = target.with_suffix(".png")
         files.take(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,11 +112,11 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
     same_format = FORMATS.get(job.source.suffix.lower()) is FORMATS[target.suffix.lower()]
     untouched = same_format and result.shape == image.shape and torch.equal(result, image)
     if untouched:
-        pictures.publish(job.source.read_bytes(), target, files.overwrite)  # not even stored anew, so nothing is lost
+        image_io.publish(job.source.read_bytes(), target, files.overwrite)  # not even stored anew, so nothing is lost
     else:
         finished, notices = _in_colour(picture) if worked.coloured else (picture, [])
-        alpha = None if picture.alpha is None else fitted(picture.alpha, *result.shape[-2:])
-        notices += pictures.write(replace(finished, image=result, alpha=alpha), target, files.overwrite)
+        alpha = None if picture.alpha is None else resize(picture.alpha, *result.shape[-2:])
+        notices += image_io.write(replace(finished, image=result, alpha=alpha), target, files.overwrite)
         lines += [*picture.notices, *notices]
     found = len(faces) + len(skipped)
     if args.aligned:
@@ -131,7 +131,7 @@ def do(job: Job, work: Callable[[Piece], Worked], tools: Tools, files: Files) ->
     return Outcome([f"{job.source}: {said} -> {target}", *lines], found, len(faces))
 
 
-def _in_colour(picture: Picture) -> tuple[Picture, list[str]]:
+def _in_colour(picture: ImageFile) -> tuple[ImageFile, list[str]]:
     """A picture whose file may hold colours, and what was lost thereby."""
     if not picture.grey:
         return picture, []
@@ -139,12 +139,12 @@ def _in_colour(picture: Picture) -> tuple[Picture, list[str]]:
     return replace(picture, grey=False, icc=None), lost
 
 
-def _write_beside(worked: Worked, picture: Picture, job: Job, args: Namespace, files: Files) -> list[str]:
+def _write_beside(worked: Worked, picture: ImageFile, job: Job, args: Namespace, files: Files) -> list[str]:
     """The files that a user asked for beside the result: crops of the faces, and where they are."""
     assert worked.fixed is not None  # the caller has looked
     aligned = worked.fixed.aligned
     if job.crops and aligned.faces:
-        plain = Picture(picture.image, bits=picture.bits, grey=picture.grey, icc=picture.icc)
+        plain = ImageFile(picture.image, bits=picture.bits, grey=picture.grey, icc=picture.icc)
         changed = _in_colour(plain)[0] if worked.coloured else plain
         _write_crops({"aligned": (aligned.originals, plain), args.done: (aligned.crops, changed)}, job.crops, files)
     path = args.save_faces
@@ -152,22 +152,22 @@ def _write_beside(worked: Worked, picture: Picture, job: Job, args: Namespace, f
         return []
     files.take(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pictures.publish(to_json(aligned.faces, aligned.image_size).encode(), path, files.overwrite)
+    image_io.publish(to_json(aligned.faces, aligned.image_size).encode(), path, files.overwrite)
     return [f"faces saved: {len(aligned)} -> {path}"]
 
 
-def _write_crops(kinds: dict[str, tuple[Tensor, Picture]], beginning: Path, files: Files) -> None:
+def _write_crops(kinds: dict[str, tuple[Tensor, ImageFile]], beginning: Path, files: Files) -> None:
     """Every crop (N, 3, S, S) of every kind, numbered as in --draw-boxes; `Picture` says how it is stored."""
     beginning.parent.mkdir(parents=True, exist_ok=True)
     for name, (crops, kind) in kinds.items():
         for number in range(1, len(crops) + 1):
             path = beginning.with_name(f"{beginning.name}_{number:02d}_{name}.png")
             files.take(path)
-            pictures.write(replace(kind, image=crops[number - 1 : number]), path, files.overwrite)
+            image_io.write(replace(kind, image=crops[number - 1 : number]), path, files.overwrite)
 
 
 def _drawn(result: Tensor, image: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped]) -> Tensor:
     """A result (1, 3, H', W') with the faces that were found in an image (1, 3, H, W)."""
     across, down = result.shape[-1] / image.shape[-1], result.shape[-2] / image.shape[-2]
     left_alone = [Skipped(face.scaled(across, down), why) for face, why in skipped]
-    return preview(result, [face.scaled(across, down) for face in faces], left_alone)
+    return draw_faces(result, [face.scaled(across, down) for face in faces], left_alone)

@@ -1,24 +1,18 @@
 """`codeformer video`: videos in, videos with restored faces out."""
 
 from argparse import Namespace
-from collections.abc import Callable
-from functools import partial
 
-from torch import Tensor
-
-from ..recipe import Recipe
-from ..tracking import OFF, Steadiness
-from ..upscale import enlarge_with
-from ..upscalers import Upscaler
-from ..video import FixedVideo, fix_video
-from ..videos import CONTAINERS, read_frames
+from ..pipeline import Extras
+from ..video.pipeline import FixedVideo, fix_video
+from ..video_io import CONTAINERS, read_frames
 from . import work
-from .choices import detection, enlargement, limits, mask_of, searching, selection
+from .choices import fix_extras, fix_options
 from .jobs import Job, Kind
 from .picture import Files, Outcome, Tools
 
 #: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
 READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
+
 VIDEOS = Kind("video", READ, tuple(CONTAINERS), ".mp4")
 
 
@@ -33,9 +27,10 @@ def _fix(job: Job, tools: Tools, files: Files) -> Outcome:
     done = fix_video(
         job.source,
         job.target,
-        searching(args, networks.detector),
+        networks.detector,
         networks.restorer,
-        _recipe(job, tools),
+        fix_options(args, networks),
+        _extras(job, tools),
         start=args.start,
         duration=args.duration,
         codec=args.codec,
@@ -53,34 +48,10 @@ def _said(done: FixedVideo) -> str:
     return f"{done.frames} frames, faces in {done.with_faces} of them: {done.people} found and restored"
 
 
-def _recipe(job: Job, tools: Tools) -> Recipe:
-    """What the options ask for, in the core's terms."""
-    args, networks = tools.args, tools.networks
-    factor = enlargement(args, networks)
-    inside = keep_out = None
-    if args.inside or args.keep_out:
-        first = next(read_frames(job.source, args.start, count=1)).image(tools.device)
-        inside, keep_out = mask_of(args.inside, job, first), mask_of(args.keep_out, job, first)
-    return Recipe(
-        fidelity=args.fidelity,
-        match_style=args.match_style,
-        grey=args.grey,
-        batch=args.batch,
-        options=detection(args),
-        selection=selection(args),
-        area=inside,
-        colour=args.colour.replace("-", " "),
-        mask=args.mask,
-        parser=networks.parser,
-        keep_detail=args.keep_detail,
-        upscale=factor,
-        limited=limits(args, networks.parser, keep_out),
-        enlarged=_enlarging(networks.bg_upscaler, factor, args.bg_tile),
-        upscale_faces=_enlarging(networks.face_upscaler, factor, args.bg_tile),
-        steadiness=OFF if args.frame_by_frame else Steadiness(codes=args.temporal_strength),
-        chunk=args.chunk,
-    )
-
-
-def _enlarging(upscaler: Upscaler | None, factor: float, tile: int) -> Callable[[Tensor], Tensor] | None:
-    return partial(enlarge_with, model=upscaler, upscale=factor, tile=tile) if upscaler else None
+def _extras(job: Job, tools: Tools) -> Extras:
+    """Networks and masks; the first frame says what proportions the masks must have."""
+    args = tools.args
+    if not (args.inside or args.keep_out):
+        return Extras(tools.networks.parser, tools.networks.bg_upscaler, tools.networks.face_upscaler)
+    first = next(read_frames(job.source, args.start, count=1)).image(tools.device)
+    return fix_extras(args, tools.networks, job, first)

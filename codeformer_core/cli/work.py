@@ -11,7 +11,7 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from ..progress import Tick
+from ..runtime.progress import Tick
 from .allocator import keep_memory
 from .jobs import PICTURES, Job, Kind, left_out, plan
 from .networks import at_once, device_of, load_networks

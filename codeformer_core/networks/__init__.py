@@ -64,7 +64,7 @@ def load(state: Mapping[str, Tensor], operations: Any = nn, name: str = "This fi
         except RuntimeError as error:
             raise ValueError(_incomplete(name, family, " ".join(str(error).split()[:60]))) from error
         network = network.float().eval().requires_grad_(False)
-        return network.at(PRECISIONS[precision]) if isinstance(network, MIXED) else network
+        return network.with_precision(PRECISIONS[precision]) if isinstance(network, MIXED) else network
     for other, mark in OTHERS.items():
         if any(key.startswith(mark) for key in state):
             raise ValueError(f"{name} is a {other} file, which this pack does not run. Choose a CodeFormer file instead.")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..encoded import Encoded
+from .encoded import EncodedFaces
 from .fusion import ControllableFeatureTransform, Fidelity, adain, check_fidelity
 from .precision import PRECISIONS, Precision
 from .transformer import TransformerLayer
@@ -56,18 +56,18 @@ class CodeFormer(nn.Module):
             return "restoration"
         return "inpainting" if self.arch.codebook_size == 512 else "colorization"
 
-    def at(self, precision: Precision) -> "CodeFormer":
+    def with_precision(self, precision: Precision) -> "CodeFormer":
         """Itself, with weights in the types of a precision, laid out as convolutions read them quickest; not to be trained."""
         self.precision, self.layout = precision, torch.channels_last
         drawing = (self.generator, self.fuse_convs_dict)
         for part in self.children():
-            part.to(precision.draws if part in drawing else precision.chooses).to(memory_format=self.layout)
+            part.to(precision.generator_dtype if part in drawing else precision.encoder_dtype).to(memory_format=self.layout)
         return self
 
     def compiled(self) -> "CodeFormer":
         """Itself, with its parts compiled by PyTorch when they are first called and for every new kind of call.
 
-        That takes a minute or more and rounds in another order; what it brings, `codeformer bench` measures.
+        That takes a minute or more and rounds in another order; what it brings, `python -m benchmarks` measures.
         """
         for part in ("encode", "predict", "decode"):
             setattr(self, part, torch.compile(getattr(self, part)))
@@ -81,8 +81,8 @@ class CodeFormer(nn.Module):
 
     def encode(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """Degraded faces (N, 3, S, S) in [-1, 1] -> features (N, C, s, s), and the encoder's maps at the sides in `keep`."""
-        features, kept = self.encoder(x.to(self.precision.chooses, memory_format=self.layout), keep)
-        return features, {side: one.to(self.precision.draws) for side, one in kept.items()}
+        features, kept = self.encoder(x.to(self.precision.encoder_dtype, memory_format=self.layout), keep)
+        return features, {side: one.to(self.precision.generator_dtype) for side, one in kept.items()}
 
     def predict(self, features: Tensor) -> Tensor:
         """Encoder features (N, C, s, s) -> logits (N, s * s, codebook size) of the codes of the clean face."""
@@ -110,7 +110,7 @@ class CodeFormer(nn.Module):
         x = self.quantize(codes, like=features)
         if match_style:
             x = adain(x.float(), features.float())
-        x = x.to(self.precision.draws, memory_format=self.layout)
+        x = x.to(self.precision.generator_dtype, memory_format=self.layout)
         for index, block in enumerate(self.generator.blocks):
             x = block(x)
             side = self.generator.tap_sides.get(index, 0)
@@ -125,9 +125,9 @@ class CodeFormer(nn.Module):
             fidelity: 0 follows the codebook (quality), 1 the input; a number, (N,), or (N, 1, h, w) over the face.
             match_style: see `decode`.
         """
-        return self._draw(self._look(x, fidelity), fidelity, match_style)
+        return self._decode(self._encode(x, fidelity), fidelity, match_style)
 
-    def _look(self, x: Tensor, fidelity: Fidelity) -> Encoded:
+    def _encode(self, x: Tensor, fidelity: Fidelity) -> EncodedFaces:
         if x.shape[-2:] != (self.side, self.side):
             raise ValueError(
                 f"Found faces of {x.shape[-1]} x {x.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
@@ -136,9 +136,9 @@ class CodeFormer(nn.Module):
         check_fidelity(fidelity, x.shape[0])
         fuses = bool((fidelity > 0).any()) if isinstance(fidelity, Tensor) else fidelity > 0
         features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())
-        return Encoded(self.predict(features), features, kept)
+        return EncodedFaces(self.predict(features), features, kept)
 
-    def _draw(self, encoded: Encoded, fidelity: Fidelity, match_style: bool) -> Tensor:
+    def _decode(self, encoded: EncodedFaces, fidelity: Fidelity, match_style: bool) -> Tensor:
         return self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
 
     @torch.inference_mode()
@@ -152,20 +152,20 @@ class CodeFormer(nn.Module):
         return _to_picture(self(crops * 2 - 1, fidelity, match_style))
 
     @torch.inference_mode()
-    def look(self, crops: Tensor, fidelity: Fidelity = 0.5) -> Encoded:
+    def encode_faces(self, crops: Tensor, fidelity: Fidelity = 0.5) -> EncodedFaces:
         """The first half of `restore`: degraded crops (N, 3, S, S) RGB in [0, 1] -> what the network sees in them.
 
         Args:
             fidelity: what `draw` will be given; without any above 0 nothing is kept for the fusion.
         """
         self._must_be("restoration", "codeformer.pth")
-        return self._look(crops * 2 - 1, fidelity)
+        return self._encode(crops * 2 - 1, fidelity)
 
     @torch.inference_mode()
-    def draw(self, encoded: Encoded, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
+    def decode_faces(self, encoded: EncodedFaces, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """The second half of `restore`: the faces of the likeliest codes (N, 3, S, S) in [0, 1], on the network's device."""
         check_fidelity(fidelity, encoded.faces)
-        return _to_picture(self._draw(encoded, fidelity, match_style))
+        return _to_picture(self._decode(encoded, fidelity, match_style))
 
     @torch.inference_mode()
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:

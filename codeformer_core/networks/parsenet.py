@@ -42,7 +42,7 @@ class ParseNet(nn.Module):
             self.network: Any = parsenet.ParseNet(in_size=SIDE, out_size=SIDE, parsing_ch=len(CLASSES))
         self.precision = PRECISIONS["exact"]
 
-    def at(self, precision: Precision) -> "ParseNet":
+    def with_precision(self, precision: Precision) -> "ParseNet":
         """Itself, with its normalisations folded into the convolutions before them, and weights in the type that draws."""
         from facexlib.parsing.parsenet import NormLayer
 
@@ -51,7 +51,7 @@ class ParseNet(nn.Module):
                 layer.conv2d = fuse_conv_bn_eval(layer.conv2d, norm.norm)
                 layer.norm = nn.Identity()
         self.precision = precision
-        return self.to(precision.draws).to(memory_format=torch.channels_last)
+        return self.to(precision.generator_dtype).to(memory_format=torch.channels_last)
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
         """Bytes of activations that one call needs in fp32, whatever the crops' size: it works at 512 x 512."""
@@ -62,7 +62,7 @@ class ParseNet(nn.Module):
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into `CLASSES`."""
         if crops.shape[-2:] != (SIDE, SIDE):
             crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
-        x = (crops * 2 - 1).to(self.precision.draws, memory_format=torch.channels_last)
+        x = (crops * 2 - 1).to(self.precision.generator_dtype, memory_format=torch.channels_last)
         features = self.network.encoder(x)
         # What the module would do, without the picture that it also draws.
         scores = self.network.out_mask_conv(self.network.decoder(features + self.network.body(features)))

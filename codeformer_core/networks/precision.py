@@ -9,12 +9,12 @@ class Precision(NamedTuple):
     """The types of the two halves of a network.
 
     Attributes:
-        chooses: of what decides which face it will be: encoder and transformer. Rounding there changes codes.
-        draws: of what draws the face that was decided on: generator and fusion; and of what labels its parts.
+        encoder_dtype: of encoder and transformer, which decide which face it will be. Rounding there changes codes.
+        generator_dtype: of generator and fusion, which draw the face that was decided on; and of parsers.
     """
 
-    chooses: torch.dtype
-    draws: torch.dtype
+    encoder_dtype: torch.dtype
+    generator_dtype: torch.dtype
 
 
 #: bfloat16 and not float16: it has the range of float32, so that no map overflows, and every device that gains from a short

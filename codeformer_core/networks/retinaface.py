@@ -1,6 +1,7 @@
 """RetinaFace (Deng et al., CVPR 2020): facexlib's modules behind our own batched, device-neutral pre- and post-processing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -14,7 +15,9 @@ from ..faces import DetectionOptions, Face
 #: Anchors of the released files: their sides by stride, the scales of the box code, and the mean BGR value of the training
 #: pictures (Pytorch_Retinaface, data/config.py and detect.py).
 ANCHORS = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
+
 CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+
 MEAN_BGR = (104.0, 117.0, 123.0)
 
 #: Pictures per call: four at a short side of 640 keep the activations of ResNet-50 below 1.5 GB.
@@ -152,7 +155,7 @@ class RetinaFace(nn.Module):
             found = self._search(resized(part, detection_size(height, width, options.side)), options)
             found = [(boxes / scale, points / scale, scores) for boxes, points, scores in found]
             if scale > 1 and any((_widths(boxes) >= LARGE).any() for boxes, _, _ in found):
-                unenlarged = self._search(part, options._replace(confidence=options.confidence / 2))
+                unenlarged = self._search(part, replace(options, confidence=options.confidence / 2))
                 found = [_confirmed(row, boxes) for row, (boxes, _, _) in zip(found, unenlarged, strict=True)]
             for index, row in enumerate(found, start):
                 for box, marks, score in zip(*(value.tolist() for value in row), strict=True):

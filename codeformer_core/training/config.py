@@ -21,6 +21,7 @@ else:
 PRESETS = Path(__file__).resolve().parent / "presets"
 
 TASKS = ("restoration", "colorization", "inpainting")
+
 PRECISIONS = ("fp32", "bf16")
 
 Section = TypeVar("Section")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .config import Degradation
 
 Picture = np.ndarray
+
 """(S, S, 3) RGB in [0, 1], float32."""
 
 #: Side of the faces that the paper's ranges are meant for.

@@ -1,0 +1,58 @@
+"""Networks of the released layouts, filled with numbers that are made up and always the same."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from codeformer_core.networks.codeformer import CodeFormer
+from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.networks.retinaface import RetinaFace
+from codeformer_core.networks.transformer import join_attention
+from codeformer_core.networks.vqgan import Architecture
+
+#: The released network, and one of the same layout that runs in a moment, to try the measuring.
+RELEASED = Architecture((64, 128, 128, 256, 256, 512), 2, (5,), 1024, 256, 16, 512, 9, (32, 64, 128, 256))
+
+TINY = Architecture((32, 32, 64), 2, (2,), 64, 32, 16, 64, 2, (32,))
+
+#: The official files' names.
+RESTORER, DETECTOR, PARSER = "codeformer.pth", "detection_Resnet50_Final.pth", "parsing_parsenet.pth"
+
+
+def file(folder: Path, name: str, tiny: bool = False) -> Path:
+    """A file as the official one of this name, but for the numbers; made when it is not there."""
+    path = folder / name
+    if not path.exists():
+        numbers = _filled(layout(name, tiny))
+        torch.save({"params_ema": numbers} if name == RESTORER else numbers, path)
+    return path
+
+
+def layout(name: str, tiny: bool = False) -> Mapping[str, Tensor]:
+    """The tensors of the official file of this name, without numbers."""
+    if name == RESTORER:
+        with torch.device("meta"):
+            return join_attention(CodeFormer(TINY if tiny else RELEASED).state_dict())
+    if name == DETECTOR:
+        return RetinaFace(resnet=True).state_dict()
+    return {key.removeprefix("network."): value for key, value in ParseNet().state_dict().items()}
+
+
+def _filled(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Numbers that neither vanish nor grow from layer to layer, since tiny ones are slow to compute with."""
+    generator = torch.Generator().manual_seed(0)
+    filled = {}
+    for name, value in state.items():
+        if name.startswith("ClassHead"):  # as likely a face as not, which no detector takes for one
+            filled[name] = torch.zeros(value.shape)
+        elif value.ndim > 1:
+            fan_in = math.prod(value.shape[1:])
+            filled[name] = torch.randn(value.shape, generator=generator) / math.sqrt(fan_in)
+        elif not value.is_floating_point():  # batches that a normalisation has counted
+            filled[name] = torch.zeros(value.shape, dtype=value.dtype)
+        else:
+            filled[name] = torch.full(value.shape, float(name.endswith(("weight", "running_var"))))
+    return filled

@@ -1,0 +1,140 @@
+"""Restore a picture of any kind in one call: from PIL, NumPy or torch, and back to the same kind."""
+
+from collections.abc import Callable
+from itertools import islice
+from os import PathLike
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from . import checkpoints
+from .faces import Detector
+from .imaging.resize import resize
+from .networks.precision import suited
+from .options import FixOptions
+from .pipeline import Extras, fix_faces
+from .restoration import Restorer
+
+P = TypeVar("P", Image.Image, np.ndarray, Tensor)
+
+_Back = Callable[[Tensor], Any]
+
+#: What of a PIL picture's `info` is true of the restored one too: what its colours mean, its resolution, where it comes from.
+KEPT = ("icc_profile", "dpi", "exif")
+
+
+def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any:
+    """The restorer, detector or parser in a model file, on a device.
+
+    Args:
+        model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of a file that is here.
+            Networks that enlarge are loaded by `upscalers.load_upscaler`.
+        precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
+
+    Raises:
+        FileNotFoundError: it is not here; the message says how to get it. Nothing is fetched.
+        ValueError: see `checkpoints.load`.
+    """
+    path = checkpoints.find(str(model))
+    if path is None:
+        known = checkpoints.lookup(str(model))
+        do = f"Fetch it: codeformer models fetch {known.name}" if known else "Give the path of a file, or a name it lists"
+        raise FileNotFoundError(f"There is no model file {str(model)!r} here. {do} (codeformer models list).")
+    network = checkpoints.load(path, precision=suited(precision, torch.device(device)))
+    return network.to(device) if isinstance(network, torch.nn.Module) else network
+
+
+def fix(picture: P, detector: Detector, restorer: Restorer, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> P:
+    """The same picture with restored faces; `pipeline.fix_faces` for a picture as it comes.
+
+    Args:
+        picture: a PIL picture (RGB, RGBA, L or LA; one that is stored turned comes back upright); an RGB array (H, W),
+            (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor (3 or 4, H, W) or
+            (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: turn them with [..., ::-1].
+        detector, restorer: see `load`.
+        options, extras: see `fix_faces`.
+
+    Raises:
+        TypeError, ValueError: a picture of another kind, or networks on two devices, in a sentence.
+    """
+    pixels, back = _opened(picture)
+    colours, alpha = pixels[:, :3], pixels[:, 3:]
+    with torch.inference_mode():
+        there = colours.to(_device(detector, restorer) or pixels.device)
+        fixed = fix_faces(there, detector, restorer, options, extras).images.to(pixels.device)
+    return back(torch.cat([fixed, resize(alpha, *fixed.shape[-2:])], dim=1) if alpha.shape[1] else fixed)
+
+
+def _device(*networks: Any) -> torch.device | None:
+    """Where networks are; None when no one says."""
+    found = {p.device for one in networks if isinstance(one, torch.nn.Module) for p in islice(one.parameters(), 1)}
+    if len(found) > 1:
+        names = " and ".join(sorted(map(str, found)))
+        raise ValueError(f"Found networks on {names}. Expected one device: load both with the same.")
+    return next(iter(found), None)
+
+
+def _opened(picture: Any) -> tuple[Tensor, _Back]:
+    """A picture as (B, 3 or 4, H, W) float32 in [0, 1], and what turns such a one into the kind that it was."""
+    if isinstance(picture, Image.Image):
+        return _opened_pil(picture)
+    if isinstance(picture, np.ndarray):
+        return _opened_array(picture)
+    if isinstance(picture, Tensor):
+        return _opened_tensor(picture)
+    raise TypeError(f"Found a {type(picture).__name__}. Expected a PIL picture, a NumPy array or a torch tensor.")
+
+
+def _opened_pil(picture: Image.Image) -> tuple[Tensor, _Back]:
+    mode = picture.mode
+    if mode not in ("RGB", "RGBA", "L", "LA"):
+        raise ValueError(f'Found a PIL picture of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
+    upright = ImageOps.exif_transpose(picture)
+    pixels, back = _opened_array(np.asarray(upright.convert("RGBA" if "A" in mode else "RGB")))
+
+    def back_to_pil(images: Tensor) -> Image.Image:
+        made = Image.fromarray(back(images)).convert(mode)
+        made.info |= {key: upright.info[key] for key in KEPT if key in upright.info}
+        return made
+
+    return pixels, back_to_pil
+
+
+def _opened_array(picture: np.ndarray) -> tuple[Tensor, _Back]:
+    grey, several = picture.ndim == 2, picture.ndim == 4
+    if picture.dtype.kind != "f" and picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"Found an array of {picture.dtype}. Expected uint8, uint16, or floats in [0, 1].")
+    if not grey and (picture.ndim not in (3, 4) or picture.shape[-1] not in (3, 4)):
+        raise ValueError(f"Found an array of shape {picture.shape}. Expected (H, W), (H, W, 3 or 4) or (B, H, W, 3 or 4).")
+    most = 1 if picture.dtype.kind == "f" else np.iinfo(picture.dtype).max
+    values = torch.from_numpy(picture.astype(np.float32) / most)
+    pixels = values.expand(3, *values.shape)[None] if grey else values.reshape(-1, *values.shape[-3:]).movedim(-1, 1)
+
+    def back(images: Tensor) -> np.ndarray:
+        found = images.movedim(1, -1)
+        found = found[..., 0] if grey else found
+        found = found if several else found[0]
+        return (found * most if most == 1 else (found * most).round()).numpy().astype(picture.dtype)
+
+    return _in_range(pixels), back
+
+
+def _opened_tensor(picture: Tensor) -> tuple[Tensor, _Back]:
+    if not picture.is_floating_point() or picture.ndim not in (3, 4) or picture.shape[-3] not in (3, 4):
+        raise ValueError(
+            f"Found a tensor of {picture.dtype} and shape {tuple(picture.shape)}. "
+            "Expected floats in [0, 1], (3 or 4, H, W) or (B, 3 or 4, H, W)."
+        )
+    single = picture.ndim == 3
+    pixels = picture.float()[None] if single else picture.float()
+    return _in_range(pixels), lambda images: (images[0] if single else images).to(picture.dtype, copy=True)
+
+
+def _in_range(pixels: Tensor) -> Tensor:
+    low, high = (float(value) for value in pixels.aminmax())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")
+    return pixels

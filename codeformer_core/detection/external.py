@@ -1,0 +1,252 @@
+"""Faces that other tools detected: boxes and landmarks of the host, and landmarks for boxes that have none."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..align import FILL
+from ..faces import Box, DetectionOptions, Detector, Face, Point
+
+Size = tuple[int, int]
+
+#: MediaPipe's face mesh of 478 points: the centres of the irises, the tip of the nose (of 1 and 4 the one that lies where the
+#: FFHQ template has it, 0.54 of the way from the eyes to the mouth in canonical_face_model.obj), the corners of the mouth.
+MESH_EYES, MESH_NOSE, MESH_MOUTH = (468, 473), 1, (61, 291)
+
+MESH_POINTS = 478
+
+
+class Region(NamedTuple):
+    """Where another tool, or a person, says that there is a face.
+
+    Attributes:
+        image_index: which image of the batch.
+        box: x0, y0, x1, y1 in image pixels.
+        score: the other tool's confidence, 0 to 1; 1 where it gives none.
+    """
+
+    image_index: int
+    box: Box
+    score: float
+
+
+def from_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[Region]:
+    """The boxes of the host's BOUNDING_BOX in any of its three shapes.
+
+    Args:
+        value: a dict {x, y, width, height[, score]} or a list of such dicts (the same boxes for every picture), or a list of
+            such lists, one for each picture (a single list serves every picture).
+        batch: how many pictures there are.
+        image_size: (H, W) of the pictures.
+
+    Raises:
+        ValueError: not such a value, another number of lists than pictures, a box without pixels or outside the picture.
+    """
+    if isinstance(value, Mapping):
+        value = [[value]]
+    elif isinstance(value, Sequence) and any(isinstance(entry, Mapping) for entry in value):
+        value = [value]
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(frame, Sequence) for frame in value):
+        raise ValueError(f"Found {value!r:.80} as boxes. Expected a box {{x, y, width, height}} or lists of them.")
+    if len(value) <= 1:
+        value = [*value, []][:1] * batch
+    if len(value) != batch:
+        raise ValueError(
+            f"Found boxes of {len(value)} pictures and {batch} pictures. Expected a list for each picture, or one for all: "
+            "connect the boxes that were found in these pictures."
+        )
+    return [Region(index, *_box(entry, image_size)) for index, frame in enumerate(value) for entry in frame]
+
+
+def _box(entry: Any, image_size: Size) -> tuple[Box, float]:
+    if not isinstance(entry, Mapping) or not {"x", "y", "width", "height"} <= entry.keys():
+        raise ValueError(f"Found {entry!r:.80} as a box. Expected x, y, width and height in pixels.")
+    x, y, width, height = (float(entry[key]) for key in ("x", "y", "width", "height"))
+    if not all(map(math.isfinite, (x, y, width, height))) or width < 1 or height < 1:
+        raise ValueError(f"Found a box of {width:g} x {height:g} at ({x:g}, {y:g}). Expected pixels, at least 1 x 1.")
+    if x >= image_size[1] or y >= image_size[0] or x + width <= 0 or y + height <= 0:
+        raise ValueError(
+            f"Found a box at ({x:g}, {y:g}) of {width:g} x {height:g}, outside the picture of {image_size[1]} x "
+            f"{image_size[0]}: connect the boxes that were found in this picture."
+        )
+    score = entry.get("score")
+    return (x, y, x + width, y + height), 1.0 if score is None else float(score)
+
+
+def from_host_landmarks(value: Any) -> tuple[list[Face], Size]:
+    """The faces of the host's FACE_LANDMARKS, and (H, W) of the pictures that they were found in.
+
+    Args:
+        value: {"frames": [[face, ...], ...], "image_size": (H, W)}; a face has landmarks_xy (478, 2) in pixels and may have
+            bbox_xyxy and score.
+
+    Raises:
+        ValueError: not such a value.
+    """
+    if not isinstance(value, Mapping) or not {"frames", "image_size"} <= value.keys():
+        raise ValueError(f"Found {value!r:.80} as landmarks. Expected the output of the host's face landmarker.")
+    faces = [_mesh_face(index, entry) for index, frame in enumerate(value["frames"]) for entry in frame]
+    height, width = (int(side) for side in value["image_size"])
+    return faces, (height, width)
+
+
+def _mesh_face(index: int, entry: Mapping[str, Any]) -> Face:
+    mesh = torch.as_tensor(entry["landmarks_xy"], dtype=torch.float64)
+    if mesh.ndim != 2 or mesh.shape[0] < MESH_POINTS or mesh.shape[1] < 2:
+        raise ValueError(
+            f"Found landmarks of shape {tuple(mesh.shape)}. Expected ({MESH_POINTS}, 2), the mesh with irises: use a face "
+            "landmarker that gives them."
+        )
+    mesh = mesh[:, :2]
+    if not mesh.isfinite().all():
+        raise ValueError(f"Found landmarks of picture {index + 1} that are not finite: detect again.")
+    down = mesh[list(MESH_MOUTH)].mean(0) - mesh[list(MESH_EYES)].mean(0)
+    # The viewer's right in the face's own frame, so that a face that lies or hangs is read like an upright one.
+    right = torch.stack([down[1], -down[0]])
+    eyes, mouth = (sorted(pair, key=lambda i: float(mesh[i] @ right)) for pair in (MESH_EYES, MESH_MOUTH))
+    points = mesh[[*eyes, MESH_NOSE, *mouth]].tolist()
+    extent = torch.cat([mesh.amin(0), mesh.amax(0)]) if "bbox_xyxy" not in entry else torch.as_tensor(entry["bbox_xyxy"])
+    x0, y0, x1, y1 = extent.tolist()
+    return Face(index, (x0, y0, x1, y1), tuple((x, y) for x, y in points), float(entry.get("score", 1.0)))
+
+
+def scale_faces(faces: Sequence[Face], found_in: Size, batch: int, image_size: Size) -> list[Face]:
+    """Faces that were found in pictures of size `found_in`, in `batch` pictures of `image_size`, both (H, W).
+
+    Raises:
+        ValueError: fewer pictures than the faces are of, or other proportions.
+    """
+    last = max((face.image_index for face in faces), default=-1)
+    if last >= batch:
+        raise ValueError(
+            f"Found a face of picture {last + 1} and {batch} pictures: connect the pictures that the faces were found in."
+        )
+    scale_y, scale_x = image_size[0] / found_in[0], image_size[1] / found_in[1]
+    if abs(scale_x - scale_y) > 1.0 / min(found_in) + 1e-6:  # a resize may round each side to a whole pixel
+        raise ValueError(
+            f"Found pictures of {image_size[1]} x {image_size[0]}, but the faces were found in {found_in[1]} x {found_in[0]}: "
+            "connect those pictures, or the same at another size."
+        )
+    if found_in == image_size:
+        return list(faces)
+    return [face.scaled(scale_x, scale_y) for face in faces]
+
+
+#: Where the landmarks lie in a detector's box of width and height 1, and that box's width by height: the means of the 43 faces
+#: of the test data's photos_annotated and their mirror images, RetinaFace MobileNet0.25 at 640 (YuNet: the same to 0.013).
+MEAN_LANDMARKS: tuple[Point, ...] = ((0.281, 0.389), (0.719, 0.389), (0.5, 0.575), (0.31, 0.727), (0.69, 0.727))
+
+MEAN_ASPECT = 0.76
+
+#: A second detection sees a box enlarged this many times, in a picture of VIEW x VIEW pixels: the face is about 128 pixels
+#: then, in the middle of what detectors are trained on.
+ENLARGED = 2.0
+
+VIEW = 256
+
+VIEWS_PER_CALL = 32
+
+
+def locate_landmarks(
+    images: Tensor, regions: Sequence[Region], detector: Detector, options: DetectionOptions = DetectionOptions()
+) -> tuple[list[Face], list[str]]:
+    """Faces with landmarks for boxes without.
+
+    Each box is searched again, enlarged, at half the usual confidence, since somebody said that there is a face. Where nothing
+    is found the box alone gives an upright pose: such a face has score 0 and a note.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1].
+        regions: boxes in these images.
+        options: for the detector; its `side` is not used.
+
+    Returns:
+        A face for each region in their order, and a sentence for each pose that is a guess.
+    """
+    faces: list[Face] = []
+    notes: list[str] = []
+    doubtful = replace(options, side=VIEW, confidence=options.confidence / 2)
+    for start in range(0, len(regions), VIEWS_PER_CALL):
+        part = regions[start : start + VIEWS_PER_CALL]
+        views = [_view(images, region) for region in part]
+        found = detector.detect(torch.cat([view.pixels for view in views]), doubtful)
+        for index, (region, view) in enumerate(zip(part, views, strict=True)):
+            seen = [view.to_image(face, region.image_index) for face in found if face.image_index == index]
+            inside = [face for face in seen if _holds(region.box, face.centre)]
+            if inside:
+                faces.append(max(inside, key=lambda face: _overlap(face.box, region.box)))
+            else:
+                faces.append(mean_pose_face(region))
+                x, y = faces[-1].centre
+                notes.append(
+                    f"No face was seen in the box at ({x:.0f}, {y:.0f}) of picture {region.image_index + 1}: its pose is a "
+                    "guess (upright, from the front)."
+                )
+    return faces, notes
+
+
+def mean_pose_face(region: Region) -> Face:
+    """An upright face seen from the front in a region, with score 0: nobody saw its landmarks."""
+    x0, y0, x1, y1 = region.box
+    # A box of a detector's shape with the same middle and area; people and other tools draw wider ones.
+    height = math.sqrt((x1 - x0) * (y1 - y0) / MEAN_ASPECT)
+    width = height * MEAN_ASPECT
+    left, top = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
+    return Face(region.image_index, region.box, tuple((left + x * width, top + y * height) for x, y in MEAN_LANDMARKS), 0.0)
+
+
+class _View(NamedTuple):
+    """The surroundings of a region as the detector sees them.
+
+    Attributes:
+        pixels: (1, 3, VIEW, VIEW).
+        x, y: where they begin in the image.
+        scale_x, scale_y: pixels of the view for one of the image.
+    """
+
+    pixels: Tensor
+    x: int
+    y: int
+    scale_x: float
+    scale_y: float
+
+    def to_image(self, face: Face, image_index: int) -> Face:
+        """A face found in the view, in its image."""
+
+        def back(x: float, y: float) -> Point:
+            return self.x + x / self.scale_x, self.y + y / self.scale_y
+
+        box = (*back(*face.box[:2]), *back(*face.box[2:]))
+        return Face(image_index, box, tuple(back(x, y) for x, y in face.landmarks), face.score)
+
+
+def _view(images: Tensor, region: Region) -> _View:
+    height, width = images.shape[-2:]
+    x0, y0, x1, y1 = region.box
+    reach = max(x1 - x0, y1 - y0) * ENLARGED / 2
+    left, right = max(0, math.floor((x0 + x1) / 2 - reach)), min(width, math.ceil((x0 + x1) / 2 + reach))
+    top, bottom = max(0, math.floor((y0 + y1) / 2 - reach)), min(height, math.ceil((y0 + y1) / 2 + reach))
+    part = images[region.image_index : region.image_index + 1, :, top:bottom, left:right]
+    scale = VIEW / max(right - left, bottom - top)
+    size = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
+    shown = F.interpolate(part, size=size, mode="bilinear", antialias=scale < 1)
+    pixels = images.new_tensor(FILL).reshape(1, 3, 1, 1).repeat(1, 1, VIEW, VIEW)
+    pixels[:, :, : size[0], : size[1]] = shown
+    return _View(pixels, left, top, size[1] / (right - left), size[0] / (bottom - top))
+
+
+def _holds(box: Box, point: Point) -> bool:
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return shared / (areas - shared)

@@ -1,0 +1,87 @@
+"""Faces as JSON text: written once, checked when read, for a person to edit in between."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..faces import Face
+
+Size = tuple[int, int]
+
+FORMAT, VERSION = "codeformer-faces", 1
+
+#: Points of a face: left eye, right eye, nose, left and right mouth corner.
+POINTS = 5
+
+
+def to_json(faces: Sequence[Face], image_size: Size) -> str:
+    """Faces found in pictures of `image_size` (H, W), as text that `from_json` reads; a line for each face."""
+    head = {"format": FORMAT, "version": VERSION, "image_size": list(image_size)}
+    rows = [{"image": face.image_index, "box": face.box, "landmarks": face.landmarks, "score": face.score} for face in faces]
+    lines = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in rows)
+    return f'{json.dumps(head)[:-1]}, "faces": [\n{lines}\n]}}\n'
+
+
+def from_json(text: str) -> tuple[list[Face], Size]:
+    """The faces in a text of `to_json`, and (H, W) of the pictures that they were found in.
+
+    Raises:
+        ValueError: a text of another kind or version, or the first face that is not complete.
+    """
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"Found no faces: the text is not JSON (line {error.lineno}: {error.msg}). Save the faces again."
+        ) from error
+    kind = record.get("format") if isinstance(record, dict) else None
+    if kind != FORMAT:
+        raise ValueError(f"Found JSON of format {kind!r}. Expected {FORMAT!r}: choose a file of saved faces.")
+    if record.get("version") != VERSION:
+        raise ValueError(
+            f"Found saved faces of version {record.get('version')!r}. Expected version {VERSION}: save them again, or update "
+            "the program."
+        )
+    size = record.get("image_size")
+    if not isinstance(size, list) or not _numbers(size, 2) or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f"Found the image size {size!r} in saved faces. Expected [height, width] in whole pixels.")
+    rows = record.get("faces")
+    if not isinstance(rows, list):
+        raise ValueError(f"Found {rows!r:.80} as saved faces. Expected a list.")
+    return [_face(number, row) for number, row in enumerate(rows, 1)], (size[0], size[1])
+
+
+def _numbers(value: Any, count: int) -> bool:
+    """Whether a value is a list of so many finite numbers."""
+    if not isinstance(value, list) or len(value) != count:
+        return False
+    plain = all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in value)
+    return plain and all(abs(entry) < 1e9 for entry in value)  # finite, and no integer that a float cannot hold
+
+
+def _is_box(value: Any) -> bool:
+    return _numbers(value, 4) and value[0] < value[2] and value[1] < value[3]
+
+
+def _is_points(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == POINTS and all(_numbers(point, 2) for point in value)
+
+
+#: What a saved face consists of: whether a value is one, and what is expected.
+_PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "image": (lambda value: _numbers([value], 1) and value >= 0 and value == int(value), "the number of its picture, from 0"),
+    "box": (_is_box, "[x0, y0, x1, y1] in pixels"),
+    "landmarks": (_is_points, f"{POINTS} points [x, y]: left eye, right eye, nose, left and right mouth corner"),
+    "score": (lambda value: _numbers([value], 1) and 0 <= value <= 1, "a number from 0 to 1"),
+}
+
+
+def _face(number: int, row: Any) -> Face:
+    entry = row if isinstance(row, dict) else {}
+    for name, (good, expected) in _PARTS.items():
+        if not good(entry.get(name)):
+            found = f"{entry[name]!r:.80}" if name in entry else "nothing"
+            raise ValueError(f"Found {found} as the {name} of saved face {number}. Expected {expected}.")
+    x0, y0, x1, y1 = map(float, entry["box"])
+    points = tuple((float(x), float(y)) for x, y in entry["landmarks"])
+    return Face(int(entry["image"]), (x0, y0, x1, y1), points, float(entry["score"]))

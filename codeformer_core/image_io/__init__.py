@@ -1,0 +1,161 @@
+"""A picture file as a tensor and back, with everything beside the colours that must be kept."""
+
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..runtime.atomic_write import atomic_write
+from ..runtime.atomic_write import refuse_existing as refuse_existing  # callers of `write` ask first
+from . import decode, tiff
+from .encode import FORMATS
+
+#: Ends of the names of files that are read and written.
+SUFFIXES = tuple(FORMATS)
+
+_METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the XMP data", "chunks": "the PNG text"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """One picture and what travels beside it.
+
+    Attributes:
+        image: (1, 3, H, W) float32 RGB in [0, 1], upright.
+        alpha: (1, 1, H, W) float32 in [0, 1], 0 is transparent; None when the file has no transparency.
+        bits: 8 or 16 per channel in the file.
+        grey: the file has one colour channel (and is written with one).
+        icc: ICC colour profile that `image` is meant in.
+        exif: Exif data from its TIFF header on (without `Exif\\0\\0`), orientation 1.
+        xmp: XMP packet, orientation 1 (of JPEG files with Pillow 11 or later only).
+        dpi: pixels per inch, horizontal and vertical.
+        chunks: PNG chunks (kind, data) that go from PNG to PNG: text such as ComfyUI's workflow, and how colours are meant.
+        lossless: whether the file was stored without loss, which WebP is then too.
+        notices: sentences on what could not be kept while reading.
+    """
+
+    image: Tensor
+    alpha: Tensor | None = None
+    bits: int = 8
+    grey: bool = False
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    lossless: bool = True
+    notices: tuple[str, ...] = ()
+
+
+def read(path: str | Path) -> ImageFile:
+    """The picture in a PNG, JPEG, WebP, BMP or TIFF file, whatever its name ends in, turned upright by its orientation.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is not one still picture of 8 or 16 bits per channel, or it is damaged; the message names the file.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    try:
+        decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data)
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{path.name} is not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF).") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(
+            f"{path.name} has more than {most} megapixels, Pillow's limit against files that are made to exhaust memory. "
+            "Make it smaller, or cut it into parts."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    except decode.BROKEN as error:
+        raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}).") from error
+    pixels = decoded.upright()
+    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))  # (1, C, H, W)
+    planes /= float(np.iinfo(pixels.dtype).max)
+    colours = planes.shape[1] - (planes.shape[1] + 1) % 2  # without alpha, which 2 and 4 channels have
+    return ImageFile(
+        image=planes[:, :3].contiguous() if colours == 3 else planes[:, :1].repeat(1, 3, 1, 1),
+        alpha=planes[:, colours:].contiguous() if colours < planes.shape[1] else None,
+        bits=pixels.itemsize * 8,
+        grey=colours == 1,
+        icc=decoded.icc,
+        exif=decoded.exif,
+        xmp=decoded.xmp,
+        dpi=decoded.dpi,
+        chunks=tuple(decoded.chunks),
+        lossless=decoded.lossless,
+        notices=tuple(decoded.notices),
+    )
+
+
+def holds(path: Path, picture: ImageFile) -> bool:
+    """Whether a file of this name can hold the picture's transparency and all of its bits."""
+    kind = FORMATS[path.suffix.lower()]
+    return picture.bits <= kind.bits and (picture.alpha is None or kind.alpha)
+
+
+def write(picture: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[str, ...]:
+    """Write a picture in the format that the file's name ends in. The file appears whole or not at all.
+
+    Values are rounded to the nearest of the file's steps, half to even: what was read and not changed is written as it was.
+
+    Returns:
+        Sentences on what the format could not hold.
+
+    Raises:
+        FileExistsError: the file exists and `overwrite` is not set. It is left as it is.
+        ValueError: the format is not known, or it cannot hold the picture.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"{path.name} does not end in the name of a picture format. Use one of {', '.join(SUFFIXES)}.")
+    alpha = picture.alpha
+    if alpha is not None and not kind.alpha:
+        if bool((alpha < 1).any()):
+            raise ValueError(f"{path.name}: {kind.name} holds no transparency, the picture has some. Use .png, .webp or .tif.")
+        alpha = None
+    lost = []
+    if picture.bits > kind.bits:
+        lost.append(f"{kind.name} holds {kind.bits} bits per channel, the picture has {picture.bits}: rounded")
+    for field, words in _METADATA.items():
+        value = getattr(picture, field)
+        wrong_profile = field == "icc" and picture.grey and not kind.grey  # a profile of one channel on three
+        if value and (field not in kind.keeps or wrong_profile or (field in ("exif", "xmp") and len(value) > kind.limit)):
+            lost.append(f"{kind.name} cannot hold {words}: left out")
+            picture = replace(picture, **{field: () if field == "chunks" else None})
+    pixels = _quantised(picture.image, alpha, picture.grey, min(picture.bits, kind.bits))
+    try:
+        data = kind.encode(pixels, picture)
+    except (ValueError, OSError, struct.error) as error:
+        raise ValueError(f"{path.name}: cannot be written as {kind.name}: {error}") from error
+    publish(data, path, overwrite)
+    return tuple(lost)
+
+
+def publish(data: bytes, path: Path, overwrite: bool = False) -> None:
+    """Let a file appear with all of its data at once, or not at all.
+
+    Raises:
+        FileExistsError: it exists and `overwrite` is not set. It is left as it is.
+        OSError: it cannot be written.
+    """
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_bytes(data)
+
+
+def _quantised(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
+    """(1, 3, H, W) and (1, 1, H, W) in [0, 1] -> (H, W, C) uint8 or uint16: grey or RGB, without or with alpha."""
+    planes = image.detach().to("cpu", torch.float32)
+    if grey:  # ITU-R BT.601 luma; equal channels keep their value, because the error is far below one step
+        planes = (planes * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    if alpha is not None:
+        planes = torch.cat([planes, alpha.detach().to("cpu", torch.float32)], 1)
+    steps = (planes[0].permute(1, 2, 0) * (2**bits - 1)).round().clamp(0, 2**bits - 1)  # (H, W, C)
+    return np.ascontiguousarray(steps.numpy().astype(np.uint8 if bits == 8 else np.uint16))

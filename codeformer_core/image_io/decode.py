@@ -1,0 +1,200 @@
+"""The bytes of a picture file as numbers, with the metadata that goes back into the next file (TIFF: see tiff.py)."""
+
+import io
+import re
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageCms
+
+from . import png
+
+_READABLE = ("PNG", "JPEG", "WEBP", "BMP")
+
+_CARRIED_CHUNKS = {b"tEXt", b"zTXt", b"iTXt", b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
+
+#: How text chunks begin that repeat what is carried as `exif` and `xmp`.
+_TEXT_OF_METADATA = (png.XMP_KEYWORD + b"\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")
+
+ORIENTATION = 0x0112
+
+# What Pillow and tifffile raise for files that are cut off or that no program should have written.
+BROKEN = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+    tifffile.TiffFileError,
+    zlib.error,
+)
+
+#: Orientation (Exif 2.3) -> (swap rows and columns first, flip top to bottom, flip left to right).
+_UPRIGHT = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+@dataclass
+class Decoded:
+    """What one picture file holds.
+
+    Attributes:
+        pixels: (H, W, C) uint8 or uint16; C is 1 to 4: grey, grey and alpha, RGB, RGBA.
+        orientation: how `pixels` must be turned to be upright, see `upright`.
+        icc, exif, xmp, dpi, chunks, lossless, notices: see `pictures.Picture`.
+    """
+
+    pixels: np.ndarray
+    orientation: int = 1
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
+    lossless: bool = True
+    notices: list[str] = field(default_factory=list)
+
+    def upright(self) -> np.ndarray:
+        """The pixels, turned as `orientation` says."""
+        swap, flip_rows, flip_columns = _UPRIGHT.get(self.orientation, _UPRIGHT[1])
+        pixels = self.pixels.swapaxes(0, 1) if swap else self.pixels
+        return pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def decode(data: bytes) -> Decoded:
+    """The one picture in the bytes of a PNG, JPEG, WebP or BMP file, not yet upright.
+
+    Raises:
+        ValueError: several pictures, or samples of an unusual kind.
+        PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError: no such file, or too large a picture.
+        BROKEN: a damaged file.
+    """
+    image = Image.open(io.BytesIO(data), formats=_READABLE)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # a JPEG file with more pictures behind the first, as many phones write
+        raise ValueError(several(frames))
+    image.load()
+    chunks = list(png.chunks(data)) if image.format == "PNG" else []
+    if chunks and data[24] == 16:  # the header's bits per channel; Pillow would read colours with 8
+        decoded = Decoded(png.decode_deep(data, dict(chunks).get(b"tRNS")), icc=image.info.get("icc_profile"))
+    else:
+        decoded = plain(image)
+    if frames > 1:
+        decoded.notices.append(f"Only the first of the file's {frames} pictures is kept (others may be a depth or gain map).")
+    decoded.chunks = [chunk for chunk in chunks if chunk[0] in _CARRIED_CHUNKS and not chunk[1].startswith(_TEXT_OF_METADATA)]
+    decoded.lossless = image.format in ("PNG", "BMP") or (image.format == "WEBP" and b"VP8L" in _webp_chunks(data))
+    dpi = image.info.get("dpi")
+    decoded.dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    exif = image.info.get("exif")
+    if not exif and "Raw profile type exif" in image.info:  # as text in a PNG: ImageMagick's older way
+        exif = image.getexif().tobytes()
+    orientation = None
+    if exif:
+        try:
+            decoded.exif, orientation = _upright_exif(exif.removeprefix(b"Exif\0\0"))
+        except struct.error:
+            decoded.notices.append("The Exif data is damaged and was left out.")
+    xmp = image.info.get("xmp") or image.info.get(png.XMP_KEYWORD.decode())
+    if xmp:
+        decoded.xmp, orientation_in_xmp = upright_xmp(xmp.encode() if isinstance(xmp, str) else xmp)
+        orientation = orientation or orientation_in_xmp
+    decoded.orientation = orientation or 1
+    return decoded
+
+
+def several(pictures: int) -> str:
+    """What is said of a file with more than one picture."""
+    return f"holds {pictures} pictures (an animation or pages), expected one. Save the wanted ones as files of their own."
+
+
+def plain(image: Image.Image) -> Decoded:
+    """A loaded picture of any of Pillow's modes with its pixels as L, LA, RGB or RGBA, and the profile they are in then."""
+    icc, notices, mode = image.info.get("icc_profile"), [], image.mode
+    if mode in ("CMYK", "LAB"):
+        image, icc, notice = _to_srgb(image, icc)
+        notices.append(notice)
+    elif mode in ("RGBa", "RGBX", "PA") or (mode in ("P", "RGB") and _see_through(image)):
+        image = image.convert("RGBA")
+    elif mode in ("P", "YCbCr"):
+        image = image.convert("RGB")
+    elif mode == "1":
+        image = image.convert("L")
+    elif mode == "La" or (mode == "L" and _see_through(image)):
+        image = image.convert("LA")
+    elif mode not in ("L", "LA", "RGB", "RGBA"):
+        raise ValueError(f"samples of the kind {mode}, expected 8 or 16 bits per channel. Save it with these.")
+    pixels = np.asarray(image)
+    return Decoded(pixels.reshape(*pixels.shape[:2], -1), icc=icc, notices=notices)
+
+
+def _see_through(image: Image.Image) -> bool:
+    return "transparency" in image.info or (image.palette is not None and image.palette.mode.endswith("A"))
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, str]:
+    """A CMYK or Lab picture as RGB, its new profile, and a sentence for the user."""
+    srgb = ImageCms.createProfile("sRGB")
+    source = ImageCms.createProfile("LAB") if image.mode == "LAB" else io.BytesIO(icc or b"")
+    problem = "without a colour profile"
+    if icc or image.mode == "LAB":
+        try:
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+        except ImageCms.PyCMSError as error:
+            problem = f"with a colour profile that cannot be used ({error})"
+        else:
+            assert converted is not None  # only None when asked to work in place
+            notice = f"Converted from {image.mode} to sRGB by its colour profile."
+            return converted, ImageCms.ImageCmsProfile(srgb).tobytes(), notice
+    return image.convert("RGB"), None, f"{image.mode} {problem}: converted to RGB by the plain formula."
+
+
+def _webp_chunks(data: bytes) -> list[bytes]:
+    kinds, at = [], 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sL", data, at)
+        kinds.append(kind)
+        at += 8 + length + length % 2
+    return kinds
+
+
+def _upright_exif(exif: bytes) -> tuple[bytes, int | None]:
+    """Exif data with orientation 1 and without its thumbnail, and the orientation it had; everything else byte for byte.
+
+    The thumbnail would be turned twice and shows the old face. A struct.error when the data cannot be followed.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        raise struct.error("neither II nor MM")
+    changed, orientation = bytearray(exif), None
+    (first,) = struct.unpack_from(order + "L", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, first)
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        tag, kind, _, value = struct.unpack_from(order + "HHLH", exif, at)
+        if tag == ORIENTATION and kind == 3:  # SHORT
+            orientation = value
+            struct.pack_into(order + "H", changed, at + 8, 1)
+    struct.pack_into(order + "L", changed, first + 2 + 12 * count, 0)  # the next directory describes the thumbnail
+    return bytes(changed), orientation
+
+
+def upright_xmp(xmp: bytes) -> tuple[bytes, int | None]:
+    """An XMP packet with orientation 1, and the orientation it had."""
+    found = re.search(rb"tiff:Orientation(?:=[\"']|>)([1-8])", xmp)
+    if found is None:
+        return xmp, None
+    return xmp[: found.start(1)] + b"1" + xmp[found.end(1) :], int(found[1])

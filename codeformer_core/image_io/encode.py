@@ -1,0 +1,80 @@
+"""A picture's numbers as the bytes of a file: one encoder for each format, and what each format can hold."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from . import png, tiff
+
+if TYPE_CHECKING:
+    from . import ImageFile
+
+
+def _pillow(pixels: np.ndarray, picture: "ImageFile", name: str, **options: object) -> bytes:
+    image = Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0])
+    metadata = {
+        "icc_profile": picture.icc,
+        "exif": picture.exif and b"Exif\0\0" + picture.exif,
+        "xmp": picture.xmp,
+        "dpi": picture.dpi and tuple(round(dots) for dots in picture.dpi),
+    }
+    file = io.BytesIO()
+    image.save(file, name, **{key: value for key, value in metadata.items() if value}, **options)
+    return file.getvalue()
+
+
+def _jpeg(pixels: np.ndarray, picture: "ImageFile") -> bytes:
+    return _pillow(pixels, picture, "JPEG", quality=95, subsampling=0, optimize=True)
+
+
+def _webp(pixels: np.ndarray, picture: "ImageFile") -> bytes:
+    if pixels.shape[2] <= 2:
+        pixels = pixels[:, :, [0, 0, 0, 1][: pixels.shape[2] + 2]]  # there is no grey WebP
+    return _pillow(pixels, picture, "WEBP", lossless=picture.lossless, quality=95, exact=True)
+
+
+def _bmp(pixels: np.ndarray, picture: "ImageFile") -> bytes:
+    return _pillow(pixels, picture, "BMP")
+
+
+class Format(NamedTuple):
+    """What a file format can hold, and how it is written.
+
+    Attributes:
+        name: for the user.
+        encode: (pixels (H, W, C) uint8 or uint16, C = grey, grey and alpha, RGB or RGBA; the picture's metadata) -> file.
+        alpha: transparency can be held.
+        bits: per channel, at most.
+        keeps: which of "icc", "exif", "xmp", "chunks" can be held.
+        grey: one channel can be held, and with it the profile of one channel.
+        limit: of Exif and of XMP in bytes.
+    """
+
+    name: str
+    encode: "Callable[[np.ndarray, ImageFile], bytes]"
+    alpha: bool = True
+    bits: int = 8
+    keeps: Sequence[str] = ("icc", "exif", "xmp")
+    grey: bool = True
+    limit: int = 2**31
+
+
+_PNG = Format("PNG", png.encode, bits=16, keeps=("icc", "exif", "xmp", "chunks"))
+
+_JPEG = Format("JPEG", _jpeg, alpha=False, limit=65_500)  # a segment is at most 65 535 bytes with its header
+
+_TIFF = Format("TIFF", tiff.encode, bits=16)
+
+#: By the end of the file's name.
+FORMATS: dict[str, Format] = {
+    ".png": _PNG,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": Format("WebP", _webp, grey=False),
+    ".bmp": Format("BMP", _bmp, alpha=False, keeps=()),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+}

@@ -1,0 +1,79 @@
+"""PNG files: their chunks, 16 bits per channel, which Pillow neither reads nor writes in colour, and writing any of them."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from . import ImageFile
+
+
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_INCH = 0.0254  # metres
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks (kind, data) of a PNG file; a ValueError when it is cut off or a checksum is wrong."""
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">L4s", data, at)
+        (checksum,) = struct.unpack_from(">L", data, at + 8 + length)
+        if checksum != zlib.crc32(data[at + 4 : at + 8 + length]):
+            raise ValueError("damaged: the checksum of a part of the PNG file is wrong.")
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def decode_deep(data: bytes, key: bytes | None) -> np.ndarray:
+    """(H, W, C) uint16 of a 16-bit PNG file; `key` is the data of tRNS, the colour that is transparent."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # which leaves the orientation to us
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError("damaged: OpenCV cannot read this 16-bit PNG file.")
+    grey = data[25] in (0, 4)  # the header's colour type
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+        if key:
+            seen = np.where(pixels == struct.unpack(">H", key)[0], 0, 65535).astype(np.uint16)
+            pixels = np.concatenate([pixels, seen], 2)
+        return pixels
+    channels = pixels.shape[2]
+    if grey:
+        return pixels[:, :, [0, 3] if channels == 4 else [0]]
+    return pixels[:, :, [2, 1, 0, 3][:channels]]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    """One chunk of a PNG file: length, kind, data, checksum."""
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+
+def encode(pixels: np.ndarray, picture: "ImageFile") -> bytes:
+    """Pixels (H, W, C) uint8 or uint16 and the metadata of `picture` as a PNG file."""
+    height, width, channels = pixels.shape
+    big_endian = pixels.astype(pixels.dtype.newbyteorder(">"))
+    rows = np.frombuffer(big_endian.tobytes(), np.uint8).reshape(height, -1)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = 2  # filter "up": each byte minus the one above; on photographs within 5 % of trying all five filters
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    parts = [(b"IHDR", struct.pack(">LLBBBBB", width, height, pixels.itemsize * 8, colour_type, 0, 0, 0))]
+    parts += picture.chunks
+    if picture.icc:
+        parts.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
+    if picture.dpi:
+        parts.append((b"pHYs", struct.pack(">LLB", *(round(dots / _INCH) for dots in picture.dpi), 1)))
+    if picture.exif:
+        parts.append((b"eXIf", picture.exif))
+    if picture.xmp:
+        parts.append((b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + picture.xmp))
+    parts += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
+    return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)

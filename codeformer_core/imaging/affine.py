@@ -1,0 +1,147 @@
+"""Affine geometry and warping: similarity fit, inverse, composition, and bilinear sampling under an affine transform."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import buffers
+
+
+def similarity(points: Tensor, target: Tensor) -> Tensor:
+    """The rotation, scale and shift that lead landmarks to a target, robust against one bad landmark.
+
+    OpenCV's least-median-of-squares fit, as in the reference.
+
+    Args:
+        points: (N, 5, 2) landmarks in image pixels.
+        target: (5, 2) where they should come to lie, see `template`.
+
+    Returns:
+        (N, 2, 3) float64, image pixels -> the target's pixels.
+
+    Raises:
+        ValueError: landmarks that no similarity can lead there (all in one place, or not finite).
+    """
+    goal = target.cpu().numpy().astype(np.float32)
+    fits = []
+    for face in points.cpu().numpy().astype(np.float32):
+        fit = cv2.estimateAffinePartial2D(face, goal, method=cv2.LMEDS)[0] if np.isfinite(face).all() else None
+        if fit is None or not np.isfinite(fit).all() or np.hypot(fit[0, 0], fit[0, 1]) == 0:
+            raise ValueError(
+                f"Found landmarks {np.round(face, 1).tolist()}, which fit no face. Expected five different points: "
+                "detect again, or leave this face out."
+            )
+        fits.append(fit)
+    return torch.from_numpy(np.stack(fits).astype(np.float64)) if fits else torch.zeros(0, 2, 3, dtype=torch.float64)
+
+
+def invert(affines: Tensor) -> Tensor:
+    """(N, 2, 3) transforms -> the (N, 2, 3) transforms that lead back."""
+    linear = torch.linalg.inv(affines[:, :, :2])
+    return torch.cat([linear, -linear @ affines[:, :, 2:]], dim=2)
+
+
+def compose(first: Tensor, then: Tensor) -> Tensor:
+    """The (N, 2, 3) transforms that do `first` (N, 2, 3) and `then` (N, 2, 3)."""
+    linear = then[:, :, :2] @ first[:, :, :2]
+    return torch.cat([linear, then[:, :, :2] @ first[:, :, 2:] + then[:, :, 2:]], dim=2)
+
+
+def shift(x: float, y: float) -> Tensor:
+    """(1, 2, 3): a move by (x, y) pixels."""
+    return torch.tensor([[[1.0, 0.0, x], [0.0, 1.0, y]]], dtype=torch.float64)
+
+
+def resize_map(x: float, y: float | None = None) -> Tensor:
+    """(1, 2, 3): where a pixel lands when a picture is resized by `x` and `y` times, with pixel centres at integers."""
+    y = x if y is None else y
+    return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
+
+
+def warp(
+    images: Tensor,
+    affines: Tensor,
+    height: int,
+    width: int,
+    fill: Sequence[float] | float = 0.0,
+    out: Tensor | None = None,
+    repeat: int = 0,
+) -> Tensor:
+    """Images under an affine transform, bilinear; outside an image is `fill`, mixed in within one pixel of the border.
+
+    On the CPU this is OpenCV, ten times as fast there as torch's grid_sample, which serves every other device; a test holds
+    them together.
+
+    Args:
+        images: (N, C, H, W) float.
+        affines: (N, 2, 3) image pixels -> pixels of the result.
+        height, width: size of the result.
+        fill: a number, or one for each channel.
+        out: (N, C, height, width) float32 that is written to, or a new tensor.
+        repeat: for how many pixels beyond an image its border goes on before `fill` begins.
+
+    Returns:
+        `out`; or (N, C, height, width) on the images' device, in their dtype.
+    """
+    values = list(fill) if isinstance(fill, Sequence) else [float(fill)] * images.shape[1]
+    if images.device.type != "cpu":
+        warped = _warp_torch(images, affines, height, width, values, repeat)
+        return warped if out is None else out.copy_(warped)
+    result = buffers.empty(images, *images.shape[:2], height, width, dtype=torch.float32) if out is None else out
+    _warp_cv2(images, affines, result, values, repeat)
+    return result if out is not None else result.to(images.dtype)
+
+
+def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float], repeat: int) -> None:
+    size = result.shape[3], result.shape[2]
+    shifted = compose(shift(-repeat, -repeat), affines).numpy()
+    for image, affine, out in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
+        for plane, value, warped in zip(image, fill, out, strict=True):
+            # Rows of a part of a large picture lie pages apart, and a turned face walks across many: close together first.
+            # The border is repeated here too: warping takes OpenCV three times as long when it is told to.
+            close = cv2.copyMakeBorder(plane, repeat, repeat, repeat, repeat, cv2.BORDER_REPLICATE)
+            cv2.warpAffine(close, affine, size, warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
+
+
+def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
+    if repeat:
+        images, affines = F.pad(images, (repeat,) * 4, mode="replicate"), compose(shift(-repeat, -repeat), affines)
+    y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None]
+    x = torch.arange(width, device=images.device, dtype=torch.float32)
+    grids = []
+    for back in invert(affines).tolist():
+        # Numbers, not small tensors: copying one to a GPU waits for all that is done there. And no matrix product: those round
+        # coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
+        # In grid_sample's frame, whose -1 and 1 are the outer edges of the pixels.
+        axes = [
+            x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))
+            for (a, b, c), side in zip(back, (images.shape[3], images.shape[2]), strict=True)
+        ]
+        grids.append(torch.stack(axes, dim=-1))
+    planes = [plane - value for plane, value in zip(images.float().unbind(1), fill, strict=True)]
+    sampled = F.grid_sample(
+        torch.stack(planes, 1), torch.stack(grids), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    for plane, value in zip(sampled.unbind(1), fill, strict=True):
+        plane += value
+    return sampled.to(images.dtype)
+
+
+def footprint(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The pixels that a (height, width) rectangle can touch under `affine` (2, 3), with two to spare for interpolation.
+
+    Args:
+        bounds: (H, W) of the picture that it lands in.
+
+    Returns:
+        x0, y0, x1, y1, end exclusive, inside the bounds; empty (x0 >= x1 or y0 >= y1) when it misses the picture.
+    """
+    corners = torch.tensor([[-1, -1, 1], [width, -1, 1], [-1, height, 1], [width, height, 1]], dtype=torch.float64)
+    landed = corners @ affine.T.double()
+    low, high = landed.amin(0).floor().long() - 2, landed.amax(0).ceil().long() + 3
+    x0, y0 = (max(0, int(v)) for v in low)
+    return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))

@@ -1,0 +1,104 @@
+"""Where a mask ends: its edge moved and softened, and the reference's seam around a crop."""
+
+import math
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def grow_and_feather(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
+    """Masks with their edges moved, then softened. The border of the crop is no edge: a mask that reaches it stays there.
+
+    Args:
+        masks: (N, 1, h, w) in [0, 1].
+        grow: how many pixels the edges move outwards, also diagonally; a negative number moves them inwards.
+        feather: over how many pixels to either side of an edge the mask fades, one half being at the edge; 0 leaves it hard.
+
+    Returns:
+        (N, 1, h, w) in [0, 1].
+    """
+    if feather < 0:
+        raise ValueError(f"Found a feather of {feather} pixels. Expected 0 or more: use grow to move the edge.")
+    if grow > 0:
+        masks = 1 - erode(1 - masks, 2 * grow + 1)
+    elif grow < 0:
+        masks = erode(masks, 1 - 2 * grow)
+    if feather > 0:
+        masks = blur(masks, _sigma(feather), feather)
+    return masks
+
+
+def seam_mask(covered: Tensor, scale: float) -> Tensor:
+    """The reference's square mask: what the warped crop covers, shrunk by a tenth of its side and blurred over that tenth.
+
+    Args:
+        covered: (1, 1, h, w) in [0, 1]: ones under the warp, with a margin of zeros where it ends inside the picture.
+        scale: how many times larger the picture is than the one that the face was found in.
+
+    Returns:
+        (1, 1, h, w) in [0, 1].
+    """
+    covered = erode(covered, max(1, int(2 * scale)))
+    edge = int(math.sqrt(_sum(covered))) // 20
+    if edge == 0:
+        return covered
+    return blur(erode(covered, 2 * edge), _sigma(edge), edge)
+
+
+def _sum(mask: Tensor) -> float:
+    """How many pixels a mask covers; numpy is quicker than torch with its threads."""
+    single = mask.float()  # half precision ends at 65504 pixels
+    return float(single.numpy().sum() if mask.device.type == "cpu" else single.sum())
+
+
+def _sigma(radius: int) -> float:
+    """What OpenCV chooses for a kernel of 2 * radius + 1 when it is given none (getGaussianKernel), as the reference does."""
+    return 0.3 * (radius - 1) + 0.8
+
+
+def erode(masks: Tensor, size: int) -> Tensor:
+    """The least value of masks (N, 1, h, w) in a square of `size` pixels; beyond the border nothing is less.
+
+    An even square reaches a pixel further to the top left, as OpenCV's does.
+    """
+    if masks.device.type != "cpu":
+        return _erode_torch(masks, size)
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (size, size))
+    eroded = torch.empty(masks.shape)
+    for mask, out in zip(masks.float().numpy(), eroded.numpy(), strict=True):
+        cv2.erode(mask[0], kernel, out[0])
+    return eroded.to(masks.dtype)
+
+
+def _erode_torch(masks: Tensor, size: int) -> Tensor:
+    before, after = size // 2, size - 1 - size // 2
+    padded = F.pad(masks, (before, after, before, after), value=1.0)
+    rows = -F.max_pool2d(-padded, (1, size), stride=1)
+    return -F.max_pool2d(-rows, (size, 1), stride=1)
+
+
+def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
+    """Masks (N, 1, h, w) in [0, 1] under a Gaussian that ends at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
+    if masks.device.type != "cpu":
+        return _blur_torch(masks, sigma, radius)
+    size = (2 * radius + 1, 2 * radius + 1)
+    blurred = torch.empty(masks.shape)
+    for mask, out in zip(masks.float().numpy(), blurred.numpy(), strict=True):
+        cv2.GaussianBlur(mask[0], size, sigma, out[0])
+        np.minimum(out, 1, out=out)  # the weights of a kernel sum to 1 only nearly
+    return blurred.to(masks.dtype)
+
+
+def _blur_torch(masks: Tensor, sigma: float, radius: int) -> Tensor:
+    offsets = torch.arange(-radius, radius + 1, device=masks.device, dtype=masks.dtype)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    for axis, view in ((3, (1, 1, 1, -1)), (2, (1, 1, -1, 1))):
+        index = torch.arange(-radius, masks.shape[axis] + radius, device=masks.device)
+        period = max(1, 2 * (masks.shape[axis] - 1))
+        index = index.remainder(period)
+        masks = F.conv2d(masks.index_select(axis, torch.minimum(index, period - index)), kernel.reshape(view))
+    return masks.clamp(max=1)

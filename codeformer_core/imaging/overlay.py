@@ -1,0 +1,90 @@
+"""Draw into pictures what people should see: the faces that were found, a label, how sure the network was."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..faces import Face, Skipped
+
+KEPT, LEFT = (0.0, 1.0, 0.0), (1.0, 0.6, 0.0)  # RGB: green is the reference's colour; orange marks what is left alone
+
+SURE, GUESSED = (0.0, 0.7, 0.2), (1.0, 0.0, 0.0)
+
+#: How much of a heat picture is its colours.
+TINT = 0.6
+
+
+def draw_faces(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = ()) -> Tensor:
+    """Copies of images (B, 3, H, W) with boxes, landmarks, numbers from 1 in each, scores and sizes; skipped faces are orange.
+
+    The size is that of the box's longer side in pixels of the picture, as `Selection.min_size` means it.
+    """
+    seen: Counter[int] = Counter()
+    numbered = []
+    for face in faces:
+        seen[face.image_index] += 1
+        numbered.append((face, f"{seen[face.image_index]}: {_described(face)}"))
+    left = [(skip.face, _described(skip.face)) for skip in skipped]
+    drawn = images.clone()
+    for marks, colour in ((numbered, KEPT), (left, LEFT)):
+        paint = drawn.new_tensor(colour).reshape(3, 1, 1)
+        for index in sorted({face.image_index for face, _ in marks}):
+            ink = torch.from_numpy(_ink([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
+            drawn[index] = torch.lerp(drawn[index], paint, ink.to(drawn) / 255)
+    return drawn
+
+
+def _described(face: Face) -> str:
+    x0, y0, x1, y1 = face.box
+    return f"{face.score:.2f} {max(x1 - x0, y1 - y0):.0f}px"
+
+
+def draw_labels(images: Tensor, labels: Sequence[str]) -> Tensor:
+    """Copies of images (B, 3, H, W) with a line of text each, white on a dark strip along the lower edge."""
+    height, width = images.shape[-2:]
+    drawn = images.clone()
+    for image, label in zip(drawn, labels, strict=True):
+        if not label:
+            continue
+        line = max(1, round(height / 250))
+        (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 1.0, line)
+        size = min(height / 18 / high, 0.9 * width / wide)
+        strip = min(height, max(1, round((high + below) * size * 1.5)))
+        canvas = np.zeros((strip, width), np.uint8)
+        at = (round((width - wide * size) / 2), round(strip / 2 + high * size / 2))
+        cv2.putText(canvas, label, at, cv2.FONT_HERSHEY_SIMPLEX, size, 255, line, cv2.LINE_AA)
+        lower = image[:, height - strip :]
+        lower.copy_(torch.lerp(lower / 4, torch.ones_like(lower), torch.from_numpy(canvas).to(lower) / 255))
+    return drawn
+
+
+def draw_heatmap(images: Tensor, guessed: Tensor, covered: Tensor) -> Tensor:
+    """Images (B, 3, H, W) with faces tinted from green, where the network was sure, to red, where it guessed.
+
+    Args:
+        guessed, covered: (B, 1, H, W) in [0, 1], see `certainty.over_pictures`.
+    """
+    sure, red = (images.new_tensor(colour).reshape(1, 3, 1, 1) for colour in (SURE, GUESSED))
+    share = (guessed / covered.clamp(min=1e-6)).clamp(0, 1)
+    return torch.lerp(images, torch.lerp(sure, red, share), TINT * covered)
+
+
+def _ink(marks: Sequence[tuple[Face, str]], height: int, width: int) -> np.ndarray:
+    """(height, width) uint8: how much of the colour each pixel takes."""
+    canvas = np.zeros((height, width), np.uint8)
+    line = max(1, round(min(height, width) / 300))
+    for face, label in marks:
+        x0, y0, x1, y1 = (round(value) for value in face.box)
+        cv2.rectangle(canvas, (x0, y0), (x1, y1), 255, line)
+        for x, y in face.landmarks:
+            cv2.circle(canvas, (round(x), round(y)), line + 1, 255, -1)
+        size, stroke = max(0.4, line * 0.3), max(1, line // 2)
+        (_, text_height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, stroke)
+        above = y0 - 2 * line
+        baseline = above if above > text_height else y1 + text_height + 2 * line
+        cv2.putText(canvas, label, (x0, baseline), cv2.FONT_HERSHEY_SIMPLEX, size, 255, stroke, cv2.LINE_AA)
+    return canvas

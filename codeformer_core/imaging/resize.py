@@ -1,0 +1,33 @@
+"""Change the size of images, crops and masks."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
+    """Images, crops or masks (B, C, h, w) at another size, bilinear, antialiased when they shrink.
+
+    Args:
+        width: the height again where it is left out, for square crops.
+
+    Returns:
+        (B, C, height, width); `images` itself when it has that size.
+    """
+    width = height if width is None else width
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    # In 32 bits, since the CPU has no other antialiasing.
+    return F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True).to(images.dtype)
+
+
+def rescale(images: Tensor, upscale: float) -> Tensor:
+    """Images (B, C, H, W) resized to (B, C, H * upscale, W * upscale), sizes rounded down; the same ones at 1."""
+    if upscale <= 0:
+        raise ValueError(f"Found an upscale of {upscale}. Expected a number above 0: 1 keeps the size, 2 doubles it.")
+    height, width = int(images.shape[-2] * upscale), int(images.shape[-1] * upscale)
+    if (height, width) == tuple(images.shape[-2:]):
+        return images
+    size = max(1, height), max(1, width)
+    if upscale < 1:
+        return resize(images, *size)
+    return F.interpolate(images, size=size, mode="bilinear")

@@ -1,0 +1,75 @@
+"""What limits where a face is pasted, whatever the mask style: chosen parts, an area of the images, how visible it is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..align import sample_at_crops
+from ..faces import AlignedFaces
+from ..imaging.morphology import grow_and_feather
+from ..imaging.resize import resize
+from .parsing import Parser, parse_faces, parts_mask
+
+
+def exclude(aligned: AlignedFaces, mask: Tensor) -> AlignedFaces:
+    """Faces that are not pasted where a mask over the images is 1 (a hand before the face); otherwise as `restrict_to`."""
+    return restrict_to(aligned, 1 - mask.to(aligned.masks).clamp(0, 1))
+
+
+def restrict_to(aligned: AlignedFaces, mask: Tensor) -> AlignedFaces:
+    """Faces that are pasted only where a mask over the images is 1, on top of what limited them before.
+
+    The mask stays in the images, where it is exact: a pixel that it forbids is bit-identical after a paste.
+
+    Args:
+        mask: (1 or B, 1, h, w) in [0, 1], stretched over the images; a single one serves every image.
+    """
+    last = max((face.image_index for face in aligned.faces), default=0)
+    if mask.shape[0] != 1 and mask.shape[0] <= last:
+        raise ValueError(
+            f"Found {mask.shape[0]} masks and a face of picture {last + 1}. Expected one mask, or one for each picture: "
+            "connect as many masks as pictures."
+        )
+    area = resize(mask.to(aligned.masks), *aligned.image_size).clamp(0, 1)
+    if aligned.within is not None:  # holes to inpaint may have any size
+        aligned = replace(aligned, within=resize(aligned.within, *aligned.image_size))
+    return aligned.only_within(area)
+
+
+def limit(
+    aligned: AlignedFaces,
+    groups: Sequence[str] | None = None,
+    parser: Parser | None = None,
+    *,
+    grow: int = 0,
+    feather: int = 0,
+    blend: float | Tensor = 1.0,
+) -> AlignedFaces:
+    """Faces that are pasted only where these parts are, on top of what limited them before.
+
+    Args:
+        groups: names in `GROUPS`; None is the whole crop, for which no parser is called.
+        parser: called once for each crop.
+        grow, feather: pixels of the crop, see `edges.shape`.
+        blend: how visible the pasted face is, from 0, the image, to 1; a number, or one per face (N,).
+    """
+    visible = torch.as_tensor(blend, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
+    if not bool(((visible >= 0) & (visible <= 1)).all()):
+        raise ValueError(f"Found a blend of {blend}. Expected 0 (the picture as it was) to 1 (the restored face).")
+    if len(visible) not in (1, len(aligned)):
+        raise ValueError(f"Found {len(visible)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
+    masks = aligned.masks * visible
+    if groups is not None and len(aligned):
+        if parser is None:
+            raise ValueError("Choosing parts of the face needs a face parser and there is none: load ParseNet or BiSeNet.")
+        masks = masks * grow_and_feather(parts_mask(parse_faces(aligned, parser), groups, aligned.side), grow, feather).to(
+            masks.dtype
+        )
+    return aligned.with_masks(masks)
+
+
+def masks_per_face(aligned: AlignedFaces) -> Tensor:
+    """Where each crop may be pasted, without a mask style: (N, 1, S, S), what limits the images included."""
+    return aligned.masks if aligned.within is None else aligned.masks * sample_at_crops(aligned.within, aligned)

@@ -1,0 +1,44 @@
+"""What a network saw in faces, between looking at them and drawing them: the place where codes can be steadied."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class EncodedFaces(NamedTuple):
+    """N faces as the encoder and the transformer left them, on the network's device.
+
+    At 512 pixels a face takes about 46 MB in float32, nearly all of it in `kept`; the logits are 1 MB.
+
+    Attributes:
+        logits: (N, s * s, K) of the codes of the clean face, K being the size of the codebook.
+        features: (N, C, s, s), the encoder's last.
+        kept: side -> (N, C', side, side), the encoder's maps that are fused into the result; empty where nothing is.
+    """
+
+    logits: Tensor
+    features: Tensor
+    kept: dict[int, Tensor]
+
+    @property
+    def faces(self) -> int:
+        """N."""
+        return self.logits.shape[0]
+
+    def rows(self, which: slice | Sequence[int]) -> "EncodedFaces":
+        """These faces alone, in this order. A slice is a view, which holds the memory of all faces; a list is a copy."""
+        index = which if isinstance(which, slice) else list(which)
+        return EncodedFaces(self.logits[index], self.features[index], {side: one[index] for side, one in self.kept.items()})
+
+
+def join_encoded(parts: Sequence[EncodedFaces]) -> EncodedFaces:
+    """The faces of one or more parts, each with the same sides kept, in this order; a single part comes back as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    return EncodedFaces(
+        torch.cat([part.logits for part in parts]),
+        torch.cat([part.features for part in parts]),
+        {side: torch.cat([part.kept[side] for part in parts]) for side in parts[0].kept},
+    )

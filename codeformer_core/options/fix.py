@@ -1,0 +1,115 @@
+"""Every choice of a fix in one value."""
+
+from dataclasses import dataclass
+
+from .detection import DetectionOptions
+from .option import option
+from .selection import Selection
+from .steadiness import Steadiness
+
+#: How restored crops follow the colours of the originals; the functions are `imaging.colour.COLOURS`.
+COLOURS = ("as restored", "mean and spread", "coarse colours")
+
+#: Whether a crop becomes grey with its original.
+GREY = ("auto", "on", "off")
+
+#: Where a crop covers the image; the functions are `masks.styles.MASKS`.
+MASKS = ("square", "face", "box")
+
+#: The parts of a face that can be chosen; ParseNet's classes of each are `masks.parsing.PART_CLASSES`.
+PARTS = (
+    "skin", "brows", "eyes", "glasses", "ears", "earrings", "nose", "mouth", "lips", "hair", "hat", "neck", "necklace", "cloth",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FixOptions:
+    """What a user can choose about a fix; what it needs beside (networks, masks) is `pipeline.Extras`.
+
+    Several fidelities are one for each face, in the order of the faces. `grow` and `feather` are pixels of the crop. Without
+    `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only.
+    """
+
+    fidelity: float | tuple[float, ...] = option(
+        0.5,
+        "0 gives the cleanest face, which may look like somebody else; 1 stays closest to the person in the image and keeps "
+        "more of the damage. Start at 0.5; take more when the likeness matters.",
+        span=(0.0, 1.0, 0.01),
+        advanced=False,
+        slider=True,
+    )
+    upscale: float = option(
+        1.0,
+        "How many times larger the result is. Without an upscale model only the faces gain detail.",
+        span=(1.0, 4.0, 0.5),
+        advanced=False,
+    )
+    selection: Selection = Selection()
+    mask: str = option(
+        "square",
+        "What of the restored face goes into the image. square: the whole crop with a soft edge. face: only face and hair, not "
+        "the background (needs a parser). box: a wide feather all round, the softest transition.",
+        choices=MASKS,
+        label="blend",
+        advanced=False,
+    )
+    match_style: bool = option(
+        True,
+        "Gives the restored face the colours and contrast of the original one. Turn it off only to get what packs without "
+        "this step produce.",
+        label="match colours",
+        flag="--no-match-style",
+    )
+    grey: str = option(
+        "auto",
+        "Black-and-white images stay black and white. auto looks at the image; on and off decide for it.",
+        choices=GREY,
+        label="black and white",
+    )
+    detection: DetectionOptions = DetectionOptions()
+    keep_detail: bool = option(
+        False,
+        "For faces that are larger in the image than the 512 pixels of the network: where nothing had to be repaired the image "
+        "keeps its own fine detail, so that the face does not get softer.",
+        label="keep detail",
+        advanced=False,
+    )
+    colour: str = option(
+        "as restored",
+        "How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours and "
+        "contrast over the whole face; coarse colours: the same colours everywhere, with the new detail.",
+        choices=COLOURS,
+        label="colours",
+    )
+    tile: int = option(
+        400,
+        "Only with an upscale model: the side of the tiles, in pixels, that it works on. Smaller ones need less memory; 0 "
+        "works on the whole image at once.",
+        span=(0, 4096, 16),
+        label="upscale in tiles of",
+        flag="--bg-tile",
+    )
+    parts: tuple[str, ...] | None = option(None, "Only these parts of the face are pasted.", choices=PARTS, node=False)
+    grow: int = option(
+        0, "Moves the edge of the parts outwards; a negative number shrinks them.", span=(-512, 512, 1), node=False
+    )
+    feather: int = option(0, "Softens the edge of the parts over so many pixels.", span=(0, 512, 1), node=False)
+    blend: float = option(1.0, "How visible the restored face is: 0 is the image as it was.", span=(0.0, 1.0, 0.05), node=False)
+    batch: int = option(
+        0, "Faces at once. 0 takes what suits the device and fits into its memory.", span=(0, 1024, 1), node=False
+    )
+    steady: bool = option(
+        True,
+        "Follows every face through the video, so that it does not tremble or change from frame to frame. Turn it off to "
+        "repair each frame by itself, as Fix Faces does.",
+        flag="--frame-by-frame",
+        advanced=False,
+    )
+    steadiness: Steadiness = Steadiness()
+    chunk: int = option(
+        8,
+        "How many frames are worked on together. Lower it when memory runs out, for example with 4K videos; the result stays "
+        "the same.",
+        span=(1, 256, 1),
+        label="frames at once",
+    )

@@ -1,0 +1,179 @@
+"""What can be done with aligned faces: restore, colorize, inpaint. Each step gives a changed copy, so steps can follow."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .align import sample_at_crops
+from .faces import AlignedFaces
+from .imaging.colour import keep_grey, with_luminance_of
+from .imaging.resize import resize
+from .masks.limits import restrict_to
+from .options import GREY
+from .runtime.progress import Tick, no_tick
+
+
+class Restorer(Protocol):
+    """What restores crops. `side` is the side of the crops in pixels."""
+
+    side: int
+
+    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Colorizer(Protocol):
+    """What gives colours to crops."""
+
+    side: int
+
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]."""
+        ...
+
+
+class Inpainter(Protocol):
+    """What fills holes in crops."""
+
+    side: int
+
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled (N, 3, S, S), equal to the crops where holes are 0."""
+        ...
+
+
+def restore(
+    aligned: AlignedFaces,
+    restorer: Restorer,
+    fidelity: float | Tensor = 0.5,
+    *,
+    match_style: bool = True,
+    grey: str = "auto",
+    batch: int = 1,
+    tick: Tick = no_tick,
+) -> AlignedFaces:
+    """The faces with restored crops; steps can follow one another, each takes the crops that the one before made.
+
+    Crops of another side than the restorer's are resized for it; its results are pasted at their own size.
+
+    Args:
+        fidelity: 0 trusts the network, 1 the input; a number, one per face (N,), or maps (N, 1, h, w) over the faces.
+        match_style: keep the colour and contrast of the degraded face's features.
+        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
+        batch: faces per call.
+        tick: progress in faces, see `progress.Tick`.
+
+    Raises:
+        ValueError: an unknown choice, or a fidelity of the wrong shape.
+        RuntimeError: the network gave something that is no picture; nothing is pasted.
+    """
+    if grey not in GREY:
+        raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
+    each = fidelity if isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) > 1 else None
+    if each is not None and 0 < len(aligned) != len(each):
+        raise ValueError(f"Found {len(each)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
+
+    def restored(part: slice) -> Tensor:
+        weight = fidelity if each is None else each[part]
+        return restorer.restore(resize(aligned.crops[part], restorer.side), weight, match_style)
+
+    crops = in_batches(restored, aligned, batch, tick)
+    return aligned.with_crops(keep_grey(crops, aligned.originals, aligned.grey, grey))
+
+
+def colorize(
+    aligned: AlignedFaces, restorer: Colorizer, *, keep_luminance: bool = False, batch: int = 1, tick: Tick = no_tick
+) -> AlignedFaces:
+    """The faces with colours.
+
+    Args:
+        keep_luminance: only the hues are new, the light stays that of the crops; paste with `keep_detail` to keep it exactly.
+        batch, tick: see `restore`.
+    """
+    crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
+    if keep_luminance:
+        crops = with_luminance_of(crops, resize(aligned.crops, crops.shape[-1]))
+    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
+
+
+def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick) -> AlignedFaces:
+    """The faces that holes touch, filled there, to be pasted there only; the other faces are left out.
+
+    Args:
+        holes: (1 or B, 1, h, w) in [0, 1] over the images, of any size; what is above one half is unknown, and a ramp below it
+            is where the filling fades into what is known.
+        batch, tick: see `restore`.
+    """
+    in_crops = sample_at_crops(holes.to(aligned.crops), aligned)
+    touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
+    chosen, in_crops = aligned.subset(touched), resize(in_crops[touched], restorer.side)
+    known = resize(chosen.crops, restorer.side)
+    crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
+    return restrict_to(chosen.with_crops(crops), holes)
+
+
+def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
+    """What `call` gives for consecutive parts of the faces, (N, ...), where and in the type that the crops are.
+
+    Raises:
+        RuntimeError: it gives something that is no picture.
+    """
+    if batch < 1:
+        raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
+    total = len(aligned)
+    tick(0, total)
+    parts = []
+    for start in range(0, total, batch):
+        parts.append(call(slice(start, start + batch)))
+        tick(min(start + batch, total), total)
+    if not parts:
+        return aligned.crops
+    return check_finite(torch.cat(parts)).to(aligned.crops)
+
+
+def check_finite(crops: Tensor) -> Tensor:
+    """Crops (N, 3, S, S) that a network gave; a RuntimeError when one of them is no picture, so that it is never pasted."""
+    broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
+    if broken:
+        raise RuntimeError(
+            f"The network gave no picture for face {', '.join(str(i + 1) for i in broken)} (values that are not finite), so "
+            "nothing was pasted. Look for pixels that are not finite in the picture, or use another precision or device."
+        )
+    return crops
+
+
+def with_edited_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:
+    """The same faces with crops, and masks in the place of all that limited them, that may have any size.
+
+    Args:
+        crops: (N, 3, s, s) RGB in [0, 1], in the order of the faces.
+        masks: (1 or N, 1, h, w) in [0, 1]; 1 takes the crop. A single one serves every face.
+
+    Raises:
+        ValueError: another number of crops or masks than faces, or crops that are not square.
+    """
+    count, _, height, width = crops.shape
+    if count != len(aligned):
+        raise ValueError(
+            f"Found {count} crops for {len(aligned)} faces. Expected one crop for each face, in the same order: connect the "
+            "faces that the crops were made from, and leave none out."
+        )
+    if height != width:
+        raise ValueError(
+            f"Found crops of {width} x {height} pixels. Expected squares, since a face is cut out as a square: enlarge or edit "
+            "crops without changing their proportions."
+        )
+    changed = aligned.with_crops(crops.to(aligned.originals))
+    if masks is None:
+        return changed
+    if len(masks) not in (1, len(aligned)):
+        raise ValueError(
+            f"Found {len(masks)} masks for {len(aligned)} faces. Expected one for each face, or one for all: connect the masks "
+            "of Faces to Crops."
+        )
+    stretched = resize(masks.to(aligned.masks), aligned.side, aligned.side).clamp(0, 1)
+    return replace(changed, masks=stretched.expand_as(aligned.masks), within=None)

@@ -1,0 +1,56 @@
+"""How a file appears: whole, or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A name beside `path` to write to; on leaving without an error that file takes the name `path`, else it is removed.
+
+    Raises:
+        FileExistsError: `path` exists and `overwrite` is not set, now or on leaving. It is left as it is.
+        OSError: the file cannot take the name.
+    """
+    if not overwrite:
+        refuse_existing(path)
+    temporary = path.with_name(f".codeformer-{secrets.token_hex(8)}.part")
+    try:
+        yield temporary
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_to_free_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise FileExistsError when there is something at `path`: for a caller that would rather know before the work."""
+    if path.exists():
+        raise _exists(path)
+
+
+def _rename_to_free_name(source: Path, target: Path) -> None:
+    """Rename a file unless the new name is taken, even when another program takes it at this moment."""
+    try:
+        os.link(source, target)
+    except FileExistsError as error:
+        raise _exists(target) from error
+    except OSError:  # FAT and some network shares have no hard links: take the name with an empty file, then replace that
+        try:
+            target.open("xb").close()
+        except FileExistsError as error:
+            raise _exists(target) from error
+        try:
+            os.replace(source, target)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists already and is left as it is. Choose another name, or allow --overwrite.")

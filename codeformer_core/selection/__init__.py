@@ -1,0 +1,1 @@
+"""Which of the detected faces are worked on, and what people are told about the others."""

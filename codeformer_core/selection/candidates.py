@@ -1,0 +1,94 @@
+"""What a person needs to choose faces by sight: the pictures, small, and where in them each face is and which number it has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..faces import AlignedFaces, Face, Skipped
+from ..paste import paste
+from .select import ORDERS, Size
+
+#: The longer side of a picture that is only looked at, in pixels: what a node shows on a large screen.
+LARGEST = 1024
+
+#: What is around the faces when nobody gave the pictures that they were found in.
+BLANK = 0.25
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A face to choose or not.
+
+    Attributes:
+        image_index: the picture that it is in.
+        place: x, y, width and height of its box as shares of the picture's width and height.
+        numbers: of every row of `ORDERS`, the number that the face has in that order in its picture, from 1.
+        score: the detector's confidence, 0 to 1.
+        pixels: the longer side of its box in pixels of the picture.
+        reason: why it is left alone; empty for a face that is kept.
+    """
+
+    image_index: int
+    place: tuple[float, float, float, float]
+    numbers: dict[str, int]
+    score: float
+    pixels: float
+    reason: str
+
+
+def candidates(faces: Sequence[Face], image_size: Size, skipped: Sequence[Skipped] = ()) -> list[Candidate]:
+    """Every face with its numbers, which are those of `Selection.numbers`.
+
+    Args:
+        faces: faces of any number of images, kept or not.
+        image_size: (H, W) of those images.
+        skipped: which of them are left alone, and why.
+    """
+    reasons = dict(skipped)
+    numbers: dict[Face, dict[str, int]] = {face: {} for face in faces}
+    for name, order in ORDERS.items():
+        counted: dict[int, int] = {}
+        for face in sorted(faces, key=lambda face: order.key(face, image_size)):
+            counted[face.image_index] = numbers[face][name] = counted.get(face.image_index, 0) + 1
+    return [
+        Candidate(
+            face.image_index,
+            _share(face, image_size),
+            numbers[face],
+            face.score,
+            max(face.box[2] - face.box[0], face.box[3] - face.box[1]),
+            reasons.get(face, ""),
+        )
+        for face in faces
+    ]
+
+
+def _share(face: Face, image_size: Size) -> tuple[float, float, float, float]:
+    height, width = image_size
+    x0, y0, x1, y1 = face.box
+    return x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height
+
+
+def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:
+    """Images (B, 3, H, W) in [0, 1], made smaller until the longer side is at most `largest` pixels; never larger."""
+    size = _small(images.shape[-2], images.shape[-1], largest)
+    if size == images.shape[-2:]:
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def candidates_of_faces(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:
+    """The first `count` pictures as far as their faces show them, small and grey around them: (count, 3, h, w) in [0, 1]."""
+    height, width = _small(*aligned.image_size, largest)
+    blank = aligned.originals.new_full((count, 3, height, width), BLANK)
+    shown = aligned.subset([row for row, face in enumerate(aligned.faces) if face.image_index < count])
+    whole = replace(shown, crops=shown.originals, masks=torch.ones_like(shown.masks), within=None)
+    return paste(blank, whole)[0]
+
+
+def _small(height: int, width: int, largest: int) -> Size:
+    share = min(1.0, largest / max(height, width))
+    return max(1, round(height * share)), max(1, round(width * share))

@@ -1,0 +1,38 @@
+"""What happens to which face, in lines for people."""
+
+from collections.abc import Sequence
+
+from ..faces import Face, Skipped
+
+#: A report names this many faces of each kind; a video has thousands.
+LINES = 20
+
+
+def summary(kept: int, skipped: Sequence[Skipped]) -> str:
+    """What happened to all faces that were found, in a sentence or two."""
+    found = kept + len(skipped)
+    faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
+    if not skipped:
+        return f"{faces}."
+    reasons = list(dict.fromkeys(entry.reason for entry in skipped))
+    return f"{faces}. Left alone: {len(skipped)} ({'; '.join(reasons[:3])})."
+
+
+def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:
+    """One line for each face, kept or skipped; of many faces the first `LINES` of each kind."""
+    several = any(face.image_index for face in [*kept, *(skip.face for skip in skipped)])
+
+    def line(face: Face, what: str) -> str:
+        x0, y0, x1, y1 = face.box
+        picture = f"picture {face.image_index + 1}, " if several else ""
+        return f"  {picture}{max(x1 - x0, y1 - y0):.0f} px at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {what}"
+
+    def part(head: str, lines: list[str]) -> list[str]:
+        more = [f"  and {len(lines) - LINES} more"] if len(lines) > LINES else []
+        return [f"{head}: {len(lines)}", *lines[:LINES], *more]
+
+    if not kept and not skipped:
+        return "No face found."
+    worked = part("Worked on", [line(face, f"confidence {face.score:.2f}") for face in kept])
+    alone = part("Left alone", [line(face, why) for face, why in skipped]) if skipped else []
+    return "\n".join(worked + alone)

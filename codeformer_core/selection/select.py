@@ -1,0 +1,217 @@
+"""The orders that the faces of a picture can be put in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..detection.suppression import suppress
+from ..faces import Face, Skipped
+from ..options import CHOICES, Selection
+
+Size = tuple[int, int]
+
+
+class Order(NamedTuple):
+    """An order of faces: smallest `key(face, (H, W))` first, and how a reason names it."""
+
+    key: Callable[[Face, Size], float]
+    counted: str
+    best: str
+
+
+def _visible_area(face: Face, size: Size) -> float:
+    x0, y0, x1, y1 = face.box
+    return max(0.0, min(x1, size[1]) - max(x0, 0.0)) * max(0.0, min(y1, size[0]) - max(y0, 0.0))
+
+
+def _from_centre(face: Face, size: Size) -> float:
+    return (face.centre[0] - size[1] / 2) ** 2 + (face.centre[1] - size[0] / 2) ** 2
+
+
+#: The orders to choose from. Size is the area of the box inside the picture.
+ORDERS: dict[str, Order] = {
+    "found": Order(lambda face, size: 0.0, "in the order they were found", "the first face that was found"),
+    "size": Order(lambda face, size: -_visible_area(face, size), "from the largest", "the largest face of the picture"),
+    "left": Order(lambda face, size: face.centre[0], "from the left", "the leftmost face"),
+    "top": Order(lambda face, size: face.centre[1], "from the top", "the topmost face"),
+    "confidence": Order(lambda face, size: -face.score, "from the most certain", "the most certain face"),
+    "center": Order(_from_centre, "from the centre", "the face nearest to the centre"),
+}
+
+
+#: The order in which the one face of a choice comes first.
+_ORDER_OF_CHOICE = {"largest": "size", "center": "center"}
+
+
+def _resolved(want: Selection) -> Selection:
+    """The same selection with its `choice` said by order and count."""
+    if want.choice not in CHOICES:
+        raise ValueError(f"{want.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
+    if want.choice == "all":
+        return want
+    return replace(want, choice="all", order=_ORDER_OF_CHOICE[want.choice], count=1)
+
+
+class _Seen(NamedTuple):
+    """What the limits ask about a face. Sharpness and cover are None when nobody measured them."""
+
+    face: Face
+    image_size: Size
+    sharpness: float | None
+    cover: float | None
+
+    @property
+    def pixels(self) -> float:
+        x0, y0, x1, y1 = self.face.box
+        return max(x1 - x0, y1 - y0)
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.pixels / min(self.image_size)
+
+
+def _too_narrow(seen: _Seen, want: Selection) -> str | None:
+    eyes = seen.face.eye_distance if want.eye_distance > 0 else 0.0
+    if eyes >= want.eye_distance:
+        return None
+    return f"eyes {eyes:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
+
+
+def _too_uncertain(seen: _Seen, want: Selection) -> str | None:
+    score = seen.face.score
+    return f"confidence {score:.3f}, less than {want.confidence:g}" if score < want.confidence else None
+
+
+def _wrong_size(seen: _Seen, want: Selection) -> str | None:
+    for found, low, high, unit in (
+        (seen.pixels, want.min_size, want.max_size, "px"),
+        (seen.percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
+    ):
+        if found < low:
+            return f"{found:.4g} {unit}, smaller than {low:g}"
+        if 0 < high < found:
+            return f"{found:.4g} {unit}, larger than {high:g}"
+    return None
+
+
+def _outside(seen: _Seen, want: Selection) -> str | None:
+    if seen.cover is None or seen.cover >= want.inside:
+        return None
+    return f"{seen.cover:.0%} inside the mask, less than {want.inside:.0%}"
+
+
+def _good_already(seen: _Seen, want: Selection) -> str | None:
+    if not want.sharpness or seen.sharpness is None or seen.sharpness < want.sharpness:
+        return None
+    return f"good already: sharpness {seen.sharpness:.2f}, not below {want.sharpness:g}"
+
+
+#: The limits: each gives the reason to leave a face alone, or None.
+_LIMITS = (_too_narrow, _too_uncertain, _wrong_size, _outside, _good_already)
+
+
+def _by_number(group: list[_Seen], want: Selection) -> list[str | None]:
+    asked = ", ".join(map(str, want.numbers))
+    reasons: list[str | None] = []
+    for number in range(1, len(group) + 1):
+        unwanted = bool(want.numbers) and number not in want.numbers
+        reasons.append(f"number {number} {ORDERS[want.order].counted}, asked for {asked}" if unwanted else None)
+    return reasons
+
+
+def _by_duplicate(group: list[_Seen], want: Selection) -> list[str | None]:
+    if want.duplicates:
+        return [None] * len(group)
+    better = suppress([seen.face for seen in group])
+    return [None if index is None else _twice(group[index].face) for index in better]
+
+
+def _twice(better: Face) -> str:
+    x, y = better.centre
+    return f"on the same face as the better box at ({x:.0f}, {y:.0f}) of confidence {better.score:.2f}"
+
+
+def _by_limits(group: list[_Seen], want: Selection) -> list[str | None]:
+    return [next((why for limit in _LIMITS if (why := limit(seen, want))), None) for seen in group]
+
+
+def _by_place(group: list[_Seen], want: Selection) -> list[str | None]:
+    last = want.first + want.count - 1 if want.count else len(group)
+    order = ORDERS[want.order]
+    asked = f"{want.first} to {last}" if last > want.first else f"{want.first}"
+    why = f"not {order.best}" if (want.first, want.count) == (1, 1) else f"number {{}} {order.counted}, asked for {asked}"
+    return [None if want.first <= number <= last else why.format(number) for number in range(1, len(group) + 1)]
+
+
+#: What leaves faces out of the ordered faces of a picture, one after the other: a reason or None for each.
+_STEPS = (_by_number, _by_duplicate, _by_limits, _by_place)
+
+
+def select(
+    faces: Sequence[Face],
+    image_size: Size,
+    selection: Selection = Selection(),
+    *,
+    mask: Tensor | None = None,
+    sharpness: Sequence[float] | None = None,
+) -> tuple[list[Face], list[Skipped]]:
+    """Which faces are worked on, and which are not and why.
+
+    Args:
+        faces: faces of any number of images of one size.
+        image_size: (H, W) of those images.
+        mask: (1 or B, 1, h, w) in [0, 1], stretched over the images: faces outside are left alone.
+        sharpness: of each face, from `sharpness.sharpness`; needed when the selection asks for it.
+
+    Returns:
+        The kept faces, image after image in the chosen order, and the others.
+
+    Raises:
+        ValueError: an unknown order, numbers below 1, a missing sharpness or a mask of the wrong shape.
+    """
+    selection = _resolved(selection)
+    _check(faces, selection, mask, sharpness)
+    images: dict[int, list[_Seen]] = {}
+    for index, face in enumerate(faces):
+        sharp = None if sharpness is None else sharpness[index]
+        cover = None if mask is None else _cover(mask, face, image_size)
+        images.setdefault(face.image_index, []).append(_Seen(face, image_size, sharp, cover))
+    kept: list[Face] = []
+    skipped: list[Skipped] = []
+    key = ORDERS[selection.order].key
+    for group in images.values():
+        group.sort(key=lambda seen: key(seen.face, image_size))
+        for step in _STEPS:
+            judged = list(zip(group, step(group, selection), strict=True))
+            skipped += [Skipped(seen.face, why) for seen, why in judged if why]
+            group = [seen for seen, why in judged if not why]
+        kept += [seen.face for seen in group]
+    return kept, skipped
+
+
+def _cover(mask: Tensor, face: Face, image_size: Size) -> float:
+    """The share of the face's box, as far as it is in the picture, that a mask (1 or B, 1, h, w) covers."""
+    plane = mask[face.image_index if mask.shape[0] > 1 else 0, 0]
+    scale_x, scale_y = plane.shape[1] / image_size[1], plane.shape[0] / image_size[0]
+    x0, x1 = (min(max(round(x * scale_x), 0), plane.shape[1]) for x in (face.box[0], face.box[2]))
+    y0, y1 = (min(max(round(y * scale_y), 0), plane.shape[0]) for y in (face.box[1], face.box[3]))
+    x0, y0 = min(x0, plane.shape[1] - 1), min(y0, plane.shape[0] - 1)
+    return float(plane[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)].float().mean())
+
+
+def _check(faces: Sequence[Face], want: Selection, mask: Tensor | None, sharpness: Sequence[float] | None) -> None:
+    if want.order not in ORDERS:
+        raise ValueError(f"{want.order!r} is no order of faces. Use one of: {', '.join(ORDERS)}.")
+    lowest = min((want.first, *want.numbers))
+    if lowest < 1:
+        raise ValueError(f"Found face number {lowest}. Faces are counted from 1: use 1 for the first one.")
+    if want.sharpness and sharpness is None:
+        raise ValueError(f"Only faces below a sharpness of {want.sharpness:g} are asked for and none was measured: measure it.")
+    last = max((face.image_index for face in faces), default=0)
+    if mask is not None and (mask.ndim != 4 or mask.shape[1] != 1 or 1 < mask.shape[0] <= last or 0 in mask.shape):
+        raise ValueError(
+            f"Found a mask of shape {tuple(mask.shape)} for {last + 1} pictures. Expected (pictures, 1, height, width): "
+            "connect one mask, or one for each picture."
+        )

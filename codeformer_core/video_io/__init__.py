@@ -1,0 +1,24 @@
+"""A video file as frames and back, with everything beside the pixels that must be kept."""
+
+from .audio import Audio, read_audio
+from .codecs import CODECS, CONTAINERS
+from .probe import Source, Video, probe
+from .reader import Frame, FrameReader, read_frames
+from .time_range import Extent, extent
+from .writer import VideoWriter
+
+__all__ = [
+    "Audio",
+    "CODECS",
+    "CONTAINERS",
+    "Extent",
+    "Frame",
+    "FrameReader",
+    "Source",
+    "Video",
+    "VideoWriter",
+    "extent",
+    "probe",
+    "read_frames",
+    "read_audio",
+]

@@ -1,0 +1,173 @@
+"""Sound as samples: of a window of a video, without gaps."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import av.audio
+import av.audio.stream
+import av.container
+import av.error
+import numpy as np
+import torch
+from torch import Tensor
+
+from .probe import BROKEN, Source, open_video, probe
+from .time_range import TimeRange, time_range
+
+#: Seconds before a window from which sound is decoded: Opus asks for 80 ms, AAC for a packet.
+PREROLL = 0.1
+
+
+class Audio(NamedTuple):
+    """Decoded sound.
+
+    Attributes:
+        waveform: (C, T) float32, full scale is 1.
+        rate: samples per second.
+    """
+
+    waveform: Tensor
+    rate: int
+
+
+class AudioSamples:
+    """Turns the packets of an audio stream into the samples of a window, silence where there are none.
+
+    Attributes:
+        rate: samples per second.
+        damaged: packets that could not be decoded.
+    """
+
+    def __init__(
+        self,
+        stream: av.audio.stream.AudioStream,
+        start: Fraction,
+        end: Fraction | None,
+        layout: str | None = None,
+        rate: int | None = None,
+    ) -> None:
+        """`start` and `end` are seconds of the file's own time; None is its end. `layout` and `rate` are the stream's own."""
+        context = stream.codec_context
+        self.rate = rate or context.sample_rate
+        self.damaged = 0
+        self._resampler = av.AudioResampler(format="fltp", layout=layout or context.layout, rate=self.rate)
+        self._reached = round(start * self.rate)  # where the next sample is to be
+        self._last = None if end is None else round(end * self.rate)
+        self._next: int | None = None  # where the next decoded one is
+
+    def feed(self, packet: av.Packet) -> Iterator[np.ndarray]:
+        """(C, T) float32 pieces, each right behind the one before. The empty packet at the file's end gives the rest."""
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            self.damaged += 1
+            return
+        for frame in frames:
+            assert isinstance(frame, av.AudioFrame)
+            if frame.pts is not None and frame.time_base:
+                at = round(frame.pts * frame.time_base * self.rate)
+                if self._next is None or abs(at - self._next) > self.rate // 100:  # less is rounding of the time stamps
+                    self._next = at
+            for piece in self._resampler.resample(frame):
+                yield from self._placed(piece.to_ndarray())
+        if packet.size == 0:
+            for piece in self._resampler.resample(None):
+                yield from self._placed(piece.to_ndarray())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the window's end is reached."""
+        return self._last is not None and self._reached >= self._last
+
+    def _placed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        at = self._next if self._next is not None else self._reached
+        self._next = at + samples.shape[1]
+        skip = max(0, self._reached - at)
+        samples, at = samples[:, skip : None if self._last is None else max(0, self._last - at)], at + skip
+        if not samples.shape[1]:
+            return
+        if at > self._reached:
+            yield np.zeros((samples.shape[0], at - self._reached), np.float32)
+        yield samples
+        self._reached = at + samples.shape[1]
+
+
+def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Audio | None:
+    """The sound of a window of a video, from its first audio stream that can be decoded.
+
+    Sample 0 is heard at the start of the window that `read_frames` has with the same numbers; where the stream begins later,
+    there is silence before it.
+
+    Args:
+        source: a path, or a BytesIO with the file's bytes.
+        start: seconds of the file's own time.
+        duration: seconds; 0 is to the end.
+
+    Returns:
+        None when the file has no sound that can be decoded, or none in the window.
+
+    Raises:
+        OSError, ValueError: the file cannot be opened or is not a video, or a number is out of range.
+    """
+    part = time_range(probe(source), start, duration)
+    pieces: list[np.ndarray] = []
+    with open_video(source) as container:
+        stream = next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+        if stream is None:
+            return None
+        if part.start is not None:
+            container.seek(max(0, int((part.origin - Fraction(PREROLL)) * av.time_base)))
+        samples = AudioSamples(stream, part.origin, None if part.seconds is None else part.origin + part.seconds)
+        try:
+            for packet in container.demux(stream):
+                pieces += samples.feed(packet)
+                if samples.complete:
+                    break
+        except BROKEN:  # cut off: what is there is taken
+            pass
+    return Audio(torch.from_numpy(np.concatenate(pieces, 1)), samples.rate) if pieces else None
+
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # that both AAC and Opus have
+
+_BITS_PER_CHANNEL = 96_000  # a second; AAC is taken for transparent from 64 000 to 96 000 on
+
+
+class AudioEncoder:
+    """An audio stream that is decoded and encoded.
+
+    Attributes:
+        stream: the new one.
+        name: of its codec, for the user.
+    """
+
+    def __init__(
+        self, stream: av.audio.stream.AudioStream, output: av.container.OutputContainer, encoder: str, window: TimeRange
+    ) -> None:
+        context = stream.codec_context
+        rates = av.Codec(encoder, "w").audio_rates or [context.sample_rate]
+        rate = context.sample_rate if context.sample_rate in rates else 48_000
+        self._layout = _LAYOUTS.get(context.layout.nb_channels, "stereo")
+        new = output.add_stream(encoder, rate=rate, layout=self._layout)
+        assert isinstance(new, av.audio.stream.AudioStream)
+        new.codec_context.bit_rate = _BITS_PER_CHANNEL * new.codec_context.layout.nb_channels
+        self.stream, self.name = new, {"aac": "AAC", "libopus": "Opus"}.get(encoder, encoder)
+        end = None if window.seconds is None else window.origin + window.seconds
+        self._samples = AudioSamples(stream, window.origin, end, self._layout, rate)
+        self._done = 0
+
+    def feed(self, packet: av.Packet) -> list[av.Packet]:
+        """What is to be written for a packet of the source; the empty packet at its end gives the rest."""
+        packets = [new for piece in self._samples.feed(packet) for new in self.stream.encode(self._frame(piece))]
+        if not packet.size:
+            packets += self.stream.encode(None)
+        return packets
+
+    def _frame(self, samples: np.ndarray) -> av.AudioFrame:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
+        frame.sample_rate = self._samples.rate
+        frame.pts = self._done
+        self._done += samples.shape[1]
+        return frame

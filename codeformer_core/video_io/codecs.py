@@ -1,0 +1,212 @@
+"""Which encoders this build of PyAV has for each codec, and what they can hold."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
+import av
+import av.container
+import av.error
+import av.stream
+
+
+class Encoder(NamedTuple):
+    """One of FFmpeg's encoders.
+
+    Attributes:
+        name: FFmpeg's.
+        crf: quality by default; lower is better.
+        worst: the highest crf.
+        options: that it is opened with beside the quality.
+        least: pixels of the smaller side; x265 ends the whole process below 24.
+        odd: 4:2:0 pictures may have an odd number of rows and columns.
+        fields: frames of two fields are coded as such.
+    """
+
+    name: str
+    crf: int
+    worst: int
+    options: dict[str, str]
+    least: int = 2
+    odd: bool = False
+    fields: bool = False
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A way to compress video.
+
+    Attributes:
+        name: for the user.
+        encoders: in the order in which they are tried.
+    """
+
+    name: str
+    encoders: tuple[Encoder, ...]
+
+    @property
+    def encoder(self) -> Encoder:
+        """The first encoder that this build of PyAV has.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for encoder in self.encoders:
+            if _available(encoder.name):
+                return encoder
+        raise ValueError(f"This PyAV was built without an encoder for {self.name}. Use another codec, or the wheel from PyPI.")
+
+    @property
+    def crf(self) -> int | None:
+        """Quality by default, None without an encoder."""
+        return next((encoder.crf for encoder in self.encoders if _available(encoder.name)), None)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """Bits per sample that can be kept; empty without an encoder."""
+        found = (formats(encoder.name) for encoder in self.encoders if _available(encoder.name))
+        return tuple(sorted({pixels.components[0].bits for pixels in next(found, ())}))
+
+
+#: By the name that users choose. The qualities keep luma within 50 dB of the source, which nobody sees: 45 frames of a face at
+#: 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
+#: next preset of each costs a tenth of the size, or saves no time.
+CODECS: dict[str, Codec] = {
+    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, fields=True),)),
+    "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, least=32),)),
+    "av1": Codec(
+        "AV1",
+        (
+            Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd=True),
+            Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd=True),
+        ),
+    ),
+}
+
+
+@cache
+def _available(name: str) -> bool:
+    try:
+        return av.Codec(name, "w") is not None
+    except av.error.FFmpegError:
+        return False
+
+
+@cache
+def formats(encoder: str) -> tuple[av.VideoFormat, ...]:
+    """The planar pixel formats without alpha that an encoder takes; full range is a tag here, not a format of its own."""
+    offered = av.Codec(encoder, "w").video_formats or ()
+    kept = []
+    for pixels in offered:
+        alpha = any(component.is_alpha for component in pixels.components)
+        separate = len({component.plane for component in pixels.components}) == len(pixels.components)
+        if separate and not alpha and not pixels.name.startswith("yuvj") and not pixels.name.endswith("msble"):
+            kept.append(pixels)
+    return tuple(kept)
+
+
+def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
+    """The pixel format of an encoder that keeps the most of a planar frame of the format `source`.
+
+    Grey becomes 4:2:0 with neutral colours: its luma is the same, and players do not all know grey H.264. A picture with an odd
+    number of rows or columns becomes 4:4:4 where the encoder halves only even ones: it keeps its size, and its luma.
+
+    Raises:
+        ValueError: there is none for a picture of this size.
+    """
+    wanted = av.VideoFormat(source, 16, 16)
+    fitting = []
+    for pixels in formats(encoder.name):
+        down, across = 16 // pixels.chroma_height(16), 16 // pixels.chroma_width(16)
+        grey = len(pixels.components) == 1
+        if not grey and (encoder.odd or pixels.is_rgb or (height % down == 0 and width % across == 0)):
+            fitting.append(pixels)
+    if not fitting or min(height, width) < encoder.least:
+        raise ValueError(f"{encoder.name} cannot hold pictures of {width} x {height}. Use another codec.")
+    return max(fitting, key=lambda pixels: _likeness(pixels, wanted)).name
+
+
+def _likeness(offered: av.VideoFormat, wanted: av.VideoFormat) -> tuple[int, ...]:
+    """How much of `wanted` a format keeps, the most important first; then how little it has beyond that."""
+    bits = offered.components[0].bits - wanted.components[0].bits
+    rows, columns = _chroma(offered)
+    wanted_rows, wanted_columns = _chroma(wanted)
+    return (
+        bits >= 0,
+        rows >= wanted_rows and columns >= wanted_columns,
+        offered.is_rgb == wanted.is_rgb,
+        not offered.is_rgb,
+        -abs(bits),
+        -abs(rows * columns - wanted_rows * wanted_columns),
+    )
+
+
+def _chroma(pixels: av.VideoFormat) -> tuple[int, int]:
+    """Rows and columns of chroma samples of 16 x 16 pixels."""
+    return (0, 0) if len(pixels.components) < 3 else (pixels.chroma_height(16), pixels.chroma_width(16))
+
+
+# What players expect in MP4, which is less than FFmpeg would write there.
+_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+
+_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png"})  # the last two are covers
+
+_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_u8", "adpcm_ima_qt"})
+
+_MP4 = _MOV_SOUND | _MP4_VIDEO | {"opus", "flac", "mov_text"}
+
+# Steps a second, at least, of the beginnings and lengths of streams in MP4: less than a sample of sound is lost. FFmpeg's own
+# 1000 cuts the end of the last frame off.
+_FINE = 90_000
+
+
+class Container(NamedTuple):
+    """A kind of file.
+
+    Attributes:
+        format: FFmpeg's name.
+        name: for the user.
+        codecs: of `CODECS` that it can hold, the first by default.
+        carried: codecs of other streams that are copied into it; None are all that FFmpeg can write.
+        sound: encoder for sound that cannot be copied.
+        options: of FFmpeg's muxer.
+        begins_at_zero: it has no times before 0, and cannot say that a stream's first samples are to be left out.
+    """
+
+    format: str
+    name: str
+    codecs: tuple[str, ...]
+    carried: frozenset[str] | None
+    sound: str
+    options: dict[str, str]
+    begins_at_zero: bool
+
+    def options_for(self, unit: Fraction) -> dict[str, str]:
+        """Of the muxer, for a video with time stamps of `unit` seconds."""
+        if "movflags" not in self.options:
+            return self.options
+        fine = unit.denominator * -(-_FINE // unit.denominator)
+        return {**self.options, "movie_timescale": str(fine)}
+
+    def carries(self, output: av.container.OutputContainer, codec: str) -> bool:
+        """Whether packets of a codec (FFmpeg's canonical name) are copied."""
+        return codec in (output.supported_codecs if self.carried is None else self.carried)
+
+
+#: faststart: players can begin before the whole file is there. use_metadata_tags: every tag is kept, ComfyUI's workflow too.
+_MOV = {"movflags": "faststart+use_metadata_tags"}
+
+#: By the end of the file's name.
+CONTAINERS: dict[str, Container] = {
+    ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV, False),
+    ".mov": Container(
+        "mov", "QuickTime", ("h264", "hevc"), _MOV_SOUND | _MP4_VIDEO | _PCM | {"mov_text", "prores"}, "aac", _MOV, False
+    ),
+    ".mkv": Container(
+        "matroska", "Matroska", ("h264", "hevc", "av1"), None, "libopus", {"avoid_negative_ts": "disabled"}, True
+    ),
+    ".webm": Container(
+        "webm", "WebM", ("av1",), frozenset({"opus", "vorbis", "vp8", "vp9", "av1", "webvtt"}), "libopus", {}, True
+    ),
+}

@@ -1,0 +1,169 @@
+"""The frame that goes to the encoder: the source's own, with new pixels where they are given."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import av.filter
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import codecs, planes
+from .probe import Video
+from .reader import Frame
+from .time_range import TimeRange
+
+_LIMITED = 1  # AVColorRange
+
+
+class FrameComposer:
+    """Makes frames for one encoder, all of one size and pixel format.
+
+    Attributes:
+        video: the source.
+        size: (H, W) of what is encoded, as stored: the source's, or larger.
+        pixel_format: FFmpeg's name, of what is encoded.
+        colours: how its samples are meant.
+        notices: sentences on what of the source it cannot hold.
+    """
+
+    def __init__(self, video: Video, part: TimeRange, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
+        """`first` and `image` are the first that will be composed, `part` is the window that they are of.
+
+        Raises:
+            ValueError: the encoder cannot hold pictures of this size.
+        """
+        self.video, self._part = video, part
+        self.size = video.stored_size if image is None else _stored_size(video, image)
+        source = planes.planar(first.raw).format
+        self.pixel_format = codecs.pixel_format(encoder, source.name, *self.size)
+        target = av.VideoFormat(self.pixel_format, 16, 16)
+        self.colours = video.colours
+        if source.is_rgb and not target.is_rgb:
+            self.colours = replace(video.colours, matrix=video.colours.for_size(*self.size), range=_LIMITED)
+        self.notices = _lost(encoder.name, first.raw.format, source, target)
+        if video.interlaced and not (encoder.fields and self._same_size):
+            self.notices.append("The source's frames are two fields each (interlaced): they are written as whole pictures.")
+        if video.hdr:
+            self.notices.append("HDR: colours are kept and marked, but not the data on the display that the film was made on.")
+        self._graph: av.filter.Graph | None = None
+
+    @torch.inference_mode()
+    def compose(self, frame: Frame, image: Tensor | None = None, mask: Tensor | None = None) -> av.VideoFrame:
+        """What the encoder gets; see `VideoWriter.write`. The source's frame is not changed.
+
+        Raises:
+            ValueError: image or mask have another size than those before, or than each other.
+        """
+        turn = self.video.turn
+        wrong = not self._same_size if image is None else _stored_size(self.video, image) != self.size
+        if wrong:
+            raise ValueError(self._wrong_size(image))
+        if image is not None and mask is not None and mask.shape[-2:] != image.shape[-2:]:
+            raise ValueError(f"A mask of {_words(mask)} for a picture of {_words(image)}, expected the same size.")
+        if image is None or self._same_size:
+            whole = image is None or mask is not None  # the source's samples are needed
+            result = self._source(planes.planar(frame.raw), fill=whole)
+            if image is not None:
+                result.make_writable()
+        else:
+            result = av.VideoFrame(self.size[1], self.size[0], self.pixel_format)
+        if image is not None and mask is not None and self._same_size:
+            planes.put(result, self.colours, turn.stored(image), turn.stored(mask))
+        elif image is not None:
+            planes.fill(result, self.colours, turn.stored(image))
+        result.pict_type = 0  # the encoder chooses its own key frames
+        result.time_base = self.video.unit
+        result.pts = round(Fraction(frame.time) / self.video.unit)
+        result.duration = frame.raw.duration or 0
+        if self._part.seconds is not None:
+            result.duration = min(result.duration, round((self._part.seconds - frame.time) / self.video.unit))
+        return result
+
+    @property
+    def _same_size(self) -> bool:
+        return self.size == self.video.stored_size
+
+    def _wrong_size(self, image: Tensor | None) -> str:
+        height, width = self.size[::-1] if self.video.turn.swap else self.size
+        found = "a frame without a picture" if image is None else f"a picture of {_words(image)}"
+        return f"Got {found} in a video of {width} x {height}, expected the same size for every frame."
+
+    def _source(self, frame: av.VideoFrame, fill: bool) -> av.VideoFrame:
+        """The source's planar frame in the encoder's pixel format, with all its properties; its samples as they are."""
+        name = frame.format.name
+        if name == self.pixel_format:
+            return self._reference(frame)
+        if frame.format.is_rgb and not self.pixel_format.startswith("gbr"):
+            result = av.VideoFrame(frame.width, frame.height, self.pixel_format)
+            if fill:
+                planes.fill(result, self.colours, planes.samples(frame, self.video.colours).to_rgb(planes.tensors(frame)))
+            return result
+        plain = name.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
+        if plain == self.pixel_format or name.startswith("gray"):
+            return _copied(frame, self.pixel_format)
+        return frame.reformat(  # the same colours with other bits, or more or fewer chroma samples
+            format=self.pixel_format,
+            src_colorspace=self.colours.for_size(*self.size),
+            dst_colorspace=self.colours.for_size(*self.size),
+            src_color_range=self.colours.range or _LIMITED,
+            dst_color_range=self.colours.range or _LIMITED,
+        )
+
+    def _reference(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """A second frame on the same samples, with properties of its own: a filter that does nothing is FFmpeg's way."""
+        if self._graph is None:
+            self._graph = graph = av.filter.Graph()
+            unit = frame.time_base or self.video.unit
+            begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=unit)
+            end = graph.add("buffersink")
+            begin.link_to(end)
+            graph.configure()
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _copied(frame: av.VideoFrame, name: str) -> av.VideoFrame:
+    """The samples of a planar frame in one of another format with the same layout; what grey does not have is neutral."""
+    result = av.VideoFrame(frame.width, frame.height, name)
+    targets, sources = planes.arrays(result), planes.arrays(frame)
+    shift = result.format.components[0].bits - frame.format.components[0].bits
+    for index, target in enumerate(targets):
+        if index < len(sources):
+            target[:] = sources[index].astype(np.int32) << shift if shift >= 0 else sources[index] >> -shift
+        else:
+            target[:] = 2 ** (result.format.components[0].bits - 1)
+    return result
+
+
+def _stored_size(video: Video, image: Tensor) -> tuple[int, int]:
+    """(H, W) of a picture (1, 3, H, W) as the file stores it."""
+    height, width = image.shape[-2:]
+    return (width, height) if video.turn.swap else (height, width)
+
+
+def _words(image: torch.Tensor) -> str:
+    return f"{image.shape[-1]} x {image.shape[-2]}"
+
+
+def _lost(encoder: str, raw: av.VideoFormat, source: av.VideoFormat, target: av.VideoFormat) -> list[str]:
+    """What a pixel format cannot hold of another, in sentences."""
+    notices = []
+    bits = [pixels.components[0].bits for pixels in (raw, target)]
+    if any(component.is_alpha for component in raw.components):
+        notices.append("The source's transparency is left out: the result's codec has none.")
+    if bits[0] > bits[1]:
+        notices.append(f"The source has {bits[0]} bits per sample, {encoder} holds {bits[1]}: rounded.")
+    if source.is_rgb and not target.is_rgb:
+        notices.append(f"The source stores RGB, {encoder} luma and colour differences: converted once.")
+    elif len(source.components) >= 3:
+        before, after = ((pixels.chroma_height(16), pixels.chroma_width(16)) for pixels in (source, target))
+        if after > before:
+            notices.append(
+                f"{encoder} holds this size only with a colour sample for every pixel (4:4:4), which some players do not play. "
+                "av1 keeps such sizes as they are."
+            )
+        elif after < before:
+            notices.append(f"{encoder} holds fewer colour samples than the source ({target.name}, not {source.name}).")
+    return notices

@@ -1,0 +1,55 @@
+"""One video stream of the new file: composed frames in, packets out."""
+
+import os
+
+import av
+import av.container
+import av.video.stream
+
+from .codecs import Container, Encoder
+from .compose import FrameComposer
+
+_FIELDS = 0x40000 | 0x20000000  # AV_CODEC_FLAG_INTERLACED_DCT and _ME
+
+_ASSUMED_RATE = 30  # frames per second that an encoder plans with when the file does not say; time stamps are kept anyway
+
+
+class VideoEncoder:
+    """The encoder of a file that is being written."""
+
+    def __init__(
+        self, output: av.container.OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
+    ) -> None:
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal past FFmpeg's log; 1 is errors only
+        video, colours = composer.video, composer.colours
+        stream = output.add_stream(encoder.name, rate=video.rate or _ASSUMED_RATE)
+        assert isinstance(stream, av.video.stream.VideoStream)
+        stream.height, stream.width = composer.size
+        stream.pix_fmt = composer.pixel_format
+        stream.time_base = video.unit
+        context = stream.codec_context
+        context.time_base = video.unit
+        context.options = {"crf": str(crf), **encoder.options}
+        context.thread_type = "AUTO"  # PyAV's default makes x264 cut each picture into slices, which costs quality
+        if video.interlaced and encoder.fields and composer.size == video.stored_size:
+            context.flags |= _FIELDS
+        context.color_range, context.colorspace = colours.range, colours.matrix
+        context.color_primaries, context.color_trc = colours.primaries, colours.transfer
+        if video.aspect:
+            context.sample_aspect_ratio = video.aspect
+        if encoder.name == "libx265" and container.format in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the one of the two names that Apple's players know
+        if video.matrix is not None:
+            stream.set_display_matrix(video.matrix)
+        self.stream = stream
+        self._durations: dict[int, int] = {}
+
+    def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
+        """Packets that are ready; None asks for the rest."""
+        if frame is not None and frame.pts is not None and frame.duration:
+            self._durations[frame.pts] = frame.duration
+        packets = self.stream.encode(frame)
+        for packet in packets:
+            if packet.pts in self._durations:  # encoders guess it from the rate, and the last one's would be lost
+                packet.duration = self._durations.pop(packet.pts)
+        return packets

@@ -1,0 +1,234 @@
+"""Opening a video file, and what it says of itself."""
+
+import io
+import re
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import av.container
+import av.error
+import av.video
+
+from .planes import Rotation
+from .yuv import FULL, ColourSpace
+
+#: A file's path, or its bytes in memory.
+Source = str | Path | BinaryIO
+
+#: What FFmpeg raises for data that are no video, cut off or damaged.
+BROKEN = (av.error.FFmpegError, EOFError)
+
+_PICTURES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to say that they are
+
+# FFmpeg's readers that may open a file: no playlists and lists of parts, which fetch other files and addresses, and no text.
+_READERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,nut,ivf,dv,rm,wtv,obu,av1,m4v,h264,hevc,vvc,mpegvideo,mjpeg,yuv4mpegpipe,"
+    + _PICTURES
+)
+
+# Kinds of side data of a frame that describe that display.
+_HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
+
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no film
+
+
+@dataclass(frozen=True)
+class Video:
+    """What a video file says of its first video stream.
+
+    Attributes:
+        name: of the file, for sentences.
+        size: (H, W) as displayed, that is after rotation.
+        rotation: degrees counter-clockwise by which the stored picture is turned for display; 0, 90, 180, 270 or as stored.
+        rate: average frames per second; 0 when the file does not say.
+        frames: how many the file has (estimated from its duration where it does not say); 0 is unknown.
+        duration: seconds, 0 is unknown.
+        bits: per sample.
+        pixel_format: FFmpeg's name.
+        colours: how the samples are meant.
+        turn: from the stored to the displayed picture.
+        matrix: the display matrix as stored (nine numbers), None when there is none.
+        aspect: width of a pixel by its height; 0 is unspecified.
+        unit: seconds of one step of the time stamps.
+        begin: seconds of the first time stamp in the file's own time.
+        codec, container: FFmpeg's names.
+        has_audio: sound that can be decoded.
+        interlaced: its frames are two fields, taken one after the other.
+        hdr: it says what display it was made on.
+        measured: the duration is the video stream's own, not that of the longest stream.
+    """
+
+    name: str
+    size: tuple[int, int]
+    rotation: int
+    rate: Fraction
+    frames: int
+    duration: float
+    bits: int
+    pixel_format: str
+    colours: ColourSpace
+    turn: Rotation
+    matrix: tuple[int, ...] | None
+    aspect: Fraction
+    unit: Fraction
+    begin: float
+    codec: str
+    container: str
+    has_audio: bool
+    measured: bool
+    interlaced: bool = False
+    hdr: bool = False
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(H, W) of the frames in the file, before they are turned."""
+        height, width = self.size
+        return (width, height) if self.turn.swap else (height, width)
+
+
+def name_of(source: Source) -> str:
+    """What the source is called in a sentence."""
+    return Path(source).name if isinstance(source, (str, Path)) else "The video"
+
+
+def open_video(source: Source) -> av.container.InputContainer:
+    """The file, opened for reading. Several can be open on one source at the same time.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a video; the message names it.
+    """
+    name = name_of(source)
+    if isinstance(source, (str, Path)):
+        with Path(source).open("rb"):  # so that a missing file, a folder and a lack of rights are Python's own errors
+            file: str | io.BytesIO = f"file:{Path(source)}"
+    elif isinstance(source, io.BytesIO):
+        file = io.BytesIO(source.getvalue())  # shares the bytes, with a position of its own
+    else:
+        raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
+    try:
+        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _READERS})
+    except (*BROKEN, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot be opened as a video ({_reason(error)}). "
+            "It is of another kind, or cut off or damaged: choose a video, or copy this one again."
+        ) from error
+    kind = container.format.name
+    problem = None
+    if kind in _PICTURES.split(","):
+        problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
+    elif not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
+        problem = f"{name} has no moving pictures that can be found, expected a video. Choose one, or copy this one again."
+    if problem:
+        container.close()
+        raise ValueError(problem)
+    return container
+
+
+def first_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
+    """The video stream that is worked on: the first that is not a cover."""
+    return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
+
+
+def probe(source: Source) -> Video:
+    """What a video file says of itself; its first frame is decoded, no more.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not a video, or its first frame cannot be decoded; the message names it.
+    """
+    with open_video(source) as container:
+        return describe(container, name_of(source))
+
+
+def describe(container: av.container.InputContainer, name: str) -> Video:
+    """`probe` of an open file, whose position is moved."""
+    stream = first_stream(container)
+    if stream.codec_context is None:
+        raise ValueError(f"{name}: its kind of video is not known to this FFmpeg. Convert it to H.264 first.")
+    frame = _first_frame(container, stream)
+    if frame is None:
+        raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
+    matrix, rotation, turn = _orientation(frame)
+    unit = stream.time_base or Fraction(1, 90000)
+    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+    duration = float((stream.duration or 0) * unit) or _tagged_duration(stream)
+    measured = bool(duration) or len(container.streams) == 1
+    if not duration and container.duration:
+        duration = container.duration / av.time_base
+    begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
+    height, width = frame.height, frame.width
+    kind, span = frame.format.name, int(frame.color_range)
+    if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # what these names mean in FFmpeg
+        span = FULL
+    return Video(
+        name=name,
+        size=(width, height) if turn.swap else (height, width),
+        rotation=rotation,
+        rate=Fraction(rate),
+        frames=stream.frames or round(duration * rate),
+        duration=duration,
+        bits=frame.format.components[0].bits,
+        pixel_format=kind,
+        colours=ColourSpace(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
+        turn=turn,
+        matrix=matrix,
+        aspect=Fraction(stream.sample_aspect_ratio or 0),
+        unit=Fraction(unit),
+        begin=begin,
+        codec=stream.codec_context.name,
+        container=container.format.name,
+        has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
+        measured=measured,
+        interlaced=frame.interlaced_frame,
+        hdr=any(frame.side_data.get(name) is not None for name in _HDR),
+    )
+
+
+def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
+    """The first frame that can be decoded. Damaged packets before it are passed over."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.InvalidDataError:
+                continue
+    except BROKEN:
+        return None
+    return None
+
+
+def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
+    """Seconds that Matroska files say in a tag of the stream (hours:minutes:seconds), else 0."""
+    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", tag.strip())
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Rotation]:
+    """Display matrix, degrees counter-clockwise, and the turn to upright of a decoded frame.
+
+    The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return None, 0, Rotation()
+    matrix = struct.unpack("=9i", bytes(side_data)[:36])
+    a, b, _, c, d = matrix[:5]
+    if abs(a) + abs(d) >= 100 * (abs(b) + abs(c)):
+        turn = Rotation(False, flip_rows=d < 0, flip_columns=a < 0)
+    elif abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
+        turn = Rotation(True, flip_rows=b < 0, flip_columns=c < 0)
+    else:  # an angle between the quarter turns: players do not agree, and the picture stays as it is stored
+        turn = Rotation()
+    return matrix, int(frame.rotation), turn
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's own words, without its numbers and the file's name."""
+    return str(getattr(error, "strerror", None) or error).rstrip(".")

@@ -1,0 +1,177 @@
+"""The other streams of a video, beside the new pictures: copied by the packet where the new file can carry them."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+import av.audio.stream
+import av.container
+import av.stream
+from av.stream import Discard, Disposition
+
+from .audio import PREROLL, AudioEncoder
+from .codecs import Container
+from .probe import BROKEN, Source, first_stream, open_video
+from .time_range import TimeRange
+
+# Kinds of streams in words.
+_PLAIN = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A stream of data", "video": "Another video"}
+
+
+class CopiedStream(Protocol):
+    """Another stream on its way."""
+
+    def feed(self, packet: av.Packet) -> list[av.Packet]:
+        """What is to be written for a packet of the source."""
+        ...
+
+
+class PacketCopier:
+    """A stream whose packets go on as they are, moved in time."""
+
+    def __init__(self, stream: av.stream.Stream, new: av.stream.Stream, window: TimeRange, begins_at_zero: bool) -> None:
+        self._new, self._window, self._kind = new, window, stream.type
+        self._wait_for_key = stream.type == "video"
+        self._shift = round(window.origin / (stream.time_base or 1))
+        first = window.origin if begins_at_zero and window.start is not None else None
+        if first is None and window.start is not None:
+            first = window.origin - Fraction(PREROLL) if stream.type == "audio" else None
+        self._first, self._at_zero = first, begins_at_zero
+
+    def feed(self, packet: av.Packet) -> list[av.Packet]:
+        if packet.pts is None or not packet.size:
+            return []
+        begin = packet.pts * packet.time_base
+        end = begin + (packet.duration or 0) * packet.time_base
+        window = self._window
+        if window.seconds is not None and begin >= window.origin + window.seconds:
+            return []
+        if self._kind == "subtitle" and window.start is not None:
+            if end <= window.origin:
+                return []
+            late = max(0, self._shift - packet.pts)  # shown already when the window begins
+            packet.pts, packet.duration = packet.pts + late, (packet.duration or 0) - late
+            packet.dts = packet.pts
+        elif self._first is not None and (begin < self._first if self._at_zero else end <= self._first):
+            return []
+        if self._wait_for_key and not packet.is_keyframe:
+            return []
+        self._wait_for_key = False
+        packet.pts -= self._shift
+        packet.dts = None if packet.dts is None else packet.dts - self._shift
+        packet.stream = self._new
+        return [packet]
+
+
+class StreamCopier:
+    """All streams of a source but the one that is written anew.
+
+    Attributes:
+        notices: sentences on what is left out or encoded anew.
+    """
+
+    def __init__(self, source: Source, output: av.container.OutputContainer, container: Container, window: TimeRange) -> None:
+        """Add the streams to `output`, whose header is not written yet."""
+        self.notices: list[str] = []
+        self._output, self._container, self._window = output, container, window
+        self.input = open_video(source)
+        main = first_stream(self.input)
+        self._companions: dict[int, CopiedStream] = {}
+        for stream in self.input.streams:
+            if stream.index != main.index:
+                companion = self._companion(stream)
+                if companion is not None:
+                    self._companions[stream.index] = companion
+                else:
+                    stream.discard = Discard.all
+        copy_metadata(self.input, output, window)
+        main.discard = Discard.all  # it is not even read, where the file allows that
+        if window.start is not None and self._companions:
+            self.input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
+        self._packets = self._ready()
+
+    def label(self, new: av.stream.Stream) -> None:
+        """Give the stream that is written anew the language, title and purpose of the source's."""
+        _label(first_stream(self.input), new)
+
+    def until(self, seconds: Fraction | None) -> None:
+        """Write what belongs before a time of the window; None is all that is left."""
+        for packet in self._packets:
+            self._output.mux(packet)
+            at = packet.dts if packet.dts is not None else packet.pts
+            if seconds is not None and at is not None and at * packet.time_base > seconds:
+                return
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self.input.close()
+
+    def _ready(self) -> Iterator[av.Packet]:
+        if not self._companions:
+            return
+        try:
+            for packet in self.input.demux([self.input.streams[index] for index in self._companions]):
+                yield from self._companions[packet.stream.index].feed(packet)
+        except BROKEN as error:
+            self.notices.append(f"Sound and other streams cannot be read to their end ({error}): the rest is left out.")
+
+    def _companion(self, stream: av.stream.Stream) -> CopiedStream | None:
+        """How a stream goes on, None when it cannot."""
+        if stream.type == "attachment" and self._container.format == "matroska":
+            attachment = self.input.streams.attachments[[s.index for s in self.input.streams.attachments].index(stream.index)]
+            self._output.add_attachment(attachment.name or "attachment", attachment.mimetype or "", attachment.data)
+            return None
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else None
+        if codec is not None and stream.type in ("audio", "video", "subtitle"):
+            if self._container.carries(self._output, codec) or self._container.carries(self._output, stream.codec_context.name):
+                new = self._output.add_stream_from_template(stream, opaque=True)
+                _label(stream, new)
+                return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
+            if isinstance(stream, av.audio.stream.AudioStream):
+                recoded = AudioEncoder(stream, self._output, self._container.sound, self._window)
+                _label(stream, recoded.stream)
+                self.notices.append(f"{self._container.name} does not carry sound as {codec}: encoded anew as {recoded.name}.")
+                return recoded
+        if stream.type == "data" and self.input.chapters():
+            return None  # in MP4 chapters are such a stream as well, and they are written anew
+        kind = f" ({codec})" if codec else ""
+        self.notices.append(
+            f"{_PLAIN.get(stream.type, 'A stream')}{kind} cannot be carried by {self._container.name}: left out."
+        )
+        return None
+
+
+def _label(stream: av.stream.Stream, new: av.stream.Stream) -> None:
+    """Language, title and purpose of a stream."""
+    new.metadata.update(kept_metadata(stream.metadata))
+    new.disposition = Disposition(stream.disposition)
+
+
+# What a muxer writes itself, or what is no longer true of the new file.
+_STRUCTURE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+
+_COUNTED = ("bps", "number_of_", "_statistics_")  # of mkvmerge
+
+
+def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """The tags of a file or stream that are true of the new one as well."""
+    return {
+        key: value for key, value in metadata.items() if key.lower() not in _STRUCTURE and not key.lower().startswith(_COUNTED)
+    }
+
+
+def copy_metadata(source: av.container.InputContainer, output: av.container.OutputContainer, window: TimeRange) -> None:
+    """Give a new file, whose header is not written yet, the tags and the chapters of the source's window."""
+    output.metadata.update(kept_metadata(source.metadata))
+    chapters: list[Any] = []  # PyAV's type for them is only in its stubs
+    for chapter in source.chapters():
+        unit = Fraction(chapter["time_base"] or Fraction(1, 1000))
+        shift = round(window.origin / unit)
+        end = None if window.seconds is None else round(window.seconds / unit)
+        first = max(0, chapter["start"] - shift)
+        last = chapter["end"] - shift if end is None else min(end, chapter["end"] - shift)
+        if last > first:
+            chapters.append({**chapter, "start": first, "end": last})
+    if chapters:
+        output.set_chapters(chapters)

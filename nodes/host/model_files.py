@@ -1,0 +1,127 @@
+"""The host's folders: where model files are and temporary ones may be. Beside `host.py` the only file that touches the host's
+own modules."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import comfy.ops
+import folder_paths
+
+from ...codeformer_core import checkpoints
+from . import memory
+
+#: The host's name for the folder that holds the files of a role, and the directory under models/ that it means by default.
+FOLDERS = {
+    "restorer": ("facerestore_models", "facerestore_models"),
+    "detector": ("facedetection_models", "facedetection"),
+    "parser": ("facedetection_models", "facedetection"),
+}
+
+SUFFIXES = folder_paths.supported_pt_extensions | {".onnx"}
+
+
+def _folders(role: str) -> list[str]:
+    """The folders whose files a loader lists: as the user configured them, and ours. New files go to the first.
+
+    Asked for every time, because some packs overwrite the host's table when they are imported after this one.
+    """
+    key, directory = FOLDERS[role]
+    table = folder_paths.folder_names_and_paths
+    is_new = key not in table
+    folder_paths.add_model_folder_path(key, os.path.join(folder_paths.models_dir, directory))
+    paths, suffixes = table[key]
+    if is_new or suffixes:  # an empty set lets every file through: that is the choice of whoever made it
+        table[key] = (paths, {*suffixes, *SUFFIXES})
+    return list(paths)
+
+
+def _places(model: checkpoints.ModelFile) -> list[Path]:
+    """Where a published file may lie: beside our own folders, wherever other packs keep it and the user told the host of."""
+    keys = [key for key in (*model.folders, "detection") if key in folder_paths.folder_names_and_paths]
+    configured = [path for key in keys for path in folder_paths.get_folder_paths(key)]
+    return [Path(path) for path in (*_folders(model.role), *configured, folder_paths.models_dir)]
+
+
+def _on_disk(role: str) -> dict[str, Path]:
+    """Files that may hold a network of this role, by the name that a combo shows."""
+    found: dict[str, Path] = {}
+    for folder in _folders(role):
+        names, _ = folder_paths.recursive_search(folder, excluded_dir_names=[".git"])
+        for name in folder_paths.filter_files_extensions(names, SUFFIXES):
+            model = checkpoints.lookup(os.path.basename(name))
+            if model is None or model.role == role:
+                found.setdefault(name, Path(folder, name))
+    return found
+
+
+def _published(role: str) -> dict[str, checkpoints.ModelFile]:
+    """The files of this role that can be fetched, by name."""
+    return {model.file: model for model in checkpoints.catalogue() if model.role == role}
+
+
+def model_names(role: str) -> list[str]:
+    """What a loader offers: the published files first, on disk or not, then every other file on disk."""
+    return list(dict.fromkeys([*_published(role), *sorted(_on_disk(role))]))
+
+
+def missing(role: str) -> dict[str, dict[str, Any]]:
+    """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
+    folder, here = _folders(role)[0], _on_disk(role)
+    return {
+        name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": folder}
+        for name, model in _published(role).items()
+        if name not in here and checkpoints.find(model.name, _places(model)) is None
+    }
+
+
+def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
+    """The file on disk, or the published one to fetch. `name` is not trusted: it is looked up, never joined to a path."""
+    path = _on_disk(role).get(name)
+    if path is not None:
+        return path
+    model = checkpoints.lookup(name)
+    if model is None or model.role != role:
+        raise FileNotFoundError(
+            f"{name!r} is not on disk and not a published file. Put it into {_folders(role)[0]}, or choose one of these: "
+            f"{', '.join(model_names(role))}."
+        )
+    return checkpoints.find(model.name, _places(model)) or model
+
+
+def fingerprint(role: str, name: str) -> str:
+    """Changes when the file behind a name changes, so that the host loads it again."""
+    path = _locate(role, name)
+    if not isinstance(path, Path):
+        return "not on disk"
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def read(role: str, name: str, precision: str = "exact") -> Any:
+    """The network of a file that the user chose; a published file that is not on disk is fetched.
+
+    Args:
+        precision: see the core's `networks.load`.
+
+    Raises:
+        ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
+    """
+    path = _locate(role, name)
+    if not isinstance(path, Path):
+        folder = Path(_folders(role)[0])
+        memory.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
+        path = checkpoints.fetch(path, folder, memory.progress())
+        memory.log_and_show(f"{name} is here, whole and checked.")
+    network = checkpoints.load(path, comfy.ops.manual_cast, precision)
+    if network.role != role:
+        raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")
+    return network
+
+
+def temporary_path(suffix: str) -> Path:
+    """A new name for a file that may lie there until the host ends; whoever makes it removes it sooner."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"codeformer-{uuid.uuid4().hex}{suffix}"

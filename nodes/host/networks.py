@@ -1,0 +1,147 @@
+"""The core's networks under the host's memory manager, each with the methods that the core's pipeline asks for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...codeformer_core.faces import DetectionOptions, Face
+from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
+from ...codeformer_core.networks.precision import suited
+from ...codeformer_core.networks.retinaface import detection_size
+from . import memory, model_files
+
+#: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
+UPSCALER_BYTES = 4608
+
+
+class HostedRestorer(memory.Hosted):
+    """A restorer for the core's pipeline. `side` is the network's."""
+
+    casts = True
+
+    @property
+    def side(self) -> int:
+        """S: the side of the crops in pixels."""
+        return self.network.side
+
+    @property
+    def batch(self) -> int:
+        """How many faces a call takes now."""
+        return self.at_once(self.side, self.side)
+
+    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> restored, where and as the crops are. `fidelity`: a number, (N,) or (N, 1, h, w)."""
+
+        def restore_part(part: slice) -> Tensor:
+            return self.network.restore(self.to_device(crops[part]), _weight(fidelity, part, len(crops)), match_style).to(crops)
+
+        return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
+
+    def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
+        """The first half of `restore`: crops (N, 3, S, S) in [0, 1], N > 0 -> what the network sees, where the network ran."""
+        most = float(fidelity.max()) if isinstance(fidelity, Tensor) else fidelity  # every part keeps the same maps
+
+        def look_part(part: slice) -> EncodedFaces:
+            return self.network.encode_faces(self.to_device(crops[part]), most)
+
+        return join_encoded(self.in_parts(look_part, len(crops), *crops.shape[-2:]))
+
+    def decode_faces(self, encoded: EncodedFaces, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
+        """The second half: what was seen in N > 0 faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
+
+        def draw_part(part: slice) -> Tensor:
+            return self.network.decode_faces(encoded.rows(part), _weight(fidelity, part, encoded.faces), match_style)
+
+        return torch.cat(self.in_parts(draw_part, encoded.faces, self.side, self.side))
+
+    def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.sweep(self.to_device(crops[part]), fidelities, match_style))
+
+    def colorize(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> with colours, where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.colorize(self.to_device(crops[part])))
+
+    def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled, where and as the crops are."""
+        return self._each_part(
+            crops, lambda part: self.network.inpaint(self.to_device(crops[part]), self.to_device(holes[part]))
+        )
+
+    def certainty(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> how sure each cell of the face is (N, 1, s, s), where and as the crops are."""
+        return self._each_part(crops, lambda part: self.network.certainty(self.to_device(crops[part])))
+
+    def _each_part(self, crops: Tensor, call: Callable[[slice], Tensor]) -> Tensor:
+        return torch.cat(self.in_parts(lambda part: call(part).to(crops), len(crops), *crops.shape[-2:]))
+
+
+def _weight(fidelity: float | Tensor, part: slice, faces: int) -> float | Tensor:
+    """The fidelity of a part of `faces` faces: the same one, unless there is one for each."""
+    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == faces
+    return fidelity[part] if each else fidelity
+
+
+class HostedDetector(memory.Hosted):
+    """A face detector for the core's pipeline."""
+
+    def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
+        """The faces of images (B, 3, H, W) in [0, 1]."""
+
+        def detect_part(part: slice) -> list[Face]:
+            faces = self.network.detect(self.to_device(images[part]), options)
+            return [face._replace(image_index=face.image_index + part.start) for face in faces]
+
+        size = detection_size(*images.shape[-2:], options.side)
+        return sum(self.in_parts(detect_part, len(images), *size), [])
+
+
+class HostedParser(memory.Hosted):
+    """A face parser for the core's masks."""
+
+    def parse(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, S, S) in [0, 1] -> labels (N, S, S), where the crops are."""
+
+        def parse_part(part: slice) -> Tensor:
+            return self.network.parse(self.to_device(crops[part])).to(crops.device)
+
+        return torch.cat(self.in_parts(parse_part, len(crops), *crops.shape[-2:]))
+
+
+class HostedUpscaler:
+    """The host's UPSCALE_MODEL for the core's `upscale.enlarge_with`, which halves the tile when memory runs out.
+
+    Attributes:
+        descriptor: spandrel's model, with the patcher that the host's loader gave it.
+    """
+
+    def __init__(self, descriptor: Any) -> None:
+        self.descriptor = descriptor
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the result is."""
+        return self.descriptor.scale
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        """(1, 3, h, w) RGB in [0, 1] -> (1, 3, h * scale, w * scale) in [0, 1], on the network's device."""
+        needed = image.shape[-2] * image.shape[-1] * UPSCALER_BYTES * max(1, self.scale)
+        device = memory.place(self.descriptor.patcher, needed)
+        with memory.cancellable(self.descriptor.patcher.model):
+            return self.descriptor(image.to(device, torch.float32))
+
+
+#: What wraps the networks of a role.
+WRAPPERS: dict[str, type[memory.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
+
+
+def load(role: str, name: str, precision: str = "auto") -> memory.Hosted:
+    """The network of a file that the user chose, wrapped; errors as in `files.read`.
+
+    Args:
+        precision: one of `precision.CHOICES`.
+    """
+    wrapper = WRAPPERS[role]
+    return wrapper(model_files.read(role, name, suited(precision, wrapper.home())))

@@ -1,0 +1,92 @@
+"""Video Frames: a window of a video as pictures."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from comfy_api.latest import Input, io
+from torch import Tensor
+
+from ..codeformer_core.video_io import Extent, Frame, extent, read_audio, read_frames
+from . import inputs
+from .host import memory
+from .host.video import open_host_video
+
+
+class CodeFormerVideoFrames(io.ComfyNode):
+    """A video to some of its frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node's sockets."""
+        return io.Schema(
+            node_id="CodeFormerVideoFrames",
+            display_name="Video Frames",
+            category=inputs.CATEGORY,
+            description="Takes some frames out of a video, with their sound, and reads nothing else of it. Create Video makes "
+            "a video of them again, Save Video saves it.",
+            search_aliases=["codeformer", "get video components", "extract frames", "video to images", "load video frames"],
+            inputs=[
+                io.Video.Input("video", tooltip="The video. Connect Load Video."),
+                io.Int.Input(
+                    "start",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    tooltip="The first frame that is taken; 0 is the video's first one.",
+                ),
+                io.Int.Input(
+                    "count",
+                    display_name="frames",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    tooltip="How many frames are taken at most; 0 takes all up to the end. A minute of a 1920 x 1080 video "
+                    "needs about 45 GB.",
+                ),
+                io.Int.Input(
+                    "every",
+                    display_name="one of every",
+                    default=1,
+                    min=1,
+                    max=1 << 20,
+                    tooltip="Takes one frame of so many: 1 takes each, 2 leaves out every other. The frame rate that comes out "
+                    "is lower by as much, so that the sound still fits.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("images", tooltip="The frames, upright."),
+                io.Audio.Output("audio", tooltip="The sound of these frames; nothing when the video has none."),
+                io.Float.Output("fps", tooltip="Frames in a second, for Create Video. The average where the rate varies."),
+                io.Int.Output("frames", tooltip="How many frames were taken."),
+                io.String.Output("times", tooltip="When each frame is shown: seconds of the video, with commas between them."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, video: Input.Video, start: int, count: int, every: int) -> io.NodeOutput:
+        """Decode the window."""
+        with open_host_video(video) as part:
+            window = {"first": start, "count": count, "every": every}
+            frames = read_frames(part.source, part.start, part.duration, **window)
+            images, times = _gathered(frames, extent(frames.video, part.start, part.duration, **window))
+            rate = frames.video.rate / every or Fraction(1)
+            sound = read_audio(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
+        audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
+        shown = ", ".join(f"{float(time):.6f}".rstrip("0").rstrip(".") for time in times)
+        return io.NodeOutput(images, audio, float(rate), len(times), shown)
+
+
+def _gathered(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:
+    """Frames as an IMAGE, and their times. More than expected find room too, if there is any."""
+    images, times, tick = memory.allocate_images(expected.frames or 64, *expected.size), [], memory.progress()
+    for frame in frames:
+        if len(times) == len(images):
+            fewer, images = images, memory.allocate_images(2 * len(images), *expected.size)
+            images[: len(fewer)] = fewer
+        images[len(times)] = memory.to_host(frame.image())[0]
+        times.append(frame.time)
+        tick(len(times), max(expected.frames, len(times)) if expected.frames else 0)
+    return images[: len(times)], times
+
+
+NODES = [CodeFormerVideoFrames]

@@ -1,0 +1,490 @@
+"""The command line does what it says, says what it does, and never loses a file."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from codeformer_core import checkpoints, cli, image_io
+from codeformer_core.checkpoints import manifest
+from codeformer_core.cli import main, options
+from codeformer_core.cli.choices import selection
+from codeformer_core.cli.jobs import ENDS
+from codeformer_core.imaging.colour import COLOURS, GREY
+from codeformer_core.imaging.resize import rescale
+from codeformer_core.imaging.tiling import TILE
+from codeformer_core.masks.parsing import PART_CLASSES
+from codeformer_core.masks.styles import MASKS
+from codeformer_core.networks.precision import CHOICES as PRECISIONS
+from codeformer_core.networks.retinaface import RetinaFace
+from codeformer_core.options import DetectionOptions, Selection
+from codeformer_core.selection.select import ORDERS
+from codeformer_core.selection.sharpness import BLURRED
+
+ROOT = Path(__file__).resolve().parents[2]
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model files are only looked for where a test says, not where the developer keeps his."""
+    monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks gain nothing from several threads, and on a busy computer these wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector whose weights are all 0: for it everything is as likely a face as not, which is never enough."""
+    path = tmp_path_factory.mktemp("blind") / "detector.pth"
+    state = RetinaFace(resnet=False).state_dict()
+    torch.save({name: torch.zeros(value.shape, dtype=value.dtype) for name, value in state.items()}, path)
+    return path
+
+
+@pytest.fixture
+def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
+    """Options of a run that finds no face, in little time."""
+    return ["--model", str(tiny_checkpoint), "--detector", str(blind), "--detection-side", "32"]
+
+
+@pytest.fixture
+def with_faces(tiny_checkpoint: Path, shared: Path) -> list[str]:
+    """Options of a run that finds faces."""
+    detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
+    return ["--model", str(tiny_checkpoint), "--detector", str(detector), "--detection-side", "256"]
+
+
+@pytest.fixture
+def portrait(shared: Path) -> np.ndarray:
+    """(512, 512, 3) uint8: one face, at the top in the middle."""
+    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def draw(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:
+    """A small picture of noise; the same each time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(path, "PNG" if path.suffix == ".jpg" and mode == "RGBA" else None)
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# --- what can be said -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["video", "--help"], ["models", "where"]],
+)
+def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
+    code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert out.endswith("0 set()\n")
+
+
+def test_python_m_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "codeformer_core", "models", "fetch", "nonsense"], capture_output=True, cwd=ROOT
+    )
+    assert done.returncode == 2
+
+
+def test_choices_and_defaults_are_the_core_s() -> None:
+    assert (tuple(MASKS), tuple(ENDS), tuple(ORDERS)) == (options.MASKS, options.FORMATS, options.ORDERS)
+    assert (tuple(PART_CLASSES), BLURRED, PRECISIONS) == (options.PARTS, options.BLURRED, options.PRECISIONS)
+    for command in cli.COMMANDS.keys() - {"models", "bench", "train", "crop"}:
+        args = cli.arguments().parse_args([command, "a.png", "-o", "out"])
+        assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()
+        assert selection(args) == Selection()
+        assert args.model is None  # what the command does says which
+        assert checkpoints.lookup(args.detector).role == "detector"  # type: ignore[union-attr]
+    args = cli.arguments().parse_args(["fix", "a.png", "-o", "out"])
+    assert checkpoints.lookup(args.parser).role == "parser"  # type: ignore[union-attr]
+    assert (args.bg_tile, args.colour.replace("-", " ")) == (TILE, next(iter(COLOURS)))
+    for colour, grey in zip(COLOURS, GREY, strict=True):
+        cli.arguments().parse_args(["fix", "a.png", "-o", "o", "--grey", grey, "--colour", colour.replace(" ", "-")])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["fix"],
+        ["fix", "IN"],
+        ["fix", "IN", "-o", "OUT", "--fidelity", "1.5"],
+        ["fix", "IN", "-o", "OUT", "--fidelity", "nan"],
+        ["fix", "IN", "-o", "OUT", "--upscale", "0"],
+        ["fix", "IN", "-o", "OUT", "--batch", "0"],
+        ["fix", "IN", "-o", "OUT", "--only-center", "--only-largest"],
+        ["fix", "IN", "-o", "OUT", "--aligned", "--upscale", "2"],
+        ["colorize", "IN", "-o", "OUT", "--aligned", "--count", "1"],
+        ["fix", "IN", "-o", "OUT", "--only-largest", "--first", "2"],
+        ["fix", "IN", "-o", "OUT", "--only-largest", "--order", "left"],
+        ["fix", "IN", "-o", "OUT", "--faces", "0"],
+        ["fix", "IN", "-o", "OUT", "--fidelity", "0.5,2"],
+        ["fix", "IN", "-o", "OUT", "--parts", "skin,wings"],
+        ["fix", "IN", "-o", "OUT", "--grow", "3"],
+        ["fix", "IN", "-o", "OUT", "--bg-tile", "3"],
+        ["fix", "IN", "-o", "OUT", "--keep-out", "absent.png"],
+        ["fix", "IN", "-o", "OUT", "--save-faces", "IN/a.png"],
+        ["fix", "IN/a.png", "-o", "OUT", "--faces-from", "IN/faces.json", "--rotated"],
+        ["fix", "IN/a.png", "-o", "IN/out.png", "--inside", "IN"],
+        ["inpaint", "IN", "-o", "MASKS", "--mask", "MASKS"],
+        ["inpaint", "IN", "-o", "OUT", "--mask", "absent.png"],
+        ["inpaint", "IN", "-o", "OUT", "--mask", "MASKS", "--tolerance", "3"],
+        ["fix", "IN", "-o", "OUT", "--device", "toaster"],
+        ["fix", "absent.png", "-o", "OUT"],
+        ["fix", "EMPTY", "-o", "OUT"],
+        ["fix", "IN", "-o", "IN"],
+        ["fix", "IN", "-o", "OUT.png"],
+        ["fix", "IN/a.png", "-o", "OUT.png", "--format", "jpg"],
+        ["fix", "IN", "-o", "OUT", "--suffix", "/../elsewhere"],
+        ["fix", "IN", "-o", "OUT", "--faces-from", "IN/faces.json", "--save-faces", "IN/../IN/faces.json", "--overwrite"],
+        ["fix", "IN/a.png", "-o", "IN/a.png", "--overwrite"],
+        ["fix", "IN/a.png", "-o", "IN/notes.txt"],
+        ["models", "fetch", "nonsense"],
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "IN" / "a.png")
+    (tmp_path / "IN" / "notes.txt").touch()
+    (tmp_path / "IN" / "faces.json").touch()
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "MASKS").mkdir()
+    assert main(argv) == 2
+    assert files(tmp_path) == ["IN/a.png", "IN/faces.json", "IN/notes.txt"]
+    assert capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("-w", "0.3,,1", "found '', expected a number"), ("--faces", "1,b", "found 'b', expected a whole number")],
+)
+def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str], option: str, value: str, said: str) -> None:
+    assert main(["fix", "a.png", "-o", "out", option, value]) == 2
+    assert said in capsys.readouterr().err
+
+
+# --- files ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
+def test_a_picture_without_faces_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str], suffix: str
+) -> None:
+    source = draw(tmp_path / f"a{suffix}")
+    assert main(["fix", str(source), "-o", str(tmp_path / "out"), *without_faces]) == 0
+    assert (tmp_path / "out" / source.name).read_bytes() == source.read_bytes()
+    said = capsys.readouterr().out
+    assert "no face found" in said and "1 of 1 done" in said and "0 found" in said
+
+
+def test_without_faces_pixels_are_the_same_in_another_format_and_resized_when_asked(
+    tmp_path: Path, without_faces: list[str]
+) -> None:
+    source = image_io.read(draw(tmp_path / "a.png", "RGBA"))
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.tif"), *without_faces]) == 0
+    found = image_io.read(tmp_path / "b.tif")
+    assert torch.equal(found.image, source.image) and torch.equal(found.alpha, source.alpha)
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "c.png"), "--upscale", "1.5", *without_faces]) == 0
+    assert image_io.read(tmp_path / "c.png").image.shape[-2:] == (45, 60)
+
+
+def test_one_bad_file_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
+) -> None:
+    for name in ("a.png", "c.JPG"):
+        draw(tmp_path / "in" / name)
+    (tmp_path / "in" / "b.png").write_text("<html>")
+    (tmp_path / "in" / ".hidden.png").write_text("no picture")
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    assert main(["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces]) == 1
+    assert files(tmp_path / "out") == ["a.png", "c.JPG"]
+    said = capsys.readouterr()
+    assert "2 of 3 done, 1 failed" in said.out
+    assert f"{tmp_path / 'in' / 'b.png'} is not a picture" in said.err
+
+
+def test_an_existing_result_is_kept_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
+) -> None:
+    draw(tmp_path / "in" / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").write_text("precious")
+    argv = ["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces]
+    assert main(argv) == 1
+    assert (tmp_path / "out" / "a.png").read_text() == "precious"
+    assert "exists already" in capsys.readouterr().err
+    assert main([*argv, "--overwrite"]) == 0
+    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "in" / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("second", ["b/x.png", "b/X.png"])
+def test_two_inputs_of_one_result_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str], second: str
+) -> None:
+    first, other = draw(tmp_path / "a" / "x.png"), draw(tmp_path / second)
+    assert main(["fix", str(first), str(other), "-o", str(tmp_path / "out"), *without_faces]) == 2
+    assert not (tmp_path / "out").exists()
+    said = capsys.readouterr().err
+    assert str(first) in said and str(other) in said
+
+
+def test_folders_within_folders(tmp_path: Path, without_faces: list[str]) -> None:
+    for name in ("x.png", "a/x.png", "a/b/y.jpg"):
+        draw(tmp_path / "in" / name)
+    out = tmp_path / "in" / "fixed"
+    assert main(["fix", str(tmp_path / "in"), "-o", str(out), *without_faces]) == 0
+    assert files(out) == ["x.png"]
+    argv = ["fix", str(tmp_path / "in"), "-o", str(out), "--recursive", "--overwrite", *without_faces]
+    assert main(argv) == 0
+    assert main(argv) == 0  # the results of the first run are not taken for inputs
+    assert files(out) == ["a/b/y.jpg", "a/x.png", "x.png"]
+
+
+def test_names_and_formats_of_results(tmp_path: Path, without_faces: list[str]) -> None:
+    draw(tmp_path / "ä.png")
+    argv = ["fix", str(tmp_path / "ä.png"), "-o", str(tmp_path), "--suffix", "fixed", "--format", "webp", *without_faces]
+    assert main(argv) == 0
+    assert torch.equal(image_io.read(tmp_path / "ä_fixed.webp").image, image_io.read(tmp_path / "ä.png").image)
+
+
+def test_transparency_under_a_name_that_cannot_hold_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
+) -> None:
+    draw(tmp_path / "in" / "a.jpg", "RGBA")  # a PNG in truth
+    argv = ["fix", str(tmp_path / "in"), *without_faces]
+    assert main([*argv, "-o", str(tmp_path / "out")]) == 0
+    assert files(tmp_path / "out") == ["a.png"]
+    assert main([*argv, "-o", str(tmp_path / "forced"), "--format", "jpg", "--upscale", "2"]) == 1
+    assert files(tmp_path / "forced") == []
+    assert "transparency" in capsys.readouterr().err
+    draw(tmp_path / "in" / "a.png")
+    assert main([*argv, "-o", str(tmp_path / "both")]) == 1
+    assert files(tmp_path / "both") == ["a.png"]
+    assert "result of another input" in capsys.readouterr().err
+    mixed = ["fix", str(tmp_path / "in" / "a.jpg"), str(draw(tmp_path / "b" / "a.png")), *without_faces]
+    before = (tmp_path / "b" / "a.png").read_bytes()
+    assert main([*mixed, "-o", str(tmp_path / "b"), "--suffix", "", "--overwrite"]) == 2
+    (tmp_path / "b" / "a.png").rename(tmp_path / "b" / "a_x.png")
+    mixed = ["fix", str(tmp_path / "in" / "a.jpg"), str(tmp_path / "b" / "a_x.png"), *without_faces]
+    assert main([*mixed, "-o", str(tmp_path / "b"), "--suffix", "x", "--overwrite"]) == 1  # a_x.png would be an input
+    assert (tmp_path / "b" / "a_x.png").read_bytes() == before
+
+
+def test_quiet_says_nothing_when_all_is_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
+) -> None:
+    draw(tmp_path / "a.png")
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--quiet", *without_faces]) == 0
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console only")
+def test_ctrl_c_stops_between_whole_files(tmp_path: Path, without_faces: list[str]) -> None:
+    for number in range(200):
+        draw(tmp_path / "in" / f"{number:03}.png")
+    out = tmp_path / "out"
+    argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
+    slow = ["--detection-side", "320", "--format", "tiff"]
+    with subprocess.Popen([*argv, *slow], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("*.tif")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    written = sorted(os.listdir(out))
+    assert 0 < len(written) < 200
+    assert all(image_io.read(out / name).image.shape[-2:] == (30, 40) for name in written)
+    assert f"{len(written)} of 200 done" in said
+
+
+# --- faces ----------------------------------------------------------------------------------------------------------------
+
+
+def test_sixteen_bits_alpha_and_profile_go_through(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
+    image = torch.from_numpy(portrait.astype(np.float32) / 255).permute(2, 0, 1)[None] * 0.999 + 0.0003  # between 8-bit steps
+    alpha = torch.linspace(0, 1, 512 * 512).reshape(1, 1, 512, 512)
+    image_io.write(image_io.ImageFile(image, alpha, bits=16, icc=SRGB), tmp_path / "a.png")
+    source = image_io.read(tmp_path / "a.png")
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.tif"), *with_faces]) == 0
+    found = image_io.read(tmp_path / "b.tif")
+    assert (found.bits, found.icc) == (16, SRGB)
+    assert torch.equal(found.alpha, source.alpha)
+    changed = (found.image != source.image).any(1)[0]
+    assert changed.any() and not changed[:, :40].any() and not changed[400:].any()
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "twice.png"), "--upscale", "2", *with_faces]) == 0
+    twice = image_io.read(tmp_path / "twice.png")
+    assert twice.bits == 16 and twice.image.shape == (1, 3, 1024, 1024)
+    assert (twice.alpha - rescale(source.alpha, 2)).abs().max() < 1e-4
+
+
+def test_grey_comes_back_grey(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
+    Image.fromarray(portrait).convert("L").save(tmp_path / "a.png")
+    assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *with_faces]) == 0
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.mode == "L"
+        assert not np.array_equal(np.asarray(image), np.asarray(Image.fromarray(portrait).convert("L")))
+
+
+def test_crops_boxes_and_masks(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
+    Image.fromarray(portrait).save(tmp_path / "a.png", icc_profile=SRGB)
+    argv = ["fix", str(tmp_path / "a.png"), *with_faces]
+    assert main([*argv, "-o", str(tmp_path / "b.png"), "--save-crops", str(tmp_path / "crops"), "--mask", "box"]) == 0
+    assert files(tmp_path / "crops") == ["b_01_aligned.png", "b_01_restored.png"]
+    aligned, restored = (image_io.read(tmp_path / "crops" / f"b_01_{name}.png") for name in ("aligned", "restored"))
+    assert aligned.image.shape == restored.image.shape == (1, 3, 64, 64)
+    assert aligned.icc == SRGB and not torch.equal(aligned.image, restored.image)
+    options = ["--draw-boxes", "--mask", "box"]
+    assert main([*argv, "-o", str(tmp_path / "c.png"), *options]) == 0
+    assert main([*argv, "-o", str(tmp_path / "d.png"), "--upscale", "2", *options]) == 0
+    plain, boxed = image_io.read(tmp_path / "b.png").image, image_io.read(tmp_path / "c.png").image
+    drawn = (plain != boxed).any(1)[0].nonzero()
+    assert len(drawn) > 100
+    twice = image_io.read(tmp_path / "d.png").image[0]
+    pure = [((i[1] > 0.99) & (i[0] < 0.01) & (i[2] < 0.01)).nonzero() for i in (boxed[0], twice)]
+    assert (pure[0].float().mean(0) * 2 - pure[1].float().mean(0)).abs().max() < 16  # the same place in the larger picture
+
+
+def test_the_report_says_which_faces_were_skipped_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], with_faces: list[str], shared: Path
+) -> None:
+    source = shared / "data" / "photos" / "two_people.jpg"
+    assert main(["fix", str(source), "-o", str(tmp_path), "--only-largest", *with_faces]) == 0
+    said = capsys.readouterr().out
+    assert "2 found, 1 restored" in said and "not the largest" in said and "1 skipped" in said
+    assert main(["fix", str(source), "-o", str(tmp_path / "b.jpg"), "--eye-distance", "500", *with_faces]) == 0
+    assert "2 found, 0 restored, copied as it was" in capsys.readouterr().out
+
+
+def test_aligned_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+    draw(tmp_path / "a.png", "RGBA", (100, 100))
+    argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--aligned", "--model", str(tiny_checkpoint)]
+    assert main(argv) == 0
+    found = image_io.read(tmp_path / "out" / "a.png")
+    assert found.image.shape == (1, 3, 64, 64) and found.alpha is not None
+    assert "1 restored" in capsys.readouterr().out
+
+
+# --- model files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_model_file_is_named_with_the_command_that_fetches_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path / "a.png")
+    argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--mask", "face"]
+    assert main([*argv, "--weights", str(tmp_path / "mine")]) == 1
+    said = capsys.readouterr().err
+    for name in ("codeformer", "retinaface-resnet50", "parsenet"):
+        assert f"`codeformer models fetch {name}`" in said
+    assert str(tmp_path / "mine") in said and "376.6 MB" in said
+    assert main([*argv, "--model", "nonsense.pth", "--download"]) == 1
+    assert "nonsense.pth" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_in_the_wrong_place_gets_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, blind: Path
+) -> None:
+    draw(tmp_path / "a.png")
+    argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
+    assert main([*argv, "--model", str(blind), "--detector", str(blind)]) == 1
+    assert "detector.pth is a detector. Needed is a restorer" in capsys.readouterr().err
+    assert main([*argv, "--model", str(tiny_checkpoint), "--detector", str(tiny_checkpoint)]) == 1
+    assert "is a restorer for restoration. Needed is a detector" in capsys.readouterr().err
+
+
+@pytest.fixture
+def mirror(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The detectors' files on a server of this machine, which is asked before the real ones."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(shared / "data" / "detectors"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("CODEFORMER_MIRROR", f"http://127.0.0.1:{server.server_port}")
+        yield
+        server.shutdown()
+
+
+def test_fetch_announces_verifies_and_is_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str], mirror: None) -> None:
+    place = ["--weights", str(tmp_path / "mine")]
+    assert main(["models", "fetch", "retinaface-mobile0.25", *place]) == 0
+    said = capsys.readouterr().out
+    assert said.index("1.8 MB") < said.index("MIT") < said.index("ok")
+    assert files(tmp_path / "mine") == ["detection_mobilenet0.25_Final.pth"]
+    assert main(["models", "verify", *place]) == 0
+    assert main(["models", "list", *place]) == 0
+    listed = capsys.readouterr().out
+    assert str(tmp_path / "mine" / "detection_mobilenet0.25_Final.pth") in listed
+    for model in checkpoints.catalogue():  # what somebody without a network has to know
+        assert model.urls[0] in listed and (model.sha256 or "SHA-256 not known") in listed
+    assert main(["models", "where", *place]) == 0
+    assert str(tmp_path / "mine") in capsys.readouterr().out
+
+
+def test_fix_fetches_what_is_missing_when_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mirror: None, tiny_checkpoint: Path
+) -> None:
+    draw(tmp_path / "a.png")
+    argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--model", str(tiny_checkpoint)]
+    argv += ["--detector", "yunet", "--weights", str(tmp_path / "mine"), "--download"]
+    assert main(argv) == 0
+    assert "Fetching face_detection_yunet_2026may.onnx (0.2 MB)" in capsys.readouterr().out
+    assert files(tmp_path / "mine") == ["face_detection_yunet_2026may.onnx"]
+
+
+def test_an_action_of_models_shows_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "fetch"]) == 2
+    assert "usage: codeformer models fetch [-h]" in capsys.readouterr().err
+
+
+def test_verify_finds_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "detection_Resnet50_Final.pth").write_bytes(b"half a file")
+    place = ["--weights", str(tmp_path)]
+    assert main(["models", "verify", *place]) == 1
+    said = capsys.readouterr().out
+    assert "wrong   retinaface-resnet50" in said and "absent  codeformer" in said
+    assert main(["models", "verify", "yunet", *place]) == 1
+    assert main(["models", "fetch", "retinaface-resnet50", *place]) == 1
+    assert (tmp_path / "detection_Resnet50_Final.pth").read_bytes() == b"half a file"
+
+
+def test_a_reader_that_leaves_ends_the_listing_quietly() -> None:
+    command = f"{sys.executable} -u -m codeformer_core models list | head -n 1"
+    run = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.count("\n") == 1 and run.stderr == ""
+
+
+@pytest.mark.parametrize("argv", [["fix", "", "-o", "out"], ["fix", "a.png", "-o", ""]], ids=["input", "output"])
+def test_an_empty_name_is_not_the_current_folder(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert "found an empty name, expected a file or folder" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""`codeformer video`: videos in, videos with restored faces out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from codeformer_core.cli import main, options
+from codeformer_core.options import Steadiness
+from codeformer_core.video_io import CODECS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def clip(shared: Path) -> Path:
+    """60 frames of 640 x 360 with one face and speech."""
+    return shared / "data" / "video" / "hamilton_2s_speech_2997.mp4"
+
+
+@pytest.fixture
+def networks(tiny_checkpoint: Path, shared: Path) -> list[str]:
+    detector = shared / "data" / "detectors" / "face_detection_yunet_2026may.onnx"
+    return ["--model", str(tiny_checkpoint), "--detector", str(detector), "--detection-side", "180", "--device", "cpu"]
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_faces_of_a_video_are_restored_and_its_sound_kept(clip, networks, tmp_path, capsys):
+    out = tmp_path / "out.mp4"
+    assert main(["video", str(clip), "-o", str(out), *networks, "--duration", "0.5", "--crf", "12"]) == 0
+    said = capsys.readouterr().out
+    assert "15 frames, faces in 15 of them: 1 found and restored" in said and "Videos: 1 of 1 done" in said
+    old, new = frames(clip)[:15], frames(out)
+    assert len(new) == 15
+    change = np.abs(np.stack(old) - np.stack(new)).mean((0, 3))
+    assert change.max() > 20 and np.median(change) < 2  # the face is another, the rest is not
+    sound = packets(out)
+    assert sound and sound == packets(clip)[: len(sound)]
+
+
+def test_a_folder_of_videos_goes_to_a_folder_and_a_broken_one_does_not_stop_it(clip, networks, tmp_path, capsys):
+    inside = tmp_path / "in"
+    inside.mkdir()
+    (inside / "a.mp4").write_bytes(b"this is no video")
+    (inside / "b.mp4").write_bytes(clip.read_bytes())
+    (inside / "notes.txt").write_text("left alone")
+    argv = ["video", str(inside), "-o", str(tmp_path / "out"), "--suffix", "fixed", *networks, "--duration", "0.1"]
+    assert main(argv) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b_fixed.mp4"]
+    assert "a.mp4" in capsys.readouterr().err
+
+
+def test_a_video_that_is_there_is_not_replaced(clip, networks, tmp_path, capsys):
+    (tmp_path / "out.mp4").write_bytes(b"precious")
+    assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks]) == 1
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious" and "--overwrite" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_no_file(clip, networks, tmp_path):
+    command = [sys.executable, "-m", "codeformer_core", "video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks]
+    code = f"""
+import signal, sys, threading, time, pathlib
+from codeformer_core.cli import main
+def stop():
+    while not list(pathlib.Path({str(tmp_path)!r}).iterdir()):
+        time.sleep(0.05)
+    signal.raise_signal(signal.SIGINT)
+threading.Thread(target=stop, daemon=True).start()
+sys.exit(main({command[3:]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 130, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_face_is_larger_in_an_enlarged_video(clip, networks, tmp_path):
+    out = tmp_path / "out.mp4"
+    assert main(["video", str(clip), "-o", str(out), *networks, "--duration", "0.1", "--upscale", "2", "-q"]) == 0
+    assert frames(out)[0].shape == (720, 1280, 3)
+
+
+def test_what_is_kept_out_stays_as_it_was(clip, networks, tmp_path):
+    from PIL import Image
+
+    Image.new("L", (640, 360), 255).save(tmp_path / "all.png")
+    out = tmp_path / "out.mp4"
+    argv = ["video", str(clip), "-o", str(out), *networks, "--duration", "0.1", "--crf", "0", "-q"]
+    assert main([*argv, "--keep-out", str(tmp_path / "all.png")]) == 0
+    assert np.array_equal(frames(out), frames(clip)[: len(frames(out))])
+
+
+def test_a_damaged_video_is_done_and_its_damage_told(clip, networks, tmp_path, capsys):
+    damaged = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    place = packets[20].pos + 8
+    damaged[place : place + 400] = bytes(400)
+    (tmp_path / "damaged.mp4").write_bytes(damaged)
+    assert main(["video", str(tmp_path / "damaged.mp4"), "-o", str(tmp_path / "out.mp4"), *networks, "--duration", "1"]) == 0
+    assert "damaged.mp4 is damaged at 0." in capsys.readouterr().out
+
+
+def test_the_options_say_what_the_core_has():
+    assert tuple(CODECS) == options.CODECS and Steadiness().codes == options.STRENGTH

@@ -1,0 +1,242 @@
+"""How the networks share the machine with the host: memory, Cancel, progress."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+
+
+def crops(count):
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+
+
+def parameters(hosted, device):
+    """Names of the parameters that lie on a device."""
+    return {name for name, value in hosted.network.named_parameters() if value.device.type == device}
+
+
+def test_the_host_knows_the_network_and_forgets_it_with_the_last_user(pack, tiny_checkpoint):
+    import comfy.model_management as mm
+    import comfy.model_patcher
+
+    hosted = pack.hosted.HostedRestorer(pack.network(tiny_checkpoint))
+    assert comfy.model_patcher.is_model_patcher_output(hosted)
+    hosted.restore(crops(1), 0.5)
+    assert hosted.patcher in mm.loaded_models()
+    patcher = weakref.ref(hosted.patcher)
+    del hosted
+    gc.collect()
+    mm.cleanup_models()
+    assert patcher() is None
+
+
+def test_the_memory_that_is_asked_for_is_what_the_network_says(pack, restorer, monkeypatch):
+    import comfy.model_management as mm
+
+    asked = []
+    place = mm.load_models_gpu
+
+    def watch(models, memory_required=0, **options):
+        asked.append((memory_required, options["force_full_load"]))
+        return place(models, memory_required=memory_required, **options)
+
+    monkeypatch.setattr(mm, "load_models_gpu", watch)
+    monkeypatch.setattr(restorer, "most", 2)
+    restorer.restore(crops(3), 0.5)
+    assert asked == [(restorer.network.memory_used(count, 64, 64), False) for count in (2, 1)]
+
+
+def test_when_memory_runs_out_the_batch_is_halved_and_stays_so(pack, tiny_checkpoint):
+    network = pack.network(tiny_checkpoint)
+    sizes = []
+
+    class Small(type(network)):
+        """The same network on a device that holds one face."""
+
+        def forward(self, x, *args, **options):
+            sizes.append(len(x))
+            if len(x) > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().forward(x, *args, **options)
+
+    whole = pack.hosted.HostedRestorer(network).restore(crops(5), 0.5)
+    network.__class__ = Small
+    hosted = pack.hosted.HostedRestorer(network)
+    hosted.most = 4
+    restored = hosted.restore(crops(5), 0.5)
+    assert sizes == [4, 2, 1, 1, 1, 1, 1] and hosted.most == hosted.batch == 1
+    assert torch.equal(restored, whole)
+
+
+def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
+    network = pack.network(tiny_checkpoint)
+    weights = torch.tensor([0.0, 0.0, 0.5])
+    whole = pack.hosted.HostedRestorer(network).restore(crops(3), weights)
+
+    class Small(type(network)):
+        """The same network on a device that holds one face."""
+
+        def encode_faces(self, crops, fidelity):
+            if len(crops) > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().encode_faces(crops, fidelity)
+
+        def decode_faces(self, encoded, *args):
+            if encoded.faces > 1:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().decode_faces(encoded, *args)
+
+    network.__class__ = Small
+    hosted = pack.hosted.HostedRestorer(network)
+    hosted.most = 4
+    seen = hosted.encode_faces(crops(3), weights)
+    assert hosted.most == 1
+    hosted.most = 4
+    assert torch.allclose(hosted.decode_faces(seen, weights), whole, atol=1e-4)
+
+
+def test_one_face_that_does_not_fit_is_an_error(pack, tiny_checkpoint):
+    network = pack.network(tiny_checkpoint)
+
+    class Tiny(type(network)):
+        """The same network on a device that holds nothing."""
+
+        def forward(self, x, *args, **options):
+            raise torch.OutOfMemoryError("out of memory")
+
+    network.__class__ = Tiny
+    with pytest.raises(torch.OutOfMemoryError):
+        pack.hosted.HostedRestorer(network).restore(crops(2), 0.5)
+
+
+@pytest.mark.parametrize("kind", ["one per face", "a map per face"])
+def test_fidelity_is_cut_with_the_faces(pack, restorer, monkeypatch, kind):
+    values = torch.tensor([0.0, 0.4, 1.0])
+    fidelity = values if kind == "one per face" else values.reshape(3, 1, 1, 1).expand(3, 1, 8, 8)
+    monkeypatch.setattr(restorer, "most", 2)
+    together = restorer.restore(crops(3), fidelity)
+    apart = torch.cat([restorer.restore(crops(3)[row : row + 1], float(values[row])) for row in range(3)])
+    assert torch.allclose(together, apart, atol=1e-4)
+
+
+def test_the_batch_is_what_fits_into_free_memory(pack, restorer, monkeypatch):
+    import comfy.model_management as mm
+
+    monkeypatch.setattr(restorer, "most", 8)
+    weights = restorer.patcher.model_size() - restorer.patcher.loaded_size()
+    for faces, expected in ((100, 8), (7, 4), (2, 2), (0, 1)):
+        monkeypatch.setattr(mm, "get_free_memory", lambda device, n=faces: weights + restorer.network.memory_used(n, 64, 64))
+        assert restorer.batch == expected
+
+
+def test_cancel_takes_effect_within_one_face(pack, tiny_checkpoint):
+    import comfy.model_management as mm
+
+    network = pack.network(tiny_checkpoint)
+    hosted = pack.hosted.HostedRestorer(network)
+    reached = []
+    network.encoder.register_forward_hook(lambda *_: mm.interrupt_current_processing(True))
+    network.generator.blocks[-1].register_forward_hook(lambda *_: reached.append("the end"))
+    with pytest.raises(mm.InterruptProcessingException):
+        hosted.restore(crops(1), 0.5)
+    assert not reached
+
+
+def test_cancel_takes_effect_within_one_picture_of_a_detection(pack, shared, photo):
+    import comfy.model_management as mm
+
+    network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
+    hosted, reached = pack.hosted.HostedDetector(network), []
+    network.body.register_forward_hook(lambda *_: mm.interrupt_current_processing(True))
+    network.ClassHead.register_forward_hook(lambda *_: reached.append("the end"))
+    network.fpn.register_forward_hook(lambda *_: reached.append("the layer behind"))
+    with pytest.raises(mm.InterruptProcessingException):
+        hosted.detect(photo("photos/astronaut_1face.png"))
+    assert not reached
+
+
+def test_cancel_takes_effect_between_the_pictures_of_a_detection(pack, shared, photo):
+    import comfy.model_management as mm
+
+    hosted = pack.hosted.HostedDetector(pack.network(shared / "data/detectors/face_detection_yunet_2026may.onnx"))
+    image = photo("photos/astronaut_1face.png")
+    options = pack.core("faces").DetectionOptions()
+    assert [face.image_index for face in hosted.detect(image.repeat(2, 1, 1, 1), options)] == [0, 1]
+    mm.interrupt_current_processing(True)
+    with pytest.raises(mm.InterruptProcessingException):
+        hosted.detect(image, options)
+
+
+def test_progress_counts_the_faces(pack, restorer, picture, one_face, monkeypatch):
+    import comfy.utils
+
+    seen = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
+    monkeypatch.setattr(comfy.utils, "PROGRESS_THROTTLE_MIN_INTERVAL", 0)
+    faces = pack.run(
+        "CodeFormerFaceDetect",
+        image=picture,
+        detector=one_face,
+        choice="all",
+        **pack.core("faces").DetectionOptions()._asdict(),
+    ).result[0]
+    pack.run("CodeFormerRestore", faces=faces, model=restorer, fidelity=0.5, match_style=True, grey="auto")
+    assert seen == [(0, 2), (1, 2), (2, 2)]
+
+
+@pytest.fixture
+def accelerator(monkeypatch):
+    """state -> the host as it would be with an accelerator in that state; torch's meta device stands for the accelerator.
+
+    The host places real weights on it, and a network that runs on it fails if any weight was left behind.
+    """
+    import comfy.model_management as mm
+
+    def pretend(state, free):
+        monkeypatch.setattr(mm, "vram_state", getattr(mm.VRAMState, state))
+        monkeypatch.setattr(mm, "get_torch_device", lambda: torch.device("meta"))
+        monkeypatch.setattr(mm, "unet_offload_device", lambda: torch.device("cpu"))
+        monkeypatch.setattr(
+            mm, "get_free_memory", lambda device=None, torch_free_too=False: (free, 0) if torch_free_too else free
+        )
+        monkeypatch.setattr(mm, "current_loaded_models", [])
+
+    return pretend
+
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("state", "free"), [("NORMAL_VRAM", 80 * GB), ("HIGH_VRAM", 80 * GB), ("LOW_VRAM", GB), ("NO_VRAM", GB)]
+)
+def test_codeformer_runs_wherever_the_host_puts_its_weights(pack, tiny_checkpoint, accelerator, state, free):
+    accelerator(state, free)
+    hosted = pack.hosted.HostedRestorer(pack.network(tiny_checkpoint))
+    assert hosted.device.type == "meta"
+    with torch.inference_mode():
+        # To meta and not back: there is nothing on it that could be brought back.
+        (restored,) = hosted.in_parts(lambda part: hosted.network(crops(1).to("meta") * 2 - 1, 0.5), 1, 64, 64)
+    assert restored.device.type == "meta" and restored.shape == (1, 3, 64, 64)
+    if state in ("NORMAL_VRAM", "HIGH_VRAM"):
+        assert not parameters(hosted, "cpu")
+    else:
+        assert parameters(hosted, "cpu")
+
+
+@pytest.mark.parametrize(("state", "free"), [("NORMAL_VRAM", 80 * GB), ("LOW_VRAM", GB)])
+def test_the_detector_is_placed_whole_however_little_memory_there_is(pack, shared, accelerator, state, free):
+    accelerator(state, free)
+    network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
+    hosted = pack.hosted.HostedDetector(network)
+    hosted.in_parts(lambda part: hosted.network(torch.zeros(1, 3, 64, 64, device="meta")), 1, 64, 64)
+    assert hosted.device.type == "meta" and not parameters(hosted, "cpu")
+
+
+def test_the_detector_runs_on_the_processor_where_the_host_never_moves_weights(pack, shared, accelerator, photo):
+    accelerator("NO_VRAM", GB)
+    network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
+    hosted = pack.hosted.HostedDetector(network)
+    faces = hosted.detect(photo("photos/astronaut_1face.png"), pack.core("faces").DetectionOptions())
+    assert hosted.device.type == "cpu" and len(faces) == 1 and not parameters(hosted, "meta")

@@ -1,0 +1,419 @@
+"""The nodes between Detect Faces and Paste Faces Back: colours, holes, choice, masks, crops, fidelity, certainty."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+BOXES = ((10.0, 10.0, 40.0, 40.0), (60.0, 20.0, 110.0, 70.0))
+SELECTING = {
+    "order": "found",
+    "numbers": "",
+    "first": 1,
+    "count": 0,
+    "min_size": 0.0,
+    "max_size": 0.0,
+    "min_percent": 0.0,
+    "max_percent": 0.0,
+    "confidence": 0.0,
+    "sharpness": 0.0,
+    "inside": 0.5,
+    "duplicates": False,
+}
+RESTORING = {"fidelity": 0.5, "match_style": True, "grey": "auto"}
+SWEEPING = {"fidelities": "0, 0.5, 1", "number": 1, "match_style": True, "grey": "auto"}
+
+
+@pytest.fixture
+def faces(pack, picture):
+    """The two faces of each of two pictures, in crops of 64 pixels."""
+    return align(pack, picture, BOXES)
+
+
+def align(pack, picture, boxes):
+    found = pack.finds(*boxes).detect(picture, None)
+    return pack.core("align").align(picture.movedim(-1, 1), found, 64)
+
+
+def tiny(pack, tmp_path_factory, codebook):
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
+    from codeformer_core.networks.vqgan import Architecture
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / f"{codebook}.pth"
+    layout = Architecture((32, 32, 32, 64), 1, (3,), codebook, 32, 8, 64, 1, (16,))
+    torch.save(join_attention(CodeFormer(layout).state_dict()), path)
+    return pack.hosted.HostedRestorer(pack.network(path))
+
+
+@pytest.fixture(scope="module")
+def colorizer(pack, tmp_path_factory):
+    """A hosted network of the layout of colorization, 64 pixels."""
+    return tiny(pack, tmp_path_factory, 64)
+
+
+@pytest.fixture(scope="module")
+def inpainter(pack, tmp_path_factory):
+    """A hosted network of the layout of inpainting, 64 pixels."""
+    return tiny(pack, tmp_path_factory, 512)
+
+
+class Halves:
+    """A parser that sees skin in the left half of every crop and hair in the right."""
+
+    def parse(self, crops):
+        labels = torch.ones(len(crops), *crops.shape[-2:], dtype=torch.int64)
+        labels[:, :, crops.shape[-1] // 2 :] = 13
+        return labels
+
+
+def parts(pack, *chosen):
+    settings = {"grow": 0, "feather": 0, "visibility": 1.0, "occlusion_means": "in front of the face"}
+    return {**settings, **{name: name in chosen for name in pack.core("masks.parsing").PART_CLASSES}}
+
+
+def blocked(output):
+    """Whether an output keeps the nodes behind it from running."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return isinstance(output, ExecutionBlocker)
+
+
+def paste(pack, picture, faces, **options):
+    return pack.run("CodeFormerPasteBack", image=picture, faces=faces, mask="square", **options).result
+
+
+# --- colours and holes ----------------------------------------------------------------------------------------------------
+
+
+def test_colorize_changes_the_colours_of_every_face(pack, colorizer, picture, faces):
+    coloured, crops = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=False).result
+    assert len(coloured) == 4 and crops.shape == (4, 64, 64, 3)
+    pasted, mask = paste(pack, picture, coloured)
+    assert torch.equal(pasted[mask == 0], picture[mask == 0]) and (pasted - picture)[mask > 0.9].abs().mean() > 0.01
+
+
+def test_colorize_can_keep_the_light(pack, colorizer, picture, faces):
+    luminance = pack.core("imaging.colour").luminance
+    coloured, _ = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=True).result
+    pasted, _ = paste(pack, picture, coloured, keep_detail=True)
+    difference = luminance(pasted.movedim(-1, 1)) - luminance(picture.movedim(-1, 1))
+    assert not torch.equal(pasted, picture) and difference.abs().max() < 0.001
+
+
+@pytest.mark.parametrize(("node", "file"), [("Colorize", "codeformer_colorization"), ("Inpaint", "codeformer_inpainting")])
+def test_the_restoration_network_is_refused_in_a_sentence(pack, restorer, faces, node, file):
+    inputs = {"keep_luminance": True} if node == "Colorize" else {"mask": torch.ones(1, 90, 120)}
+    with pytest.raises(ValueError, match=rf"restoration checkpoint .*: choose {file}\.pth"):
+        pack.run(f"CodeFormer{node}", faces=faces, model=restorer, **inputs)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 0.5])
+def test_inpaint_fills_the_mask_and_nothing_else(pack, inpainter, picture, faces, scale):
+    mask = torch.zeros(90, 120)
+    mask[30:50, 70:90] = 1
+    sized = torch.nn.functional.interpolate(mask[None, None], scale_factor=scale)[0]
+    filled, crops = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=sized).result
+    assert len(filled) == 2 and crops.shape == (2, 64, 64, 3)
+    pasted, _ = paste(pack, picture, filled)
+    outside = torch.ones(2, 90, 120, dtype=torch.bool)
+    outside[:, 28:52, 68:92] = False
+    assert torch.equal(pasted[outside], picture[outside])
+    assert (pasted - picture)[:, 32:48, 72:88].abs().mean() > 0.01
+
+
+def test_inpaint_finds_white_strokes_when_there_is_no_mask(pack, inpainter, picture, faces):
+    painted = picture * 0.9
+    painted[1, 25:45, 15:35] = 250 / 255
+    filled, _ = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, image=painted).result
+    assert [(face.image_index, face.box[0]) for face in filled.faces] == [(1, 10.0)]
+    strict = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, image=painted, tolerance=0).result[0]
+    assert len(strict) == 0
+
+
+def test_inpaint_without_a_mask_or_a_picture_says_what_to_connect(pack, inpainter, faces):
+    with pytest.raises(ValueError, match="neither a mask nor a picture.*Connect a mask"):
+        pack.run("CodeFormerInpaint", faces=faces, model=inpainter)
+
+
+def test_an_empty_mask_fills_nothing(pack, inpainter, picture, faces, caplog):
+    with caplog.at_level("INFO"):
+        filled, crops = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=torch.zeros(1, 64, 64)).result
+    assert len(filled) == 0 and blocked(crops) and "No hole touches a face" in caplog.text
+    assert torch.equal(paste(pack, picture, filled)[0], picture)
+
+
+def test_fewer_masks_than_pictures_is_a_sentence(pack, inpainter, picture):
+    three = torch.cat([picture, picture[:1]])
+    faces = align(pack, three, BOXES)
+    for node, inputs in (
+        ("CodeFormerInpaint", {"model": inpainter, "mask": torch.ones(2, 90, 120)}),
+        ("CodeFormerFaceMask", {**parts(pack), "occlusion": torch.ones(2, 90, 120)}),
+        ("CodeFormerFaceSelect", {**SELECTING, "mask": torch.ones(2, 90, 120)}),
+    ):
+        with pytest.raises(ValueError, match="one mask"):
+            pack.run(node, faces=faces, **inputs)
+
+
+# --- choice ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, [10.0, 60.0]),
+        ({"order": "size", "count": 1}, [60.0]),
+        ({"order": "size", "numbers": "2"}, [10.0]),
+        ({"numbers": "2, 1"}, [10.0, 60.0]),
+        ({"first": 2}, [60.0]),
+        ({"max_size": 40.0}, [10.0]),
+        ({"min_percent": 50.0}, [60.0]),
+        ({"confidence": 0.95}, []),
+        ({"numbers": "7"}, []),
+    ],
+    ids=str,
+)
+def test_select_keeps_what_is_asked_for(pack, faces, options, kept):
+    chosen, report, count, _ = pack.run("CodeFormerFaceSelect", faces=faces, **{**SELECTING, **options}).result
+    assert [face.box[0] for face in chosen.faces if face.image_index == 0] == kept
+    assert count == len(chosen) == 2 * len(kept)
+    assert ("Left alone" in report) == (len(kept) < 2)
+    rows = [faces.faces.index(face) for face in chosen.faces]
+    assert torch.equal(chosen.crops, faces.crops[rows]) and torch.equal(chosen.affines, faces.affines[rows])
+
+
+def test_select_keeps_faces_inside_a_mask_of_any_size(pack, faces):
+    mask = torch.zeros(1, 9, 12)
+    mask[:, :, 6:] = 1
+    chosen = pack.run("CodeFormerFaceSelect", faces=faces, mask=mask, **SELECTING).result[0]
+    assert {face.box[0] for face in chosen.faces} == {60.0}
+
+
+def test_select_leaves_good_faces_alone(pack):
+    noise = torch.rand(1, 3, 300, 600, generator=torch.Generator().manual_seed(1))
+    picture = noise
+    for _ in range(3):  # as smooth as a Gaussian
+        picture = torch.nn.functional.avg_pool2d(picture, 15, 1, 7)
+    picture[:, :, :, :300] = noise[:, :, :, :300]  # clear
+    picture = picture.movedim(1, -1)
+    found = pack.finds((50.0, 50.0, 250.0, 250.0), (350.0, 50.0, 550.0, 250.0)).detect(picture, None)
+    faces = pack.core("align").align(picture.movedim(-1, 1), found, 512)
+    for inputs in ({"image": picture}, {}):
+        chosen, report, _, _ = pack.run(
+            "CodeFormerFaceSelect", faces=faces, **{**SELECTING, "sharpness": 0.65}, **inputs
+        ).result
+        assert [face.box[0] for face in chosen.faces] == [350.0] and "good already" in report
+
+
+def test_numbers_that_are_none_are_a_sentence(pack, faces):
+    for text in ("1, two", "-1", "1.5"):
+        with pytest.raises(ValueError, match="Expected numbers with commas"):
+            pack.run("CodeFormerFaceSelect", faces=faces, **{**SELECTING, "numbers": text})
+
+
+# --- masks ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_face_mask_takes_the_chosen_parts(pack, faces):
+    masked, masks, union = pack.run("CodeFormerFaceMask", faces=faces, parser=Halves(), **parts(pack, "skin")).result
+    assert masks.shape == (4, 64, 64) and masks[:, :, :31].min() == 1 and masks[:, :, 33:].max() == 0
+    assert union.shape == (2, 90, 120) and torch.equal(masked.crops, faces.crops)
+
+
+def test_without_a_parser_the_whole_crop_is_pasted(pack, faces):
+    _, masks, union = pack.run("CodeFormerFaceMask", faces=faces, **parts(pack)).result
+    assert masks.min() == 1
+    assert torch.equal(union, paste(pack, torch.zeros(2, 90, 120, 3), faces)[1])
+
+
+def test_what_is_in_front_of_the_face_stays(pack, picture, faces):
+    hand = torch.zeros(2, 90, 120)
+    hand[0, :, :25] = 1
+    settings = {**parts(pack), "occlusion": hand}
+    changed = faces.with_crops(1 - faces.crops)
+    kept, _, union = pack.run("CodeFormerFaceMask", faces=changed, **settings).result
+    only, _, _ = pack.run(
+        "CodeFormerFaceMask", faces=changed, **{**settings, "occlusion_means": "where faces may be pasted"}
+    ).result
+    pasted, mask = paste(pack, picture, kept)
+    assert torch.equal(pasted[hand == 1], picture[hand == 1]) and not torch.equal(pasted, picture)
+    assert torch.equal(union, mask)
+    pasted, _ = paste(pack, picture, only)
+    assert torch.equal(pasted[hand == 0], picture[hand == 0]) and not torch.equal(pasted, picture)
+
+
+def test_visibility_is_a_share_of_the_change(pack, picture, faces):
+    alone = faces.subset([0, 2])  # the crops of the other two overlap with them
+    changed = alone.with_crops(1 - alone.crops)
+    pasted, mask = paste(pack, picture, changed)
+    half = pack.run("CodeFormerFaceMask", faces=changed, **{**parts(pack), "visibility": 0.5}).result[0]
+    difference = paste(pack, picture, half)[0] - (picture + pasted) / 2
+    assert difference[mask > 0.9].abs().max() < 1e-5 and (pasted - picture)[mask > 0.9].abs().max() > 0.5
+
+
+def test_pictures_without_a_face_get_an_empty_mask(pack, picture):
+    none = align(pack, picture, ())
+    masked, masks, union = pack.run("CodeFormerFaceMask", faces=none, parser=Halves(), image=picture, **parts(pack)).result
+    assert len(masked) == 0 and blocked(masks) and union.shape == (2, 90, 120) and not union.any()
+
+
+# --- crops ----------------------------------------------------------------------------------------------------------------
+
+
+def test_crops_out_and_in_again_are_the_same_faces(pack, picture, faces):
+    crops, masks, originals, count = pack.run("CodeFormerFacesToCrops", faces=faces).result
+    assert count == 4 and crops.shape == originals.shape == (4, 64, 64, 3) and masks.shape == (4, 64, 64)
+    again = pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops, masks=masks).result[0]
+    assert torch.equal(paste(pack, picture, again)[0], paste(pack, picture, faces)[0])
+
+
+def test_larger_crops_bring_their_detail_into_a_larger_picture(pack, picture, faces):
+    stripes = (torch.arange(256) // 2 % 2).float().expand(4, 256, 256)[..., None].repeat(1, 1, 1, 3)
+    large = torch.zeros(2, 720, 960, 3)
+    detail = {}
+    for side in (256, 64):
+        crops = torch.nn.functional.interpolate(stripes.movedim(-1, 1), size=side, mode="area").movedim(1, -1)
+        edited = pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops).result[0]
+        pasted = pack.run("CodeFormerPasteBack", image=large, faces=edited, mask="box").result[0]
+        detail[side] = pasted.diff(dim=2).abs().mean()
+    assert detail[256] > 5 * detail[64]
+
+
+def test_a_mask_for_all_crops_may_have_any_size(pack, picture, faces):
+    black = torch.zeros(1, 200, 200)
+    edited = pack.run("CodeFormerFacesFromCrops", faces=faces, crops=torch.rand(4, 32, 32, 3), masks=black).result[0]
+    assert torch.equal(paste(pack, picture, edited)[0], picture)
+
+
+def test_pictures_of_aligned_faces_are_faces(pack, restorer):
+    pictures = torch.rand(2, 100, 100, 3)
+    faces = pack.run("CodeFormerFacesFromCrops", crops=pictures).result[0]
+    _, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING).result
+    expected = pack.core("pipeline").fix_aligned(pictures.movedim(-1, 1), restorer).movedim(1, -1)
+    assert len(faces) == 2 and torch.allclose(crops, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("crops", "masks", "says"),
+    [
+        (torch.zeros(3, 64, 64, 3), None, "3 crops for 4 faces"),
+        (torch.zeros(4, 64, 32, 3), None, "crops of 32 x 64 pixels"),
+        (torch.zeros(4, 64, 64, 3), torch.zeros(2, 64, 64), "2 masks for 4 faces"),
+    ],
+    ids=["count", "not square", "masks"],
+)
+def test_crops_that_do_not_fit_are_a_sentence(pack, faces, crops, masks, says):
+    with pytest.raises(ValueError, match=f"{says}.*Expected"):
+        pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops, masks=masks)
+
+
+# --- fidelity and certainty -----------------------------------------------------------------------------------------------
+
+
+def test_every_face_has_its_own_fidelity(pack, restorer, faces):
+    together = pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, per_face="0, 0.5, 1, 0.2").result[0]
+    for row, weight in enumerate((0.0, 0.5, 1.0, 0.2)):
+        alone = pack.run(
+            "CodeFormerRestore", faces=faces.subset([row]), model=restorer, **{**RESTORING, "fidelity": weight}
+        ).result[0]
+        assert torch.allclose(together.crops[row], alone.crops[0], atol=1e-5)
+
+
+def test_another_number_of_fidelities_than_faces_is_a_sentence(pack, restorer, faces):
+    with pytest.raises(ValueError, match="Found 2 fidelities for 4 faces"):
+        pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, per_face="0.1 0.2")
+    with pytest.raises(ValueError, match="Found a fidelity of 3"):
+        pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, per_face="3")
+
+
+@pytest.mark.parametrize(("white", "like"), [(0.0, 0.5), (1.0, 0.9)])
+def test_a_painted_fidelity_takes_over_where_the_mask_is_white(pack, restorer, picture, white, like):
+    faces = align(pack, picture, [(50.0, 35.0, 70.0, 55.0)])
+    mask = torch.full((1, 45, 60), white)
+    painted = pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, painted=0.9, mask=mask).result[0]
+    plain = pack.run("CodeFormerRestore", faces=faces, model=restorer, **{**RESTORING, "fidelity": like}).result[0]
+    assert torch.allclose(painted.crops, plain.crops, atol=1e-4)
+
+
+def test_the_sweep_gives_what_restore_gives(pack, restorer, faces):
+    labelled, crops = pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, **{**SWEEPING, "number": 2}).result
+    assert labelled.shape == crops.shape == (3, 64, 64, 3)
+    for picture, weight in zip(crops, (0.0, 0.5, 1.0), strict=True):
+        alone = pack.run(
+            "CodeFormerRestore", faces=faces.subset([1]), model=restorer, **{**RESTORING, "fidelity": weight}
+        ).result[1]
+        assert torch.allclose(picture, alone[0], atol=1e-5)
+    assert not torch.equal(labelled[:, -8:], crops[:, -8:]) and torch.equal(labelled[:, :40], crops[:, :40])
+
+
+def test_the_sweep_looks_at_the_face_once(pack, restorer, faces):
+    seen = []
+    hook = restorer.network.encoder.register_forward_hook(lambda *_: seen.append(1))
+    pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, **{**SWEEPING, "fidelities": "0.1 0.2 0.3 0.4"})
+    hook.remove()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"number": 5}, "face number 5 of 4"),
+        ({"fidelities": ""}, "no fidelity to try"),
+        ({"fidelities": "0, 2"}, "Found a fidelity of 2"),
+        ({"fidelities": "low"}, "Found 'low' in a list of numbers"),
+    ],
+    ids=str,
+)
+def test_a_sweep_that_makes_no_sense_is_a_sentence(pack, restorer, faces, options, says):
+    with pytest.raises(ValueError, match=says):
+        pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, **{**SWEEPING, **options})
+
+
+def test_certainty_lies_over_the_faces(pack, restorer, picture, faces):
+    invented, heat = pack.run("CodeFormerCertainty", image=picture, faces=faces, model=restorer).result
+    covered = paste(pack, picture, faces)[1]
+    assert invented.shape == (2, 90, 120) and not invented[covered == 0].any() and 0.5 < invented[covered > 0.9].mean() <= 1
+    assert torch.equal(heat[covered == 0], picture[covered == 0])
+    red, green = heat[..., 0][covered > 0.9].mean(), heat[..., 1][covered > 0.9].mean()
+    assert red > green + 0.2  # random weights are sure of nothing
+
+
+# --- nothing, and much ----------------------------------------------------------------------------------------------------
+
+
+def test_every_step_takes_zero_faces(pack, restorer, colorizer, inpainter, picture):
+    none = align(pack, picture, ())
+    for node, inputs in {
+        "CodeFormerRestore": {"model": restorer, **RESTORING, "per_face": "0.1 0.2", "mask": torch.ones(1, 9, 9)},
+        "CodeFormerColorize": {"model": colorizer, "keep_luminance": True},
+        "CodeFormerInpaint": {"model": inpainter, "mask": torch.ones(1, 9, 9)},
+        "CodeFormerFaceSelect": {**SELECTING, "sharpness": 0.6, "mask": torch.ones(1, 9, 9)},
+        "CodeFormerFaceMask": parts(pack),
+    }.items():
+        faces = pack.run(node, faces=none, **inputs).result[0]
+        assert torch.equal(paste(pack, picture, faces, colour="mean and spread", keep_detail=True)[0], picture), node
+    for node, inputs in {
+        "CodeFormerFacesToCrops": {},
+        "CodeFormerFidelitySweep": {"model": restorer, **SWEEPING},
+    }.items():
+        assert blocked(pack.run(node, faces=none, **inputs).result[0])
+    invented, heat = pack.run("CodeFormerCertainty", image=picture, faces=none, model=restorer).result
+    assert not invented.any() and torch.equal(heat, picture)
+
+
+def test_three_hundred_faces(pack):
+    boxes = [(x, y, x + 12.0, y + 12.0) for y in range(0, 300, 15) for x in range(0, 225, 15)]
+    picture = torch.rand(1, 300, 225, 3)
+    faces = align(pack, picture, boxes)
+    assert len(faces) == 300
+    identity = SimpleNamespace(side=64, batch=8, restore=lambda crops, fidelity, match_style: 1 - crops)
+    restored = pack.run("CodeFormerRestore", faces=faces, model=identity, **RESTORING).result[0]
+    chosen, report, count, _ = pack.run(
+        "CodeFormerFaceSelect",
+        faces=restored,
+        **SELECTING,
+    ).result
+    assert count == 300 and "and 280 more" in report
+    pasted, mask = paste(pack, picture, chosen)
+    assert not torch.equal(pasted, picture) and torch.equal(pasted[mask == 0], picture[mask == 0])

@@ -1,0 +1,26 @@
+"""Memory for pictures is like PyTorch's in all but where it comes from."""
+
+import pytest
+import torch
+
+from codeformer_core.imaging import buffers
+
+TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_it_has_the_shape_and_type_that_were_asked_for(dtype):
+    like = torch.ones(1, dtype=dtype)
+    for made in (buffers.empty(like, 2, 3, 700, 701), buffers.zeros(like, 2, 3, 700, 701)):
+        assert (made.shape, made.dtype, made.device) == ((2, 3, 700, 701), dtype, like.device) and made.is_contiguous()
+    assert not buffers.zeros(like, 2, 3, 700, 701).any()
+    assert buffers.empty(like, 4, dtype=torch.float64).dtype == torch.float64
+
+
+def test_nothing_may_be_empty():
+    assert buffers.zeros(torch.ones(1), 0, 3, 5, 5).shape == (0, 3, 5, 5)
+
+
+def test_other_devices_have_memory_of_their_own():
+    assert buffers.empty(torch.ones(1, device="meta"), 2, 3).device.type == "meta"
+    assert buffers.zeros(torch.ones(1, device="meta"), 2, 3).device.type == "meta"

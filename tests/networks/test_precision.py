@@ -1,0 +1,175 @@
+"""What each precision promises, and that the quicker forms of a layer compute what the plain ones do."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from codeformer_core import networks
+from codeformer_core.checkpoints import read
+from codeformer_core.cli.networks import at_once, load_network
+from codeformer_core.networks import parsenet, precision
+from codeformer_core.networks.folding import folded_kernel
+from codeformer_core.networks.normalisation import GroupNorm
+
+CPU = torch.device("cpu")
+
+
+def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The peak signal-to-noise ratio of pictures in [0, 1]."""
+    return float(-10 * (a - b).square().mean().log10())
+
+
+@torch.inference_mode()
+def test_balanced_chooses_the_golden_codes_and_draws_the_same_face(shared, filled):
+    with np.load(shared / "parity" / "golden_restoration.npz") as file:
+        codes, margin = file["smooth/codes"], file["smooth/margin"]
+    crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
+    drawn = {}
+    for name in ("exact", "balanced"):
+        network = networks.load(filled("restoration"), precision=name)
+        seen = network.encode_faces(crops, 0.5)
+        chosen = seen.logits.argmax(2)[0].numpy()
+        assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
+        drawn[name] = network.decode_faces(seen, 0.5)
+    assert drawn["balanced"].dtype == torch.float32
+    assert decibels(drawn["balanced"], drawn["exact"]) > 45
+
+
+@pytest.mark.parametrize(("name", "kept"), [("exact", torch.float32), ("balanced", torch.bfloat16), ("fast", torch.bfloat16)])
+def test_each_half_computes_in_its_type(tiny_checkpoint, name, kept):
+    network = networks.load(read(tiny_checkpoint), precision=name)
+    crops = torch.rand(2, 3, network.side, network.side, generator=torch.Generator().manual_seed(1))
+    seen = network.encode_faces(crops, 0.5)
+    chooses, draws = precision.PRECISIONS[name]
+    assert seen.features.dtype == chooses and {one.dtype for one in seen.kept.values()} == {kept}
+    assert {p.dtype for p in network.ft_layers.parameters()} == {chooses}
+    assert {p.dtype for p in network.generator.parameters()} == {draws}
+    assert seen.logits.dtype == network.decode_faces(seen, 0.5).dtype == torch.float32
+
+
+def test_maps_and_weights_per_face_reach_a_generator_of_another_type(tiny_checkpoint):
+    network = networks.load(read(tiny_checkpoint), precision="balanced")
+    crops = torch.rand(2, 3, network.side, network.side, generator=torch.Generator().manual_seed(1))
+    flat = network.restore(crops, 0.5)
+    for fidelity in (torch.tensor([0.5, 0.5]), torch.full((2, 1, 9, 9), 0.5)):
+        assert torch.equal(network.restore(crops, fidelity), flat)
+
+
+def test_a_precision_that_is_none_is_refused(tiny_checkpoint):
+    with pytest.raises(ValueError, match="'half' is no precision. Use one of: exact, balanced, fast"):
+        networks.load(read(tiny_checkpoint), precision="half")
+    with pytest.raises(ValueError, match="'half' is no precision. Use one of: auto, exact"):
+        precision.suited("half", CPU)
+
+
+@pytest.mark.parametrize(("gains", "suited"), [(True, "balanced"), (False, "exact")])
+def test_auto_is_balanced_where_the_device_gains(monkeypatch, gains, suited):
+    monkeypatch.setattr(precision, "_gains", lambda device: gains)
+    assert precision.suited("auto", CPU) == suited
+    assert precision.suited("fast", CPU) == "fast"
+
+
+def test_devices_without_bfloat16_gain_nothing():
+    assert precision.suited("auto", torch.device("mps")) == "exact"
+
+
+def test_the_command_line_s_precision_reaches_the_network(tiny_checkpoint):
+    network = load_network(tiny_checkpoint, "restorer", "restoration", CPU, "fast")
+    assert network.precision == precision.PRECISIONS["fast"]
+    assert at_once(network, CPU) == 1
+
+
+def test_folded_up_sampling_is_up_sampling_and_convolution():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 7, 9, generator=generator)
+    weight = torch.randn(6, 5, 3, 3, generator=generator)
+    plain = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)
+    assert torch.allclose(F.conv_transpose2d(x, folded_kernel(weight), stride=2, padding=1), plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["noise", "flat", "far from zero"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_normalisation_of_interleaved_channels_is_accurate(kind, dtype):
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 64, 96, 80, generator=generator)
+    offset = torch.randn(2, 64, 1, 1, generator=generator)
+    x = {"noise": noise, "flat": offset + 1e-4 * noise, "far from zero": noise + 30 * offset}[kind].to(dtype)
+    norm = GroupNorm(32, 64, 1e-6)
+    torch.nn.init.normal_(norm.weight, generator=generator)
+    torch.nn.init.normal_(norm.bias, generator=generator)
+    exact = F.group_norm(x.double(), 32, norm.weight.double(), norm.bias.double(), 1e-6)
+    found = norm(x.contiguous(memory_format=torch.channels_last))
+    assert found.dtype == dtype
+    difference = (found.double() - exact).abs() / exact.abs().clamp(min=1)
+    assert difference.max() < (1e-5 if dtype == torch.float32 else 3e-2)
+
+
+def picture() -> torch.Tensor:
+    """Something with edges and gradients, (1, 3, 128, 128)."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
+    return torch.stack([x, y, ((x - 0.5).hypot(y - 0.5) < 0.3).float()])[None]
+
+
+@pytest.fixture(scope="module")
+def parser():
+    """facexlib's ParseNet of random weights, whose classes compete: their scores have one mean and one spread."""
+    from facexlib.parsing.parsenet import ParseNet
+
+    torch.manual_seed(0)
+    network = ParseNet(in_size=512, out_size=512, parsing_ch=len(parsenet.CLASSES)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):  # so that what is seen in the picture outweighs the offsets
+            torch.nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 1.5)
+    last = network.out_mask_conv.conv2d
+    with torch.inference_mode():
+        spread, mean = torch.std_mean(network(picture() * 2 - 1)[0], dim=(0, 2, 3))
+        last.weight /= spread[:, None, None, None]
+        last.bias.copy_((last.bias - mean) / spread)
+    return network
+
+
+@pytest.mark.parametrize(("name", "lead", "least"), [("exact", 0.0, 0.9999), ("balanced", 0.1, 0.99)])
+@torch.inference_mode()
+def test_labels_stay_where_one_leads(parser, monkeypatch, name, lead, least):
+    scores = parser(picture() * 2 - 1)[0]
+    best = scores.topk(2, dim=1)
+    clear = best.values[:, 0] - best.values[:, 1] > lead
+    assert best.indices[:, 0].unique().numel() >= 5 and clear.float().mean() > 0.8
+    network = networks.load(parser.state_dict(), precision=name)
+    monkeypatch.setattr(parsenet, "SIDE", 128)
+    assert (network.parse(picture()) == best.indices[:, 0])[clear].float().mean() >= least
+
+
+class Rounded(torch.nn.Conv2d):
+    """A convolution that reads pictures and weights with ten bits behind the point, as NVIDIA's TF32 does, and sums in 32."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        pixels, weight = (self.rounded(one).contiguous(memory_format=torch.channels_last) for one in (input, self.weight))
+        return F.conv2d(pixels, weight, self.bias, self.stride, self.padding)
+
+    @staticmethod
+    def rounded(values: torch.Tensor) -> torch.Tensor:
+        bits = values.contiguous().view(torch.int32)
+        return ((bits + 0xFFF + (bits >> 13 & 1)) & ~0x1FFF).view(torch.float32)
+
+
+@torch.inference_mode()
+def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(shared, filled):
+    """PyTorch lets CUDA round so by default, in the convolutions of "exact" and "balanced" too."""
+    layers = SimpleNamespace(**vars(torch.nn) | {"Conv2d": Rounded})
+    network = networks.load(filled("restoration"), operations=layers)
+    with np.load(shared / "parity" / "golden_restoration.npz") as file:
+        codes, margin = file["smooth/codes"], file["smooth/margin"]
+    crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
+    chosen = network.encode_faces(crops, 0.0).logits.argmax(2)[0].numpy()
+    assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
+    assert (chosen == codes).mean() >= 0.99

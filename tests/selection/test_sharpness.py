@@ -1,0 +1,53 @@
+"""Sharpness tells degraded faces from clean ones, at any size."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from codeformer_core.faces import Face
+from codeformer_core.selection.sharpness import BLURRED, sharpness, sharpness_of_crops
+
+
+def whole(image: torch.Tensor) -> Face:
+    height, width = image.shape[-2:]
+    return Face(0, (0.0, 0.0, float(width), float(height)), (), 1.0)
+
+
+def test_degraded_and_clean_portraits_lie_on_either_side(photo):
+    for number in (1, 10, 103, 107, 1004):
+        (degraded,) = sharpness_of_crops(photo(f"stylegan/degraded/omi_{number}_lq512.png"))
+        (clean,) = sharpness_of_crops(photo(f"stylegan/degraded/omi_{number}_hq512.jpg"))
+        assert degraded < BLURRED - 0.15 and clean > BLURRED + 0.15, number
+
+
+def test_grain_on_a_degraded_portrait_is_no_detail(photo):
+    picture = photo("stylegan/degraded/omi_10_lq512.png")
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(0))
+    assert sharpness_of_crops((picture + noise * 15 / 255).clamp(0, 1))[0] < BLURRED
+
+
+@pytest.mark.parametrize("side", [150, 256, 800])
+def test_the_size_of_a_face_does_not_matter(photo, side):
+    picture = photo("stylegan/degraded/omi_10_hq512.jpg")
+    resized = F.interpolate(picture, size=(side, side), mode="bilinear", antialias=side < 512)
+    assert sharpness(resized, [whole(resized)]) == pytest.approx(sharpness(picture, [whole(picture)]), abs=0.15)
+
+
+def test_contrast_and_brightness_do_not_matter(photo):
+    picture = photo("stylegan/degraded/omi_10_hq512.jpg")
+    assert sharpness_of_crops(picture * 0.3 + 0.5) == pytest.approx(sharpness_of_crops(picture), abs=0.01)
+
+
+def test_the_scale_has_fixed_points():
+    flat = torch.full((1, 3, 256, 256), 0.5)
+    ramp = torch.linspace(0, 1, 256).expand(1, 3, 256, 256)
+    edges = (torch.arange(256) // 32 % 2).float().expand(1, 3, 256, 256)
+    found = [sharpness(image, [whole(image)])[0] for image in (flat, ramp, edges)]
+    assert found[0] == 0 and found[1] == pytest.approx(0, abs=0.05) and found[2] == pytest.approx(1, abs=0.15)
+
+
+def test_a_face_of_a_few_pixels_or_outside_has_none():
+    image = torch.rand(1, 3, 20, 20)
+    faces = [Face(0, box, (), 1.0) for box in [(3.0, 3.0, 4.0, 4.0), (-50.0, -50.0, -10.0, -10.0)]]
+    assert sharpness(image, faces) == [0, 0]
+    assert sharpness(torch.rand(1, 3, 1, 1), [Face(0, (0.0, 0.0, 1.0, 1.0), (), 1.0)]) == [0]

@@ -1,0 +1,148 @@
+"""A picture of any kind in one call, as the README shows it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from codeformer_core import fix, fix_faces, load
+from codeformer_core.networks.precision import CHOICES, PRECISIONS, suited
+from codeformer_core.options import FixOptions
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def networks(shared, tiny_checkpoint):
+    return load(shared / "data" / "detectors" / "face_detection_yunet_2026may.onnx"), load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def portrait(shared):
+    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as picture:
+        return picture.convert("RGB").resize((160, 160))
+
+
+@pytest.fixture(scope="module")
+def expected(networks, portrait):
+    """(160, 160, 3) float: what the pipeline makes of it."""
+    images = torch.from_numpy(np.array(portrait)).permute(2, 0, 1)[None] / 255
+    fixed = fix_faces(images, *networks, FixOptions(fidelity=0.7))
+    assert len(fixed.aligned) == 1
+    return fixed.images[0].permute(1, 2, 0).numpy()
+
+
+KINDS = {
+    "PIL RGB": lambda picture: picture,
+    "PIL RGBA": lambda picture: Image.merge("RGBA", (*picture.split(), picture.convert("L"))),
+    "uint8": np.asarray,
+    "uint8 with alpha": lambda picture: np.dstack([np.asarray(picture), np.asarray(picture)[..., 0]]),
+    "uint16": lambda picture: np.asarray(picture).astype(np.uint16) * 257,
+    "float64": lambda picture: np.asarray(picture) / 255,
+    "batch": lambda picture: np.asarray(picture)[None],
+    "tensor": lambda picture: torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255,
+    "tensor batch": lambda picture: torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].double() / 255,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_picture_comes_back_as_the_same_kind(networks, portrait, expected, kind):
+    picture = KINDS[kind](portrait)
+    before = picture.copy() if not isinstance(picture, torch.Tensor) else picture.clone()
+    result = fix(picture, *networks, fidelity=0.7)
+    assert type(result) is type(picture)
+    found, given, kept = (np.asarray(value) for value in (result, picture, before))
+    assert found.dtype == given.dtype and found.shape == given.shape and np.array_equal(given, kept)
+    if "tensor" in kind:
+        found, given = np.moveaxis(found, -3, -1), np.moveaxis(given, -3, -1)
+    found, given = found.reshape(-1, *found.shape[-3:])[0], given.reshape(-1, *given.shape[-3:])[0]
+    most = 1 if found.dtype.kind == "f" else np.iinfo(found.dtype).max
+    assert np.abs(found[..., :3] / most - expected).max() <= (0.51 / most if most > 1 else 1e-6)
+    assert np.array_equal(found[..., 3:], given[..., 3:])
+
+
+def test_a_grey_picture_stays_grey(networks, portrait):
+    result = fix(portrait.convert("L"), *networks)
+    assert result.mode == "L" and np.asarray(result).std() > 0
+    array = np.asarray(portrait.convert("L"))
+    assert fix(array, *networks).shape == array.shape
+
+
+def test_a_picture_that_is_stored_turned_comes_back_upright(networks, portrait):
+    turned = portrait.rotate(90, expand=True)  # counter-clockwise; 6 asks for clockwise
+    turned.getexif()[0x0112] = 6
+    result = fix(turned, *networks)
+    assert np.abs(np.asarray(result).astype(int) - np.asarray(fix(portrait, *networks)).astype(int)).max() == 0
+
+
+def test_a_picture_may_be_enlarged(networks, portrait):
+    assert fix(portrait, *networks, upscale=2).size == (320, 320)
+
+
+def test_what_is_true_of_a_picture_stays_with_it(networks, portrait):
+    picture = portrait.copy()
+    picture.info |= {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
+    assert fix(picture, *networks).info == {"icc_profile": b"wide", "dpi": (300, 300)}
+
+
+@pytest.mark.parametrize("size", [32, 160])
+def test_a_tensor_that_comes_back_is_its_owner_s(networks, portrait, size):
+    picture = KINDS["tensor"](portrait.resize((size, size)))
+    result = fix(picture, *networks)
+    assert result.data_ptr() != picture.data_ptr()
+    result.mul_(2)
+
+
+def test_networks_on_two_devices_are_refused(networks, portrait, shared, tiny_checkpoint):
+    detector = load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth", "meta")
+    with pytest.raises(ValueError, match="Found networks on cpu and meta. Expected one device"):
+        fix(portrait, detector, networks[1])
+
+
+def test_a_network_is_as_precise_as_asked_for(tiny_checkpoint):
+    for choice in CHOICES:
+        assert load(tiny_checkpoint, precision=choice).precision == PRECISIONS[suited(choice, torch.device("cpu"))]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("photo.jpg", "PIL picture, a NumPy array or a torch tensor"),
+        (np.zeros((4, 4), np.int32), "uint8, uint16"),
+        (np.zeros((4, 4, 2), np.uint8), r"\(H, W, 3 or 4\)"),
+        (np.full((4, 4, 3), 200.0), r"\[0, 1\]"),
+        (torch.zeros(5, 4, 3), r"\(3 or 4, H, W\)"),
+        (Image.new("CMYK", (4, 4)), "convert"),
+    ],
+)
+def test_what_is_no_such_picture_is_refused(networks, wrong, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        fix(wrong, *networks)
+
+
+def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("CODEFORMER_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="codeformer models fetch codeformer-colorization"):
+        load("codeformer-colorization")
+    with pytest.raises(FileNotFoundError, match="nonsense"):
+        load("nonsense")
+
+
+def test_the_readme_restores_a_picture_in_four_lines(shared, tiny_checkpoint, tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "import fix, load" in code)
+    assert len(block.strip().splitlines()) == 4
+    (tmp_path / "codeformer.pth").write_bytes(tiny_checkpoint.read_bytes())
+    detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
+    (tmp_path / detector.name).write_bytes(detector.read_bytes())
+    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as picture:
+        picture.convert("RGB").resize((200, 200)).save(tmp_path / "photo.jpg")
+    monkeypatch.setenv("CODEFORMER_WEIGHTS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+    with Image.open(tmp_path / "fixed.png") as fixed:
+        assert fixed.size == (200, 200)

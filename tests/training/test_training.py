@@ -1,0 +1,410 @@
+"""Training: what each stage moves, that it learns, that it goes on as if it had never stopped, and that others can load it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import claims
+from codeformer_core import checkpoints
+from codeformer_core.cli import main
+from codeformer_core.networks.vqgan import Architecture
+from codeformer_core.training import codes, losses, parallel, saving, scores
+from codeformer_core.training.config import Codebook, Config, Degradation, Every, Faces, Optimiser, Weights, read
+from codeformer_core.training.learner import Run, rate
+from codeformer_core.training.run import train
+from codeformer_core.training.stages import TRAINED
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = Architecture(
+    channels=(32, 32, 32, 32),
+    res_blocks=1,
+    attention=(),
+    codebook_size=32,
+    code_dim=16,
+    code_side=4,
+    embed_dim=64,
+    layers=1,
+    fuse_sides=(),
+)
+MILD = Degradation(blur=(0.1, 3.0), shrink=(1.0, 4.0), noise=(0.0, 5.0), jpeg=(80.0, 95.0))
+ALONE = parallel.Process(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny networks are not worth more, and on a busy computer several threads wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory) -> Path:
+    """Two faces of smooth colours."""
+    folder = tmp_path_factory.mktemp("faces")
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+def told(faces: Path, out: Path, stage: int = 1, **changes) -> Config:
+    """A tiny run: faces of 32 pixels."""
+    base = Config(
+        stage=stage,
+        out=out,
+        faces=Faces(faces),
+        network=replace(TINY, fuse_sides=(16,)) if stage == 3 else TINY,
+        optimiser=Optimiser(steps=6, batch=2, rate=2e-3, last_rate=2e-3, precision="fp32", average=0.5),
+        start=None if stage == 1 else out.parent / f"{stage - 1}" / "network.pth",
+        codes_from=out.parent / "1" / "network.pth" if stage == 3 else None,
+        degradation=MILD,
+        losses=Weights(structure=1.0, adversarial_from=2),
+        every=Every(log=1, checkpoint=2, sheet=1000),
+        threads=1,
+    )
+    return replace(base, **changes)
+
+
+def toml(value: object) -> str:
+    """A configuration as the file that it could come from."""
+    tables, lines = [], []
+    for each in fields(value):
+        found = getattr(value, each.name)
+        if is_dataclass(found):
+            tables.append(f"[{each.name}]\n{toml(found)}")
+        elif found is not None:
+            lines.append(f"{each.name} = {json.dumps(str(found) if isinstance(found, Path) else found)}")
+    return "\n".join(lines + tables) + "\n"
+
+
+def command(config: Config, file: Path) -> list[str]:
+    """What a user calls for a run."""
+    file.write_text(toml(config))
+    assert read(file) == config
+    return [sys.executable, "-m", "codeformer_core", "train", str(file), "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def trained(faces, tmp_path_factory) -> Path:
+    """A folder with the stages 1, 2 and 3 of a run that learnt two faces: `trained / "1" / "network.pth"`."""
+    folder = tmp_path_factory.mktemp("runs")
+    torch.set_num_threads(1)
+    for stage, steps in ((1, 80), (2, 30), (3, 50)):
+        precision = "bf16" if stage == 3 else "fp32"
+        how = Optimiser(steps=steps, batch=2, rate=3e-3, last_rate=3e-3, precision=precision, average=0.9)
+        change = {"codebook": Codebook(continuous=20, revive=25)} if stage == 1 else {}
+        change["losses"] = Weights(structure=1.0, adversarial=0.0)
+        train(told(faces, folder / str(stage), stage, optimiser=how, every=Every(log=1), **change), quiet=True)
+    return folder
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """The log of a run."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_step_changes_exactly_what_the_stage_trains(faces, trained, stage):
+    run = Run(told(faces, trained / str(stage), stage), ALONE)
+    before = {name: value.clone() for name, value in run.stage.network.state_dict().items()}
+    for step in range(2):  # at the very first step of stage III the fusion's last layers, which begin at zero, hide the others
+        run.learn(run.sampler(step))
+    moved = {name for name, value in run.stage.network.state_dict().items() if not torch.equal(value, before[name])}
+    expected = {name for name in before if name.split(".")[0] in TRAINED[stage]}
+    assert moved == expected
+    assert {name.split(".")[0] for name in moved} == set(TRAINED[stage]) - (set() if stage == 3 else {"fuse_convs_dict"})
+
+
+def test_the_discriminator_takes_part_from_its_step_on(faces, tmp_path):
+    run = Run(told(faces, tmp_path), ALONE)
+    assert run.discriminator is not None
+    before = [parameter.clone() for parameter in run.discriminator.parameters()]
+    assert "adversarial" not in run.learn(run.sampler(0)) | run.learn(run.sampler(1))
+    assert all(map(torch.equal, before, run.discriminator.parameters()))
+    assert {"adversarial", "discriminator"} <= run.learn(run.sampler(2)).keys()
+    assert not all(map(torch.equal, before, run.discriminator.parameters()))
+
+
+def test_the_adaptive_weight_balances_the_gradients():
+    last = torch.tensor([3.0, 4.0], requires_grad=True)
+    weight = losses.adaptive_weight((2 * last).sum(), (0.5 * last).sum(), last)
+    assert weight.item() == pytest.approx(4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("stage", "names"), [(1, ("pixel", "structure")), (2, ("token", "feature")), (3, ("pixel", "token"))])
+def test_two_faces_are_learnt_by_heart(trained, stage, names):
+    log = history(trained / str(stage))
+    for name in names:
+        start, end = (np.mean([row[name] for row in part]) for part in (log[:3], log[-5:]))
+        assert end < 0.75 * start, (name, start, end)
+
+
+def test_the_codebook_begins_as_clusters_of_features(trained):
+    log = history(trained / "1")
+    assert "code" not in log[19] and log[20]["code"] < 0.5
+
+
+def test_codes_are_predicted_by_the_end(trained):
+    assert history(trained / "2")[-1]["agreement"] > 0.6 > history(trained / "2")[0]["agreement"]
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
+    endless = told(faces, tmp_path / "killed", codebook=Codebook(continuous=1, revive=2))
+    endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
+    process = subprocess.Popen(command(endless, tmp_path / "run.toml"), cwd=ROOT)
+    log, deadline = tmp_path / "killed" / "log.jsonl", time.monotonic() + 120
+    while not (log.is_file() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    state = saving.resume(tmp_path / "killed" / "state.pt", torch.device("cpu"))
+    assert state and state["step"] % 2 == 0
+    for name in ("killed", "whole"):
+        ends = replace(endless.optimiser, steps=state["step"] + 3)
+        train(replace(endless, out=tmp_path / name, optimiser=ends), quiet=True)
+    assert len(history(tmp_path / "whole")) == state["step"] + 3
+    assert history(tmp_path / "killed") == history(tmp_path / "whole")
+    first, second = (checkpoints.read(tmp_path / name / "network.pth") for name in ("killed", "whole"))
+    assert all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_a_run_that_is_asked_to_stop_saves_its_last_step(faces, tmp_path):
+    endless = told(faces, tmp_path, every=Every(log=1, checkpoint=10**6, sheet=10**6))
+    endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
+
+    def ask() -> None:
+        while not ((tmp_path / "log.jsonl").is_file() and history(tmp_path)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=ask).start()
+    done = train(endless, quiet=True)
+    state = saving.resume(tmp_path / "state.pt", torch.device("cpu"))
+    assert state and 0 < state["step"] == done == history(tmp_path)[-1]["step"] + 1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_another_run_is_not_gone_on_with(faces, tmp_path):
+    train(told(faces, tmp_path, optimiser=Optimiser(steps=1, batch=2)), quiet=True)
+    with pytest.raises(ValueError, match="holds another run"):
+        train(told(faces, tmp_path, seed=1), quiet=True)
+
+
+def test_files_are_whole_or_absent(tmp_path):
+    saving.replace({"a": torch.ones(3)}, tmp_path / "state.pt")
+
+    class Unsaveable:
+        def __reduce__(self):
+            raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="disk is full"):
+        saving.replace({"a": Unsaveable()}, tmp_path / "state.pt")
+    assert torch.equal(saving.resume(tmp_path / "state.pt", torch.device("cpu"))["a"], torch.ones(3))
+
+
+def test_two_processes_learn_as_one(faces, trained, tmp_path):
+    """Two gloo processes that see one face each move as one process that sees both."""
+    one = told(faces, tmp_path / "one", 2, start=trained / "1" / "network.pth")
+    one = replace(one, optimiser=replace(one.optimiser, steps=3))
+    train(one, quiet=True)
+    two = replace(one, out=tmp_path / "two", optimiser=replace(one.optimiser, batch=1))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, *command(two, tmp_path / "two.toml")[2:]], cwd=ROOT, env=environment, check=True, timeout=300)
+    begun = checkpoints.read(one.start)
+    ways = []
+    for name in ("one", "two"):
+        ended = checkpoints.read(tmp_path / name / "network.pth")
+        ways.append(torch.cat([(ended[key] - begun[key]).flatten() for key in begun if key.startswith("encoder.")]))
+    assert torch.cosine_similarity(*ways, dim=0) > 0.95  # not 1: Adam makes steps of roundings where there is no gradient
+
+
+def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, trained):
+    run = Run(told(faces, trained / "2", 2), ALONE)
+    batch = run.sampler(5)
+    assert run.stage.table is not None and run.stage.table.shape == (2, 2, 16)
+    looked_up = run.stage.table[batch.faces, batch.mirrored.long()]
+    assert torch.equal(looked_up, run.stage.true_codes(batch.clear))
+    varied = replace(told(faces, trained / "2", 2), faces=Faces(faces, zoom=0.1))
+    assert Run(varied, ALONE).stage.table is None
+
+
+def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, tmp_path):
+    own = tmp_path / "faces"
+    shutil.copytree(faces, own)
+    kept = tmp_path / "out" / "codes.pt"
+
+    def table(start=trained / "1" / "network.pth"):
+        return Run(replace(told(own, tmp_path / "out", 2), start=start), ALONE).stage.table
+
+    (tmp_path / "out").mkdir()
+    first = table()
+    wrong = torch.load(kept, weights_only=True)
+    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    assert not table().any()  # taken from the file
+    changed = checkpoints.read(trained / "1" / "network.pth")
+    changed["quantize.embedding.weight"] = changed["quantize.embedding.weight"].flip(0)
+    torch.save({"params_ema": changed}, tmp_path / "other.pth")
+    assert torch.equal(table(tmp_path / "other.pth"), TINY.codebook_size - 1 - first)
+    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    for face in own.iterdir():
+        Image.open(face).rotate(90).save(face)
+    assert table().any()
+
+
+def test_codes_that_were_looked_up_are_looked_up_anew_when_what_they_depend_on_changes(tmp_path):
+    face, weights = tmp_path / "face.png", [torch.ones(2), torch.zeros(3)]
+    face.write_bytes(b"one")
+    before = codes.origin([face], 64, weights)
+    assert codes.origin([face], 64, [one.clone() for one in weights]) == before
+    assert codes.origin([face], 32, weights) != before
+    assert codes.origin([face], 64, [torch.ones(2), torch.ones(3)]) != before
+    face.write_bytes(b"another")
+    assert codes.origin([face], 64, weights) != before
+
+
+@pytest.mark.parametrize(("task", "entries"), [("colorization", 32), ("inpainting", 512)])
+def test_the_other_tasks_are_trained_and_their_files_do_them(faces, tmp_path, task, entries):
+    how = Degradation(task=task, grey=1.0)
+    for stage in (1, 2, 3):
+        network = replace(TINY, codebook_size=entries, fuse_sides=(8,) if stage == 3 else ())
+        settings = {"network": network, "degradation": how, "optimiser": Optimiser(steps=2, batch=2)}
+        train(told(faces, tmp_path / str(stage), stage, **settings), quiet=True)
+    network = checkpoints.load(tmp_path / "3" / "network.pth")
+    assert network.task == task
+    crops = torch.rand(1, 3, 32, 32)
+    done = network.colorize(crops) if task == "colorization" else network.inpaint(crops, torch.ones(1, 1, 32, 32))
+    assert done.shape == crops.shape and done.isfinite().all()
+
+
+def test_a_stage_starts_from_the_one_before_only(faces, trained, tmp_path):
+    with pytest.raises(ValueError, match="not from stage 2"):
+        Run(told(faces, tmp_path, 3, start=trained / "1" / "network.pth", codes_from=trained / "1" / "network.pth"), ALONE)
+    wide = replace(TINY, code_dim=32)
+    with pytest.raises(ValueError, match=r"does not fit \[network\]"):
+        Run(told(faces, tmp_path, 2, start=trained / "1" / "network.pth", network=wide), ALONE)
+
+
+def test_a_contact_sheet_shows_clear_degraded_and_drawn_faces(faces, trained):
+    sheet = Image.open(trained / "3" / "sheets" / "0000050.png")
+    assert sheet.size == (2 * 32, 3 * 32)
+    drawn, clear = (np.asarray(sheet, float)[rows] for rows in (slice(64, 96), slice(0, 32)))
+    assert np.abs(drawn - clear).mean() < 60
+
+
+def test_the_perceptual_loss_needs_a_file_and_sees_differences(tmp_path):
+    from torchvision.models import vgg
+
+    torch.manual_seed(0)
+    features = vgg.make_layers(vgg.cfgs["D"])
+    torch.save({f"features.{name}": value for name, value in features.state_dict().items()}, tmp_path / "vgg16.pth")
+    distance = losses.Perceptual(tmp_path / "vgg16.pth")
+    a, b = torch.rand(2, 1, 3, 32, 32)
+    assert distance(a, a).item() == 0 < distance(a, b).item()
+
+
+def test_the_rate_warms_up_and_falls():
+    how = Optimiser(steps=100, rate=1.0, last_rate=0.1, warm_up=10)
+    assert [rate(step, how) for step in (0, 9, 10, 55, 100)] == pytest.approx([0.1, 1.0, 1.0, 0.55, 0.1])
+
+
+def test_what_is_not_finite_stops_the_run(faces, tmp_path):
+    with pytest.raises(FloatingPointError, match="is not finite"):
+        train(told(faces, tmp_path, losses=Weights(structure=float("nan"))), quiet=True)
+    assert not (tmp_path / "network.pth").exists()
+
+
+def test_the_command_goes_on_and_reports(faces, tmp_path, capsys):
+    for steps in (1, 2):
+        command(told(faces, tmp_path / "run", optimiser=Optimiser(steps=steps, batch=2)), tmp_path / "run.toml")
+        assert main(["train", str(tmp_path / "run.toml")]) == 0
+    assert f"stage 1, 2 of 2 steps -> {tmp_path / 'run' / 'network.pth'}" in capsys.readouterr().out
+
+
+def test_the_command_says_what_is_wrong(tmp_path, capsys):
+    assert main(["train", str(tmp_path / "none.toml")]) == 2
+    assert "does not exist. Name a TOML file, or one of" in capsys.readouterr().err
+    command(told(tmp_path, tmp_path / "run"), tmp_path / "run.toml")
+    assert main(["train", str(tmp_path / "run.toml")]) == 1
+    assert "holds no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_what_was_trained_restores(trained, faces, tmp_path, stage):
+    out, weights = tmp_path / "out.png", trained / str(stage) / "network.pth"
+    assert main(["fix", str(faces / "0.png"), "-o", str(out), "--aligned", "--model", str(weights), "-w", "1", "-q"]) == 0
+    fixed, given = (np.asarray(Image.open(path).convert("RGB").resize((32, 32)), float) for path in (out, faces / "0.png"))
+    assert Image.open(out).size == (32, 32) and 0.5 < np.abs(fixed - given).mean() < 60
+
+
+def test_a_codebook_alone_is_no_restorer_yet(trained, faces, tmp_path, capsys):
+    weights = str(trained / "1" / "network.pth")
+    assert main(["fix", str(faces / "0.png"), "-o", str(tmp_path), "--aligned", "--model", weights]) == 1
+    assert "position_emb is missing" in capsys.readouterr().err
+
+
+def test_faces_are_cut_out_of_photos(shared, tmp_path):
+    photos, weights = shared / "data" / "photos", shared / "data" / "detectors"
+    how = ["--side", "64", "--detector", "retinaface-mobile0.25", "--weights", str(weights), "--device", "cpu", "-q"]
+    crop = ["crop", str(photos / "nasa_sts114_crew_7faces.jpg"), "-o", str(tmp_path), *how]
+    assert main([*crop, "--count", "3"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"nasa_sts114_crew_7faces_{n:02d}.png" for n in (1, 2, 3)]
+    assert all(Image.open(path).size == (64, 64) for path in tmp_path.iterdir())
+    assert main(crop) == 1  # never replaced unasked
+    assert main(["crop", str(photos), "-o", str(tmp_path / "one.png"), *how]) == 2
+
+
+def test_the_claims_are_measured_and_written(trained, faces, tmp_path, monkeypatch):
+    paths = [trained / "3" / "network.pth", trained / "1" / "network.pth", faces, tmp_path / "claims.md"]
+    monkeypatch.setattr(sys, "argv", ["claims", *map(str, paths), "--hold-out", "1"])
+    claims.main()
+    text = (tmp_path / "claims.md").read_text()
+    assert text.startswith("Means over 2 faces")
+    assert all(f"### ({name})" in text for name in "abcd") and "| w = 0.75 |" in text and "nan" not in text
+    assert Image.open(tmp_path / "claims_severe.png").size == (2 * 32, 6 * 32)
+
+
+def test_a_claim_holds_only_where_every_number_says_so():
+    good = {"PSNR": 20.0, "SSIM": 0.6, "crispness": 0.8, "distance": 1.0} | dict.fromkeys(claims.AS_A_SET, 1.0)
+    bad = {"PSNR": 19.0, "SSIM": 0.5, "crispness": 0.4, "distance": 2.0} | dict.fromkeys(claims.AS_A_SET, 2.0)
+    names = ("degraded (bilinear)", "bicubic", "restored, w = 0.0", "restored, w = 0.5", "restored, w = 1.0")
+    tables = {
+        "a": {"transformer": {"any": 10.0, "severe": 10.0}, "nearest": {"any": 5.0, "severe": 8.0}},
+        "b": {f"w = {w}": {"PSNR": 20 + w, "distance": 2 - w} for w in claims.WEIGHTS},
+        "c": dict(zip(names, (bad, bad, bad, good, good), strict=True)),
+        "d": {"codes, predicted": good, "continuous latent": bad},
+    }
+    assert claims.holds(tables) == {"a": False, "b": True, "c": True, "d": True}
+    tables["c"]["restored, w = 0.5"] = good | {"SSIM": 0.4}
+    assert not claims.holds(tables)["c"]
+
+
+def test_scores_of_known_pictures():
+    clear = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert scores.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
+    assert scores.ssim(clear, clear).item() == pytest.approx(1)
+    assert scores.ssim(1 - clear, clear).item() < 0 < scores.ssim(clear * 0.9, clear).item()
+    assert scores.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
+
+
+def test_sets_of_points_are_as_far_apart_as_their_gaussians():
+    points = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    points = (points - points.mean(dim=0)) / points.std(dim=0)
+    assert scores.frechet(points.flip(0), points) == pytest.approx(0, abs=1e-5)
+    assert scores.frechet(points + 2, points) == pytest.approx(3 * 4, abs=1e-4)  # three axes, each moved by 2
+    assert scores.frechet(points * 3, points) == pytest.approx(3 * 4, rel=0.01)  # each axis with a spread of 3 instead of 1
+    assert scores.patches(torch.rand(2, 3, 32, 24)).shape == (2, 12, 64)
