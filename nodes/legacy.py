@@ -65,7 +65,7 @@ def _fidelity_input(name: str) -> io.Input:
     )
 
 
-def _old_node(name: str, display_name: str, instead: str, inputs: list[io.Input]) -> io.Schema:
+def _old_node(name: str, display_name: str, instead: str, sockets: list[io.Input]) -> io.Schema:
     """The schema of a stand-in: pictures in, pictures out."""
     return io.Schema(
         node_id=name,
@@ -74,7 +74,7 @@ def _old_node(name: str, display_name: str, instead: str, inputs: list[io.Input]
         description=f"Stands for a node of another pack in an old workflow. In a new one use {instead}.",
         search_aliases=["codeformer", "facerestore_cf", "reactor", "migration"],
         is_dev_only=True,
-        inputs=[io.Image.Input("image", tooltip="One picture or several."), *inputs],
+        inputs=[io.Image.Input("image", tooltip="One picture or several."), *sockets],
         outputs=[io.Image.Output("result", display_name="image", tooltip="What the old node gave.")],
     )
 
