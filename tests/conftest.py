@@ -1,4 +1,4 @@
-"""Where the test data is, and the tests' own tiny faces."""
+"""Where the test data lies (tests/data/README.md), and the tests' own small networks."""
 
 from pathlib import Path
 
@@ -10,12 +10,25 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
+def data() -> Path:
+    """The committed golden outputs, photographs, recorded faces and clips."""
+    return ROOT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of golden outputs and test pictures that lies beside a developer's checkout."""
+    """The folder beside a developer's checkout with what cannot be committed: third-party weights and non-free images."""
     folder = ROOT.parent / "shared"
-    if not (folder / "parity").is_dir():
-        pytest.skip("needs ../shared (golden outputs and test pictures), which is not part of the project")
+    if not (folder / "data").is_dir():
+        pytest.skip("needs ../shared (third-party weights and non-free images), which is not part of the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def videos(data: Path) -> Path:
+    """The folder of real clips where a developer has them, else of the clips that stand in for them under the same names."""
+    real = ROOT.parent / "shared" / "data" / "video"
+    return real if real.is_dir() else data / "video"
 
 
 @pytest.fixture(scope="session")
@@ -46,21 +59,21 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def filled(shared: Path):
-    """variant -> the released layout, full size, filled with the deterministic weights of ../shared/parity."""
+def filled(data: Path):
+    """variant -> the released layout, full size, filled with the deterministic weights of tests/data/parity."""
     import importlib.util
     import json
     from functools import cache
 
     import torch
 
-    spec = importlib.util.spec_from_file_location("fill_weights", shared / "parity" / "fill_weights.py")
+    spec = importlib.util.spec_from_file_location("fill_weights", data / "parity" / "fill_weights.py")
     filler = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(filler)
 
     @cache
     def state(variant: str) -> dict[str, torch.Tensor]:
-        keys = json.loads((shared / "parity" / f"keys_{variant}.json").read_text())["keys"]
+        keys = json.loads((data / "parity" / f"keys_{variant}.json").read_text())["keys"]
         return {name: torch.from_numpy(filler.fill_array(name, tuple(shape))) for name, shape, _ in keys}
 
     state.make_input = filler.make_input
@@ -70,19 +83,29 @@ def filled(shared: Path):
 @pytest.fixture(scope="session")
 def mobilenet(shared: Path):
     """The official RetinaFace MobileNet0.25."""
-
     return checkpoints.load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
 
 
+@pytest.fixture
+def known_faces():
+    """A detector without weights that finds the faces of the committed photographs."""
+    from known_faces import KnownFaces
+
+    return KnownFaces()
+
+
 @pytest.fixture(scope="session")
-def photo(shared: Path):
-    """path under ../shared/data -> (1, 3, H, W) RGB in [0, 1]."""
+def photo(data: Path, request: pytest.FixtureRequest):
+    """path under tests/data, else under ../shared/data -> (1, 3, H, W) RGB in [0, 1]."""
     import numpy as np
     import torch
     from PIL import Image
 
     def read(name: str) -> torch.Tensor:
-        pixels = np.array(Image.open(shared / "data" / name).convert("RGB"))
+        path = data / name
+        if not path.exists():
+            path = request.getfixturevalue("shared") / "data" / name
+        pixels = np.array(Image.open(path).convert("RGB"))
         return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
     return read

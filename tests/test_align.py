@@ -20,18 +20,18 @@ def rotation(degrees: float, scale: float, x: float, y: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("stem", ["astronaut_1face", "nasa_sts114_crew_7faces"])
-def test_affines_and_crops_match_the_reference(shared, photo, mobilenet, stem):
-    folder = shared / "parity" / "pipeline"
+def test_affines_and_crops_match_the_reference(data, photo, known_faces, stem):
+    folder = data / "pipeline"
     golden = json.loads((folder / f"{stem}.json").read_text())
     images = photo(f"photos/{golden['image']}")
-    faces = mobilenet.detect(images)
+    faces = known_faces.detect(images)
     # Two faces of the crew have nearly the same score, so the order is the golden's, by place.
     ordered = [min(faces, key=lambda f, box=g["box"]: abs(f.box[0] - box[0]) + abs(f.box[1] - box[1])) for g in golden["faces"]]
     aligned = align(images, ordered)
     for affine, expected in zip(aligned.affines, golden["faces"], strict=True):
         expected = torch.tensor(expected["affine"], dtype=torch.float64)
         assert (affine - expected).abs().max() < 1e-3 * expected.abs().max()
-    crops = sorted(folder.glob(f"{stem}_crop*.png"))
+    crops = sorted(folder.glob(f"{stem}_crop*.webp"))
     assert crops
     for crop, path in zip(aligned.crops, crops, strict=False):
         expected = np.asarray(Image.open(path).convert("RGB"), dtype=np.float64)

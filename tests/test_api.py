@@ -6,23 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from known_faces import KnownFaces
 from PIL import Image
 
 from codeformer_core import fix, fix_faces, load
 from codeformer_core.networks.precision import CHOICES, PRECISIONS, suited
+from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.options import FixOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def networks(shared, tiny_checkpoint):
-    return load(shared / "data" / "detectors" / "face_detection_yunet_2026may.onnx"), load(tiny_checkpoint)
+def networks(tiny_checkpoint):
+    return KnownFaces(), load(tiny_checkpoint)
 
 
 @pytest.fixture(scope="module")
-def portrait(shared):
-    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as picture:
+def portrait(data):
+    with Image.open(data / "photos" / "astronaut_1face.png") as picture:
         return picture.convert("RGB").resize((160, 160))
 
 
@@ -96,8 +98,9 @@ def test_a_tensor_that_comes_back_is_its_owner_s(networks, portrait, size):
     result.mul_(2)
 
 
-def test_networks_on_two_devices_are_refused(networks, portrait, shared, tiny_checkpoint):
-    detector = load(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth", "meta")
+def test_networks_on_two_devices_are_refused(networks, portrait, tmp_path):
+    torch.save(RetinaFace(resnet=False).state_dict(), tmp_path / "detector.pth")
+    detector = load(tmp_path / "detector.pth", "meta")
     with pytest.raises(ValueError, match="Found networks on cpu and meta. Expected one device"):
         fix(portrait, detector, networks[1])
 
@@ -132,14 +135,14 @@ def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path
         load("nonsense")
 
 
-def test_the_readme_restores_a_picture_in_four_lines(shared, tiny_checkpoint, tmp_path, monkeypatch):
+def test_the_readme_restores_a_picture_in_four_lines(shared, data, tiny_checkpoint, tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "import fix, load" in code)
     assert len(block.strip().splitlines()) == 4
     (tmp_path / "codeformer.pth").write_bytes(tiny_checkpoint.read_bytes())
     detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
     (tmp_path / detector.name).write_bytes(detector.read_bytes())
-    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as picture:
+    with Image.open(data / "photos" / "astronaut_1face.png") as picture:
         picture.convert("RGB").resize((200, 200)).save(tmp_path / "photo.jpg")
     monkeypatch.setenv("CODEFORMER_WEIGHTS", str(tmp_path))
     monkeypatch.chdir(tmp_path)

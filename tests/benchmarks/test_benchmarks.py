@@ -123,8 +123,8 @@ def test_faces_lie_inside_their_picture(size, faces):
     assert torch.equal(scene.image, scenes.scene(size, faces).image)
 
 
-def test_made_up_weights_have_the_released_layout(shared):
-    released = json.loads((shared / "parity" / "keys_restoration.json").read_text())["keys"]
+def test_made_up_weights_have_the_released_layout(data):
+    released = json.loads((data / "parity" / "keys_restoration.json").read_text())["keys"]
     layout = synthetic_weights.layout(synthetic_weights.RESTORER)
     assert {name: list(value.shape) for name, value in layout.items()} == {name: list(shape) for name, shape, _ in released}
 

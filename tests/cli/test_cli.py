@@ -67,16 +67,15 @@ def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
 
 
 @pytest.fixture
-def with_faces(tiny_checkpoint: Path, shared: Path) -> list[str]:
-    """Options of a run that finds faces."""
-    detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
-    return ["--model", str(tiny_checkpoint), "--detector", str(detector), "--detection-side", "256"]
+def with_faces(tiny_checkpoint: Path, data: Path) -> list[str]:
+    """Options of a run that has the faces of the portrait."""
+    return ["--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / "astronaut_1face.json")]
 
 
 @pytest.fixture
-def portrait(shared: Path) -> np.ndarray:
+def portrait(data: Path) -> np.ndarray:
     """(512, 512, 3) uint8: one face, at the top in the middle."""
-    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as image:
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -375,14 +374,15 @@ def test_crops_boxes_and_masks(tmp_path: Path, with_faces: list[str], portrait: 
 
 
 def test_the_report_says_which_faces_were_skipped_and_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], with_faces: list[str], shared: Path
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], with_faces: list[str], data: Path
 ) -> None:
-    source = shared / "data" / "photos" / "two_people.jpg"
+    source = data / "photos" / "nasa_sts114_crew_7faces.jpg"
+    with_faces = [*with_faces[:-1], str(data / "faces" / f"{source.stem}.json")]
     assert main(["fix", str(source), "-o", str(tmp_path), "--only-largest", *with_faces]) == 0
     said = capsys.readouterr().out
-    assert "2 found, 1 restored" in said and "not the largest" in said and "1 skipped" in said
+    assert "7 found, 1 restored" in said and "not the largest" in said and "6 skipped" in said
     assert main(["fix", str(source), "-o", str(tmp_path / "b.jpg"), "--eye-distance", "500", *with_faces]) == 0
-    assert "2 found, 0 restored, copied as it was" in capsys.readouterr().out
+    assert "7 found, 0 restored, copied as it was" in capsys.readouterr().out
 
 
 def test_aligned_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:

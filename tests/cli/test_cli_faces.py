@@ -351,9 +351,9 @@ def search(shared: Path, run: Run) -> Run:
 
 
 @pytest.fixture
-def portrait(shared: Path) -> Image.Image:
+def portrait(data: Path) -> Image.Image:
     """A face of 85 pixels in 160 x 160."""
-    with Image.open(shared / "data" / "photos" / "astronaut_1face.png") as image:
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
         return image.convert("RGB").crop((120, 0, 360, 240)).resize((160, 160))
 
 

@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def clip(shared: Path) -> Path:
+def clip(videos: Path) -> Path:
     """60 frames of 640 x 360 with one face and speech."""
-    return shared / "data" / "video" / "hamilton_2s_speech_2997.mp4"
+    return videos / "hamilton_2s_speech_2997.mp4"
 
 
 @pytest.fixture

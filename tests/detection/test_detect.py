@@ -31,8 +31,8 @@ def nearest(face: Face, others: list[dict]) -> dict:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_boxes_and_landmarks_match_the_reference(shared, photo, mobilenet, name):
-    golden = json.loads((shared / "parity" / "pipeline" / f"{name.split('.')[0]}.json").read_text())["faces"]
+def test_boxes_and_landmarks_match_the_reference(data, photo, mobilenet, name):
+    golden = json.loads((data / "pipeline" / f"{name.split('.')[0]}.json").read_text())["faces"]
     faces, skipped = detect(photo(f"photos/{name}"), mobilenet)
     assert len(faces) == len(golden) and not skipped
     for face in faces:

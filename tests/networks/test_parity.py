@@ -12,11 +12,11 @@ VARIANTS = {"restoration": "smooth", "colorization": "smooth", "inpainting": "ma
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def case(request, shared, filled):
+def case(request, data, filled):
     """(golden arrays by short name, network, input (1, 3, 512, 512) in [-1, 1])."""
     variant = request.param
     name = VARIANTS[variant]
-    with np.load(shared / "parity" / f"golden_{variant}.npz") as file:
+    with np.load(data / "parity" / f"golden_{variant}.npz") as file:
         golden = {key.removeprefix(f"{name}/"): file[key] for key in file.files}
     pixels = filled.make_input(name)
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == str(golden["input_sha256"])

@@ -23,8 +23,8 @@ def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @torch.inference_mode()
-def test_balanced_chooses_the_golden_codes_and_draws_the_same_face(shared, filled):
-    with np.load(shared / "parity" / "golden_restoration.npz") as file:
+def test_balanced_chooses_the_golden_codes_and_draws_the_same_face(data, filled):
+    with np.load(data / "parity" / "golden_restoration.npz") as file:
         codes, margin = file["smooth/codes"], file["smooth/margin"]
     crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
     drawn = {}
@@ -163,11 +163,11 @@ class Rounded(torch.nn.Conv2d):
 
 
 @torch.inference_mode()
-def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(shared, filled):
+def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(data, filled):
     """PyTorch lets CUDA round so by default, in the convolutions of "exact" and "balanced" too."""
     layers = SimpleNamespace(**vars(torch.nn) | {"Conv2d": Rounded})
     network = networks.load(filled("restoration"), operations=layers)
-    with np.load(shared / "parity" / "golden_restoration.npz") as file:
+    with np.load(data / "parity" / "golden_restoration.npz") as file:
         codes, margin = file["smooth/codes"], file["smooth/margin"]
     crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
     chosen = network.encode_faces(crops, 0.0).logits.argmax(2)[0].numpy()

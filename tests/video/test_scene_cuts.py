@@ -22,9 +22,9 @@ def cuts(images) -> list[int]:
 
 
 @pytest.mark.parametrize("name", SHOTS)
-def test_shots_begin_where_they_were_cut(shared, name):
+def test_shots_begin_where_they_were_cut(videos, name):
     def images():
-        with av.open(str(shared / "data" / "video" / name)) as file:
+        with av.open(str(videos / name)) as file:
             for frame in file.decode(video=0):
                 small = frame.to_ndarray(width=256, height=144, format="rgb24")
                 yield torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255

@@ -21,11 +21,6 @@ def tiny(tiny_checkpoint):
 
 
 @pytest.fixture(scope="module")
-def yunet(shared):
-    return checkpoints.load(shared / "data" / "detectors" / "face_detection_yunet_2026may.onnx")
-
-
-@pytest.fixture(scope="module")
 def clip(photo):
     """(14, 3, 160, 160): a portrait that moves to the right and is away in the middle, under noise."""
     picture = F.interpolate(photo("photos/astronaut_1face.png"), size=160, mode="bilinear", antialias=True)
@@ -47,19 +42,19 @@ def stills(clip):
     return [Still(clip[index : index + 1]) for index in range(len(clip))]
 
 
-def test_without_steadiness_every_frame_is_fixed_like_a_picture(clip, yunet, tiny):
+def test_without_steadiness_every_frame_is_fixed_like_a_picture(clip, known_faces, tiny):
     options = replace(OPTIONS, steady=False, chunk=4, fidelity=0.7, mask="box")
-    for index, done in enumerate(fix_stream(stills(clip), yunet, tiny, options)):
-        alone = fix_faces(clip[index : index + 1], yunet, tiny, replace(OPTIONS, fidelity=0.7, mask="box"))
+    for index, done in enumerate(fix_stream(stills(clip), known_faces, tiny, options)):
+        alone = fix_faces(clip[index : index + 1], known_faces, tiny, replace(OPTIONS, fidelity=0.7, mask="box"))
         assert (done.image is None) == (len(alone.aligned) == 0) == (6 <= index < 8)
         if done.image is not None:
             assert torch.equal(done.image, alone.images) and torch.equal(done.mask, alone.mask)
 
 
 @pytest.mark.parametrize("steadiness", [Steadiness(), OFF], ids=["steady", "off"])
-def test_the_result_does_not_depend_on_the_chunk(clip, yunet, tiny, steadiness):
+def test_the_result_does_not_depend_on_the_chunk(clip, known_faces, tiny, steadiness):
     one, four, sixteen = (
-        fix_frames(clip, yunet, tiny, replace(OPTIONS, steadiness=steadiness, chunk=chunk)) for chunk in (1, 4, 16)
+        fix_frames(clip, known_faces, tiny, replace(OPTIONS, steadiness=steadiness, chunk=chunk)) for chunk in (1, 4, 16)
     )
     assert len(one.aligned) > FRAMES / 2
     for other in (four, sixteen):
@@ -67,7 +62,7 @@ def test_the_result_does_not_depend_on_the_chunk(clip, yunet, tiny, steadiness):
         assert torch.equal(other.images, one.images) and torch.equal(other.mask, one.mask)
 
 
-def test_faces_of_several_frames_share_batches(clip, yunet, tiny):
+def test_faces_of_several_frames_share_batches(clip, known_faces, tiny):
     class Counting:
         side, sizes = tiny.side, []
 
@@ -77,29 +72,29 @@ def test_faces_of_several_frames_share_batches(clip, yunet, tiny):
 
         draw = staticmethod(tiny.draw)
 
-    fix_frames(clip[:6], yunet, Counting(), replace(OPTIONS, batch=4))
+    fix_frames(clip[:6], known_faces, Counting(), replace(OPTIONS, batch=4))
     assert Counting.sizes == [4, 2]
 
 
-def test_steadiness_changes_the_result(clip, yunet, tiny):
-    steady, alone = (fix_frames(clip, yunet, tiny, replace(OPTIONS, steady=how)) for how in (True, False))
+def test_steadiness_changes_the_result(clip, known_faces, tiny):
+    steady, alone = (fix_frames(clip, known_faces, tiny, replace(OPTIONS, steady=how)) for how in (True, False))
     assert not torch.allclose(steady.images, alone.images, atol=1e-3)
 
 
-def test_frames_without_faces_come_back_as_they_were(clip, yunet, tiny):
-    fixed = fix_frames(clip, yunet, tiny, replace(OPTIONS, steady=False))
+def test_frames_without_faces_come_back_as_they_were(clip, known_faces, tiny):
+    fixed = fix_frames(clip, known_faces, tiny, replace(OPTIONS, steady=False))
     assert torch.equal(fixed.images[6:8], clip[6:8]) and not fixed.mask[6:8].any()
     assert torch.equal(torch.where(fixed.mask > 0, 0.0, fixed.images), torch.where(fixed.mask > 0, 0.0, clip))
     assert fixed.mask[0].any() and fixed.mask[-1].any()
 
 
-def test_the_clip_is_not_modified(clip, yunet, tiny):
+def test_the_clip_is_not_modified(clip, known_faces, tiny):
     before = clip.clone()
-    fix_frames(clip, yunet, tiny, OPTIONS)
+    fix_frames(clip, known_faces, tiny, OPTIONS)
     assert torch.equal(clip, before)
 
 
-def test_few_frames_are_held_however_many_there_are(clip, yunet, tiny):
+def test_few_frames_are_held_however_many_there_are(clip, known_faces, tiny):
     taken = 0
 
     def endless():
@@ -110,32 +105,32 @@ def test_few_frames_are_held_however_many_there_are(clip, yunet, tiny):
 
     options = replace(OPTIONS, steadiness=Steadiness(strength=0.5), chunk=4)
     behind = []
-    for index, _ in enumerate(fix_stream(endless(), yunet, tiny, options)):
+    for index, _ in enumerate(fix_stream(endless(), known_faces, tiny, options)):
         behind.append(taken - index - 1)
         if index == 40:
             break
     assert max(behind[20:]) <= max(behind[:20])
 
 
-def test_a_face_that_appears_fades_in(clip, yunet, tiny):
+def test_a_face_that_appears_fades_in(clip, known_faces, tiny):
     hidden = clip[:4].clone()
     hidden[:, :, :80, 40:110] = 0.5  # behind something, in the same shot
     frames = torch.cat([hidden, clip[:6]])
-    fixed = fix_frames(frames, yunet, tiny, replace(OPTIONS, steadiness=Steadiness(fade_frames=3)))
+    fixed = fix_frames(frames, known_faces, tiny, replace(OPTIONS, steadiness=Steadiness(fade_frames=3)))
     strongest = fixed.mask.flatten(1).amax(1).tolist()
     assert strongest[:4] == [0.0] * 4
     assert 0 < strongest[4] < strongest[5] < strongest[-1] == pytest.approx(1, abs=0.01)
 
 
-def test_frames_are_enlarged_with_or_without_faces(clip, yunet, tiny):
-    fixed = fix_frames(clip[4:8], yunet, tiny, replace(OPTIONS, steady=False, upscale=2.0))
+def test_frames_are_enlarged_with_or_without_faces(clip, known_faces, tiny):
+    fixed = fix_frames(clip[4:8], known_faces, tiny, replace(OPTIONS, steady=False, upscale=2.0))
     assert fixed.images.shape == (4, 3, 320, 320)
-    alone = fix_faces(clip[4:5], yunet, tiny, replace(OPTIONS, upscale=2.0))
+    alone = fix_faces(clip[4:5], known_faces, tiny, replace(OPTIONS, upscale=2.0))
     assert torch.equal(fixed.images[:1], alone.images)
     assert not fixed.mask[2:].any() and float(fixed.images[2:].std()) > 0
 
 
-def test_a_face_that_was_not_restored_is_never_pasted(clip, yunet, tiny):
+def test_a_face_that_was_not_restored_is_never_pasted(clip, known_faces, tiny):
     class Broken:
         side = tiny.side
         look = tiny.look
@@ -144,15 +139,15 @@ def test_a_face_that_was_not_restored_is_never_pasted(clip, yunet, tiny):
             return tiny.decode_faces(encoded, fidelity, match_style) * float("nan")
 
     with pytest.raises(RuntimeError, match="no picture"):
-        fix_frames(clip[:4], yunet, Broken(), OPTIONS)
+        fix_frames(clip[:4], known_faces, Broken(), OPTIONS)
 
 
 @pytest.mark.parametrize("wrong", [{"chunk": 0}, {"mask": "circle"}, {"mask": "face"}])
-def test_a_wrong_choice_raises_before_the_work(clip, yunet, tiny, wrong):
+def test_a_wrong_choice_raises_before_the_work(clip, known_faces, tiny, wrong):
     with pytest.raises(ValueError):
-        next(fix_stream(iter(()), yunet, tiny, replace(OPTIONS, **wrong)))
+        next(fix_stream(iter(()), known_faces, tiny, replace(OPTIONS, **wrong)))
 
 
-def test_one_area_serves_every_frame(clip, yunet, tiny):
+def test_one_area_serves_every_frame(clip, known_faces, tiny):
     with pytest.raises(ValueError, match="Found 14 masks for the faces of a sequence. Expected one"):
-        fix_frames(clip, yunet, tiny, OPTIONS, Extras(inside=torch.ones(FRAMES, 1, 8, 8)))
+        fix_frames(clip, known_faces, tiny, OPTIONS, Extras(inside=torch.ones(FRAMES, 1, 8, 8)))

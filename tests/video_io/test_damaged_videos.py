@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def talk(shared) -> Path:
+def talk(videos) -> Path:
     """60 frames at 30 a second with sound."""
-    return shared / "data" / "video" / "talk_cfr30_640x360.mp4"
+    return videos / "talk_cfr30_640x360.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +152,9 @@ def test_what_is_no_film_is_named_and_told_what_to_do(small, tmp_path, made, sai
         probe(made(small, tmp_path))
 
 
-def test_a_picture_in_the_shared_folder_is_no_video(shared):
+def test_a_photograph_is_no_video(data):
     with pytest.raises(ValueError, match="is a picture"):
-        read_frames(shared / "data" / "photos" / "astronaut_1face.png")
+        read_frames(data / "photos" / "astronaut_1face.png")
 
 
 def test_files_that_are_not_there_and_other_things_are_python_s_own_errors(tmp_path):
@@ -164,8 +164,8 @@ def test_files_that_are_not_there_and_other_things_are_python_s_own_errors(tmp_p
         probe(3)
 
 
-def test_no_duration_is_no_trouble(shared, tmp_path):
-    source = shared / "data" / "video" / "no_duration_vp9_VFR.webm"
+def test_no_duration_is_no_trouble(videos, tmp_path):
+    source = videos / "no_duration_vp9_VFR.webm"
     assert probe(source).duration == 0
     times, notices = read(source)
     assert len(times) == 74 and notices == []

@@ -18,7 +18,7 @@ from codeformer_core.video_io.yuv import enlarge_by_opencv, enlarge_by_torch
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Every video of ../shared/data -> the window (seconds from, seconds) in which it is compared; long ones are cut short.
+#: Every clip -> the window (seconds from, seconds) in which it is compared; long ones are cut short.
 FILES = {
     "chaplin_bw_pd.mp4": (1.0, 0.4),
     "cut_black_640x360.mp4": (0, 0),
@@ -37,11 +37,6 @@ FILES = {
     "talk_cfr30_640x360.mp4": (0.5, 1.0),
     "vfr_640x360.mp4": (0, 0),
 }
-
-
-@pytest.fixture(scope="module")
-def videos(shared):
-    return shared / "data" / "video"
 
 
 def samples(frame) -> list[np.ndarray]:
