@@ -428,7 +428,7 @@ def test_a_torchscript_program_is_refused_and_not_run(tmp_path):
 def test_a_missing_spandrel_is_said_in_a_sentence():
     code = (
         "import sys; sys.modules['spandrel'] = None\n"
-        "from codeformer_core.upscalers import load_upscaler\n"
+        "from codeformer_core.upscaler import load_upscaler\n"
         "try:\n    load_upscaler('x.pth')\nexcept ImportError as error:\n    print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

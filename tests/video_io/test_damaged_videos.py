@@ -304,7 +304,7 @@ def test_a_folder_without_the_right_to_write(small):
 _FULL = """
 import resource, sys
 from pathlib import Path
-from codeformer_core.videos import VideoWriter, read_frames
+from codeformer_core.video_io import VideoWriter, read_frames
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     with VideoWriter(sys.argv[2], sys.argv[1], crf=0) as writer:

@@ -416,7 +416,7 @@ def test_defaults_of_the_table_are_encoders_with_a_smaller_side_that_they_can_ho
 
 _PEAK = """
 import sys
-from codeformer_core.videos import VideoWriter, read_frames
+from codeformer_core.video_io import VideoWriter, read_frames
 with VideoWriter(sys.argv[2], sys.argv[1]) as writer:
     for frame in read_frames(sys.argv[1]):
         writer.write(frame, frame.image())
