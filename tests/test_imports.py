@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration"},
     "training": {"checkpoints", "networks"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"api", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
 }
 
 #: The command line stands on top: it may import everything, and nothing but `__main__` imports it.
