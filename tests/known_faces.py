@@ -1,5 +1,6 @@
 """Stand-in for a detector where its weights are absent: finds the recorded faces of the public-domain photographs only."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,26 +26,29 @@ class KnownFaces:
     """Template matching (normalised cross-correlation) of the recorded faces; `options` are those of the last call.
 
     A face is found upright, at the scale of its photograph, or where the photograph is resized to the height or the width of
-    the image. Where it did not move, its box and landmarks are exactly those recorded.
+    the image, or at one of `scales`. Where it did not move, its box and landmarks are exactly those recorded.
     """
 
-    def __init__(self) -> None:
+    role = "detector"
+
+    def __init__(self, *scales: float) -> None:
+        self.scales = scales
         self.options: DetectionOptions | None = None
 
     def detect(self, images, options: DetectionOptions = DetectionOptions()) -> list[Face]:
         self.options = options
         found = []
         for index, image in enumerate(images.detach().float().cpu().mean(1).numpy()):
-            faces = {face.box: face._replace(image_index=index) for face in _faces_of(image)}
+            faces = {face.box: face._replace(image_index=index) for face in _faces_of(image, self.scales)}
             found += sorted(faces.values(), key=lambda face: -face.score)
         return found
 
 
-def _faces_of(image: np.ndarray):
+def _faces_of(image: np.ndarray, scales: tuple[float, ...]) -> Iterator[Face]:
     height, width = image.shape
     for path in sorted((DATA / "faces").glob("*.json")):
         rows, columns = _photo(path.stem)[0].shape
-        for scale in {1.0, height / rows, width / columns}:
+        for scale in {1.0, height / rows, width / columns, *scales}:
             for template, corner, face in _templates(path.stem, scale):
                 if (shift := _match(image, template, corner)) is not None:
                     (x0, y0, x1, y1), (dx, dy) = face.box, shift

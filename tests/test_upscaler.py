@@ -87,8 +87,8 @@ def test_a_tile_of_the_real_model_does_not_show(upscaler, photo):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 40), (40, 1), (1, 1), (17, 23)])
-def test_small_and_odd_pictures_come_back_in_their_size(upscaler, height, width):
-    result = upscaler.upscale(picture(height, width))
+def test_small_and_odd_pictures_come_back_in_their_size(x2plus, height, width):
+    result = x2plus.upscale(picture(height, width))
     assert result.shape == (1, 3, 2 * height, 2 * width)
     assert result.isfinite().all() and result.min() >= 0 and result.max() <= 1
 
@@ -292,14 +292,14 @@ def test_any_factor_gives_the_size_rounded_down(upscale):
 
 
 @pytest.mark.parametrize(("upscale", "decibels"), [(1.5, 43), (3, 48)])
-def test_a_fraction_is_near_the_references_lanczos(upscaler, photo, upscale, decibels):
+def test_a_fraction_is_near_the_references_lanczos(x2plus, photo, upscale, decibels):
     import cv2
 
     image = photo("photos/astronaut_1face.png")[:, :, 100:164, 190:254]
-    pixels = (upscaler.upscale(image)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    pixels = (x2plus.upscale(image)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     side = int(64 * upscale)
     reference = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_LANCZOS4) / 255
-    ours = upscale_images(image, upscaler, upscale)[0].permute(1, 2, 0).numpy()
+    ours = upscale_images(image, x2plus, upscale)[0].permute(1, 2, 0).numpy()
     assert -10 * np.log10(((ours - reference) ** 2).mean()) > decibels
 
 
