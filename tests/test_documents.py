@@ -4,11 +4,13 @@ import argparse
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from benchmarks import __main__ as benchmarks
 from codeformer_core import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,22 +47,34 @@ def tables(text: str) -> list[list[int]]:
     return [table for table in found if table]
 
 
-def commands(text: str) -> list[list[str]]:
-    """The arguments of every call of `codeformer` in blocks of code; what is joined with && is taken apart."""
-    calls: list[list[str]] = []
+#: How a command line begins -> the parser of the rest.
+PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
+    ("codeformer",): cli.arguments,
+    ("python", "-m", "benchmarks"): benchmarks.arguments,
+}
+
+
+def commands(text: str) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Program and arguments of every command in blocks of code; what is joined with && is taken apart."""
+    calls = []
     for line in "\n".join(code_blocks(text)).splitlines():
         for part in without_comments(line).split("&&"):
             command, *arguments = shlex.split(part) or [""]
-            if command.split("/")[-1] == "codeformer":
-                calls.append(arguments)
+            words = (command.split("/")[-1], *arguments)
+            calls += [(program, list(words[len(program) :])) for program in PROGRAMS if words[: len(program)] == program]
     return calls
 
 
-def options(command: str) -> set[str]:
-    """What `codeformer <command>` understands, with one dash or two."""
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """What a parser understands, with one dash or two."""
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def command_options(command: str) -> set[str]:
+    """What `codeformer <command>` understands."""
     parser = argparse.ArgumentParser()
     cli.COMMANDS[command][0](parser)
-    return {option for action in parser._actions for option in action.option_strings}
+    return options(parser)
 
 
 def test_both_readmes_have_the_same_shape():
@@ -105,18 +119,22 @@ def test_every_command_that_is_shown_is_understood(page, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path / "here")
     Path("scratches.png").touch()
     text = page.read_text(encoding="utf-8")
-    for call in commands(text):
+    for program, words in commands(text):
         try:
-            cli.arguments().parse_args(call)
+            PROGRAMS[program]().parse_args(words)
         except SystemExit:
-            pytest.fail(f"{' '.join(call)}: {capsys.readouterr().err}")
+            pytest.fail(f"{' '.join((*program, *words))}: {capsys.readouterr().err}")
+    if page.name == "CHANGELOG.md":  # commands of earlier versions
+        return
     for command, rest in re.findall(r"`codeformer ([a-z]+)([^`]*)`", prose(text)):
-        assert set(re.findall(r"--[\w-]+", rest)) <= options(command), rest
+        assert set(re.findall(r"--[\w-]+", rest)) <= command_options(command), rest
+    for rest in re.findall(r"`python -m benchmarks([^`]*)`", prose(text)):
+        assert set(re.findall(r"--[\w-]+", rest)) <= options(benchmarks.arguments()), rest
 
 
 @pytest.mark.parametrize("readme", READMES)
 def test_the_options_in_the_tables_exist(readme):
-    known = set().union(*(options(command) for command in cli.COMMANDS))
+    known = set().union(options(benchmarks.arguments()), *(command_options(command) for command in cli.COMMANDS))
     for row in [line for line in read(readme).splitlines() if line.startswith("|")]:
         cells = row.strip("|").split(" | ")
         ours = cells[1] if len(cells) == 4 else cells[-1]  # the first column of four is the official program's
@@ -181,3 +199,12 @@ def test_what_the_archive_leaves_out_is_there_and_is_not_needed():
         "pyproject.toml",
     }
     assert not needed & {line.strip("/").split("/")[0] for line in left_out}
+
+
+@pytest.mark.parametrize("script", [".github/workflows/check.yml", ".ci/run"])
+def test_ci_runs_the_test_command_of_the_readme(script):
+    install, run = "install -e '.[test]'", "python -m pytest"
+    text = re.sub("install --quiet", "install", read(script).replace('"', "'"))
+    for name in READMES:
+        assert install in read(name) and run in read(name)
+    assert install in text and run in text
