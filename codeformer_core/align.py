@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .faces import AlignedFaces, Face
 from .imaging import buffers
-from .imaging.affine import compose, footprint, invert, resize_map, shift, similarity, warp
+from .imaging.affine import compose, warped_bounds, invert, resize_affine, translation, fit_similarity, warp
 from .imaging.colour import is_grey
 from .imaging.resize import resize
 
@@ -32,7 +32,7 @@ FILL = (132 / 255, 133 / 255, 135 / 255)
 
 def template(side: int) -> Tensor:
     """(5, 2) float64: where the landmarks lie in a crop of `side` pixels."""
-    resize = resize_map(side / TEMPLATE_SIDE)[0]
+    resize = resize_affine(side / TEMPLATE_SIDE)[0]
     return FFHQ_TEMPLATE @ resize[:, :2].T + resize[:, 2]
 
 
@@ -52,17 +52,17 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
     if last >= len(images) and faces:
         raise ValueError(f"Found a face of picture {last + 1} and a batch of {len(images)}: give the pictures it was found in.")
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
-    affines = similarity(landmarks, template(side))
+    affines = fit_similarity(landmarks, template(side))
     greys = is_grey(images) if faces else ()
     crops = buffers.empty(images, len(faces), 3, side, side, dtype=torch.float32)
     for crop, face, affine, back in zip(crops, faces, affines, invert(affines), strict=True):
-        x0, y0, x1, y1 = footprint(back, side, side, (height, width))
+        x0, y0, x1, y1 = warped_bounds(back, side, side, (height, width))
         if x0 >= x1 or y0 >= y1:
             raise ValueError(f"Found a face at {face.box}, outside the picture of {width} x {height}: detect again.")
         part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
         # A greyscale picture is filled with a grey that has no tint, so that it stays exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
-        warp(part, compose(shift(x0, y0), affine[None]), side, side, fill, out=crop[None])
+        warp(part, compose(translation(x0, y0), affine[None]), side, side, fill, out=crop[None])
     originals = crops.to(images.dtype)
     return AlignedFaces(
         faces=tuple(faces),
@@ -75,7 +75,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
     )
 
 
-def sample_at_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
+def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     """What a map over the images (a mask, say) shows where each crop was cut out; 0 beyond the picture.
 
     Args:
@@ -98,8 +98,8 @@ def sample_at_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
     for piece, face, affine, back in zip(cuts, aligned.faces, aligned.affines, invert(aligned.affines), strict=True):
         index = face.image_index if maps.shape[0] > 1 else 0
-        x0, y0, x1, y1 = footprint(back, aligned.side, aligned.side, (height, width))
+        x0, y0, x1, y1 = warped_bounds(back, aligned.side, aligned.side, (height, width))
         if x0 < x1 and y0 < y1:
             part = maps[index : index + 1, :, y0:y1, x0:x1]
-            piece.copy_(warp(part, compose(shift(x0, y0), affine[None]), aligned.side, aligned.side)[0])
+            piece.copy_(warp(part, compose(translation(x0, y0), affine[None]), aligned.side, aligned.side)[0])
     return cuts

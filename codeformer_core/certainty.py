@@ -37,7 +37,7 @@ def uncertainty_maps(aligned: AlignedFaces, restorer: ConfidenceModel, batch: in
     return in_batches(doubt, aligned, batch, tick)
 
 
-def over_pictures(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+def paste_maps(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
     """Maps over the crops (N, 1, s, s) as they lie over the pictures, and where faces are: both (B, 1, H, W), else 0.
 
     Args:

@@ -46,7 +46,7 @@ class Face(NamedTuple):
         return ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
 
     def scaled(self, x: float, y: float) -> "Face":
-        """The same face in the picture resized to `x` times its width and `y` times its height, as `align.resize_map`."""
+        """The same face in the picture resized to `x` times its width and `y` times its height, as `align.resize_affine`."""
         x0, y0, x1, y1 = self.box
 
         def at(u: float, v: float) -> Point:

@@ -6,14 +6,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .align import sample_at_crops
+from .align import warp_to_crops
 from .faces import AlignedFaces
 from .imaging.colour import keep_grey
 from .imaging.resize import resize
 from .restoration import check_finite
 
 
-def per_face(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
+def fidelity_per_face(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
     """One fidelity per face (N,), or a single number for all.
 
     Args:
@@ -36,14 +36,14 @@ def per_face(values: Sequence[float], otherwise: float, faces: int) -> float | T
     return torch.tensor(values, dtype=torch.float32)
 
 
-def in_mask(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:
+def fidelity_maps(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:
     """Fidelity maps over the faces (N, 1, S, S): `inside` where a mask over the images is 1, `fidelity` where it is 0.
 
     Args:
         fidelity: a number, or one per face (N,).
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images.
     """
-    white = sample_at_crops(mask.to(aligned.originals), aligned)
+    white = warp_to_crops(mask.to(aligned.originals), aligned)
     outside = torch.as_tensor(fidelity, dtype=white.dtype, device=white.device).reshape(-1, 1, 1, 1)
     return torch.lerp(outside.expand_as(white), torch.full_like(white, inside), white)
 
@@ -78,7 +78,7 @@ def sweep(
     if not fidelities:
         raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
     for value in fidelities:
-        per_face([value], value, 1)
+        fidelity_per_face([value], value, 1)
     face = aligned.subset([number - 1])
     crops = check_finite(restorer.sweep(resize(face.crops, restorer.side), fidelities, match_style)[0])
     repeated = resize(face.originals, restorer.side).expand_as(crops)

@@ -10,17 +10,17 @@ from torch import Tensor
 
 from .faces import AlignedFaces
 from .imaging import buffers
-from .imaging.affine import compose, footprint, invert, resize_map, shift, warp
+from .imaging.affine import compose, warped_bounds, invert, resize_affine, translation, warp
 from .imaging.buffers import strips
 from .imaging.colour import clamp_to_gamut, luminance
 from .imaging.morphology import seam_mask
 from .imaging.resize import resize
 from .masks.parsing import Parser
-from .masks.styles import mask_style
+from .masks.styles import get_mask_style
 from .runtime.prefetch import prefetch
 
 #: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, more than good photos' noise.
-CORRECTED = 0.04
+CORRECTION_SCALE = 0.04
 
 
 def paste(
@@ -48,7 +48,7 @@ def paste(
     """
     batch, _, height, width = images.shape
     changed = buffers.zeros(images, batch, 1, height, width)
-    landings = _landings(aligned, batch, (height, width), mask, parser)
+    landings = _placements(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
         return images, changed
     # Half of the work is in the weights, where OpenCV knows one thread only: the next face's are made meanwhile. Not on a GPU,
@@ -67,7 +67,7 @@ def paste(
     return result, changed
 
 
-def covered(
+def paste_mask(
     aligned: AlignedFaces,
     batch: int,
     mask: str = "square",
@@ -82,7 +82,7 @@ def covered(
         size: (H', W') of the images; those that the faces were found in when none is given.
     """
     union = buffers.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
-    for _, place, _, weight in _landings(aligned, batch, size or aligned.image_size, mask, parser):
+    for _, place, _, weight in _placements(aligned, batch, size or aligned.image_size, mask, parser):
         _into(union[place], weight, torch.maximum)
     return union
 
@@ -93,7 +93,7 @@ def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None
         combine(target[:, rows], other[:, rows], out=target[:, rows])
 
 
-class _Landing(NamedTuple):
+class _Placement(NamedTuple):
     """One crop in its image: its row, the region (image, :, rows, columns), crop pixels -> region pixels, weight (1, h, w)."""
 
     row: int
@@ -102,25 +102,25 @@ class _Landing(NamedTuple):
     weight: Tensor
 
 
-def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None) -> Iterator[_Landing]:
+def _placements(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None) -> Iterator[_Placement]:
     """The faces that can touch their images, one at a time; what they have in common is made and checked at once."""
-    style = mask_style(mask, parser)
+    style = get_mask_style(mask, parser)
     if not len(aligned):
         return iter(())
     _check_images(aligned, batch, size)
-    masks = style.make(aligned, parser) if style.make else None
+    masks = style.crop_mask(aligned, parser) if style.crop_mask else None
     within = None if aligned.within is None else resize(aligned.within, *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     affines = compose(invert(aligned.affines), _resized(scale_x, scale_y))
 
-    def each() -> Iterator[_Landing]:
+    def each() -> Iterator[_Placement]:
         for row, affine in enumerate(affines):
-            x0, y0, x1, y1 = footprint(affine, aligned.side, aligned.side, size)
+            x0, y0, x1, y1 = warped_bounds(affine, aligned.side, aligned.side, size)
             if x0 >= x1 or y0 >= y1:
                 continue
-            to_region = compose(affine[None], shift(-x0, -y0))
+            to_region = compose(affine[None], translation(-x0, -y0))
             landing = to_region, y1 - y0, x1 - x0
             weight = warp(ones, *landing)
             if style.seam:
@@ -132,7 +132,7 @@ def _landings(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: st
             index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
             if within is not None:
                 _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
-            yield _Landing(row, (index, slice(None), rows, columns), to_region, weight[0])
+            yield _Placement(row, (index, slice(None), rows, columns), to_region, weight[0])
 
     return each()
 
@@ -146,7 +146,7 @@ def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tenso
     Args:
         side: S, the side that `to_region` leads from.
     """
-    landing = compose(resize_map(side / crop.shape[-1]), to_region)
+    landing = compose(resize_affine(side / crop.shape[-1]), to_region)
     pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
     beyond = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
     height, width = region.shape[-2:]
@@ -166,7 +166,7 @@ def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:
         shown: (3, h, w) the warped crop before restoration.
     """
     correction = luminance((pasted - shown)[None])[0]
-    return clamp_to_gamut((pasted + (region - shown) * torch.exp(-((correction / CORRECTED) ** 2)))[None])[0]
+    return clamp_to_gamut((pasted + (region - shown) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]
 
 
 def _resized(scale_x: float, scale_y: float) -> Tensor:
@@ -176,8 +176,8 @@ def _resized(scale_x: float, scale_y: float) -> Tensor:
     paste_faces_to_input_image add half the scale), whose results are matched to 0.3 of 255 on average.
     """
     if scale_x * scale_y <= 1:
-        return resize_map(scale_x, scale_y)
-    return compose(resize_map(scale_x, scale_y), shift(0.5, 0.5))
+        return resize_affine(scale_x, scale_y)
+    return compose(resize_affine(scale_x, scale_y), translation(0.5, 0.5))
 
 
 def _check_images(aligned: AlignedFaces, batch: int, size: tuple[int, int]) -> None:

@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from .align import align, template
-from .detection.tiled_rotated import searching
+from .detection.tiled_rotated import wrap_detector
 from .faces import AlignedFaces, Detector, Face, Skipped
-from .fidelity import in_mask, per_face
-from .imaging.affine import resize_map
+from .fidelity import fidelity_maps, fidelity_per_face
+from .imaging.affine import resize_affine
 from .imaging.colour import is_grey, match_colours
 from .imaging.resize import rescale, resize
 from .imaging.tiling import ImageModel, upscale_images
 from .masks.limits import exclude, limit
 from .masks.parsing import Parser
-from .masks.styles import mask_style
+from .masks.styles import get_mask_style
 from .options import FixOptions
 from .paste import paste
 from .restoration import Restorer, restore
 from .runtime.progress import Progress, no_progress
 from .selection.select import select
-from .selection.sharpness import sharpness
+from .selection.sharpness import measure_sharpness
 
 #: Aligned faces to changed ones (or fewer): restored, coloured, inpainted.
 Step = Callable[[AlignedFaces], AlignedFaces]
@@ -78,10 +78,10 @@ def detect(
         inside: see `Extras`.
     """
     height, width = images.shape[-2:]
-    faces = searching(detector, options.detection).detect(images, options.detection)
+    faces = wrap_detector(detector, options.detection).detect(images, options.detection)
     selection = options.selection
     wanted = replace(selection, eye_distance=max(selection.eye_distance, options.detection.eye_distance))
-    measured = sharpness(images, faces) if selection.sharpness else None
+    measured = measure_sharpness(images, faces) if selection.sharpness else None
     return select(faces, (height, width), wanted, mask=inside, sharpness=measured)
 
 
@@ -104,9 +104,9 @@ def fix_faces(
     """
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
-        return finish_crops(restored(aligned, restorer, options, extras, progress), options, extras, progress)
+        return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
 
-    return on_faces(images, detector, restorer.side, step, options, extras, enlarged(images, options, extras, progress))
+    return apply_to_faces(images, detector, restorer.side, step, options, extras, upscale_background(images, options, extras, progress))
 
 
 def fix_aligned(
@@ -119,24 +119,24 @@ def fix_aligned(
     """Restore images that are aligned faces already; without an upscaler the result has the restorer's side.
 
     Args:
-        images: see `on_aligned`.
+        images: see `apply_to_aligned`.
         extras, progress: see `fix_faces`.
     """
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
-        return finish_crops(restored(aligned, restorer, options, extras, progress), options, extras, progress)
+        return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
 
-    return on_aligned(images, restorer.side, step, options, extras)
+    return apply_to_aligned(images, restorer.side, step, options, extras)
 
 
-def restored(
+def restore_crops(
     aligned: AlignedFaces, restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress
 ) -> AlignedFaces:
     """Faces with restored crops, at the fidelity that the options and the fidelity mask ask for."""
     chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
-    fidelity = per_face(chosen, 0.5, len(aligned))
+    fidelity = fidelity_per_face(chosen, 0.5, len(aligned))
     if extras.fidelity_mask is not None and len(aligned):
-        fidelity = in_mask(aligned, fidelity, extras.fidelity_mask, inside=1.0)
+        fidelity = fidelity_maps(aligned, fidelity, extras.fidelity_mask, inside=1.0)
     return restore(
         aligned,
         restorer,
@@ -153,7 +153,7 @@ def batch_size(options: FixOptions, restorer: Restorer) -> int:
     return options.batch or getattr(restorer, "batch", 1)
 
 
-def finish_crops(aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> AlignedFaces:
+def postprocess_crops(aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> AlignedFaces:
     """Restored faces as they are pasted: with the original's colours, and enlarged where there is a network for it."""
     done = aligned.with_crops(match_colours(aligned.crops, aligned.originals, options.colour))
     if extras.face_upscaler is None or not len(done):
@@ -162,14 +162,14 @@ def finish_crops(aligned: AlignedFaces, options: FixOptions, extras: Extras, pro
     return done.with_crops(upscale_images(done.crops, extras.face_upscaler, options.upscale, options.tile, tick=tick))
 
 
-def enlarged(images: Tensor, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> Tensor:
+def upscale_background(images: Tensor, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> Tensor:
     """What faces are pasted into: images (B, 3, H, W) enlarged by the upscaler; bilinear, as in the reference, without one."""
     if extras.upscaler is None:
         return rescale(images, options.upscale)
     return upscale_images(images, extras.upscaler, options.upscale, options.tile, tick=progress("tile"))
 
 
-def on_faces(
+def apply_to_faces(
     images: Tensor,
     detector: Detector,
     side: int,
@@ -186,15 +186,15 @@ def on_faces(
         step: such as `restore`, `colorize` or `inpaint` with the rest of their arguments.
         background: what is pasted into, when it is not the images themselves.
     """
-    mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
+    get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     faces, skipped = detect(images, detector, options, extras.inside)
-    aligned = limited(step(align(images, faces, side)), options, extras)
+    aligned = limit_paste_area(step(align(images, faces, side)), options, extras)
     target = images if background is None else background
     pasted, changed = paste(target, aligned, options.mask, extras.parser, options.keep_detail)
     return Fixed(pasted, changed, aligned, skipped)
 
 
-def limited(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
+def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
     """Faces that are pasted only where the options and the keep-out mask allow it."""
     if options.parts is not None or options.blend != 1:
         parts, grow, feather = options.parts, options.grow, options.feather
@@ -202,18 +202,18 @@ def limited(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> Align
     return aligned if extras.keep_out is None else exclude(aligned, extras.keep_out)
 
 
-def on_aligned(images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> Fixed:
-    """Do something with images that are aligned faces already: as `on_faces`, without finding and pasting.
+def apply_to_aligned(images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> Fixed:
+    """Do something with images that are aligned faces already: as `apply_to_faces`, without finding and pasting.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1], each one face in the FFHQ pose, of any size; not modified.
-        side, step: see `on_faces`.
+        side, step: see `apply_to_faces`.
 
     Returns:
         See `Fixed`. The images have the size of the crops that `step` gives; but when something keeps them to an area of the
         image, as `inpaint` and a keep-out mask do, they have their own size, and what is outside the area is bit-identical.
     """
-    aligned = limited(step(whole_images(images, side)), options, extras)
+    aligned = limit_paste_area(step(wrap_aligned_images(images, side)), options, extras)
     size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
     result = resize(images, *size).clone()
     changed = result.new_zeros(len(images), 1, *size)
@@ -228,7 +228,7 @@ def on_aligned(images: Tensor, side: int, step: Step, options: FixOptions = FixO
     return Fixed(result, changed, aligned, [])
 
 
-def whole_images(images: Tensor, side: int) -> AlignedFaces:
+def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
     """Images that are aligned faces already, (B, 3, H, W) RGB in [0, 1], as faces with crops of `side` pixels."""
     height, width = images.shape[-2:]
     crops = resize(images, side)
@@ -236,7 +236,7 @@ def whole_images(images: Tensor, side: int) -> AlignedFaces:
         faces=tuple(_whole_image(index, height, width) for index in range(len(images))),
         originals=crops,
         crops=crops,
-        affines=resize_map(side / width, side / height).repeat(len(images), 1, 1),
+        affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
         masks=crops.new_ones(len(images), 1, side, side),
         grey=is_grey(images),
         image_size=(height, width),

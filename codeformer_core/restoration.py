@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .align import sample_at_crops
+from .align import warp_to_crops
 from .faces import AlignedFaces
-from .imaging.colour import keep_grey, with_luminance_of
+from .imaging.colour import keep_grey, replace_luminance
 from .imaging.resize import resize
 from .masks.limits import restrict_to
 from .options import GREY
@@ -96,7 +96,7 @@ def colorize(
     """
     crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
-        crops = with_luminance_of(crops, resize(aligned.crops, crops.shape[-1]))
+        crops = replace_luminance(crops, resize(aligned.crops, crops.shape[-1]))
     return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
 
 
@@ -108,7 +108,7 @@ def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch:
             is where the filling fades into what is known.
         batch, tick: see `restore`.
     """
-    in_crops = sample_at_crops(holes.to(aligned.crops), aligned)
+    in_crops = warp_to_crops(holes.to(aligned.crops), aligned)
     touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
     chosen, in_crops = aligned.subset(touched), resize(in_crops[touched], restorer.side)
     known = resize(chosen.crops, restorer.side)
@@ -146,7 +146,7 @@ def check_finite(crops: Tensor) -> Tensor:
     return crops
 
 
-def with_edited_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:
+def replace_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:
     """The same faces with crops, and masks in the place of all that limited them, that may have any size.
 
     Args:

@@ -44,7 +44,7 @@ class CodeFormerCertainty(io.ComfyNode):
         """Ask the network, lay its answer over the pictures."""
         images, _ = memory.to_core(image)
         maps = certainty.uncertainty_maps(faces, model, model.batch, memory.progress())
-        guessed, covered = certainty.over_pictures(maps, faces, (len(images), *images.shape[-2:]))
+        guessed, covered = certainty.paste_maps(maps, faces, (len(images), *images.shape[-2:]))
         heat = memory.to_host(overlay.draw_heatmap(images, guessed, covered))
         return io.NodeOutput(memory.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
 

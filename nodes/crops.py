@@ -42,7 +42,7 @@ class CodeFormerFacesToCrops(io.ComfyNode):
             memory.log_and_show("No face: nothing comes out.")
         return io.NodeOutput(
             memory.image_or_blocker(faces.crops),
-            memory.mask_or_blocker(limits.masks_per_face(faces)),
+            memory.mask_or_blocker(limits.crop_masks(faces)),
             memory.image_or_blocker(faces.originals),
             len(faces),
         )
@@ -90,8 +90,8 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
         """The same faces with other crops."""
         pictures, _ = memory.to_core(crops)
         if faces is None:
-            faces = pipeline.whole_images(pictures, TEMPLATE_SIDE)
-        return io.NodeOutput(restoration.with_edited_crops(faces, pictures, None if masks is None else memory.from_mask(masks)))
+            faces = pipeline.wrap_aligned_images(pictures, TEMPLATE_SIDE)
+        return io.NodeOutput(restoration.replace_crops(faces, pictures, None if masks is None else memory.from_mask(masks)))
 
 
 NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

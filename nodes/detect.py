@@ -8,12 +8,12 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..codeformer_core import align, pipeline
-from ..codeformer_core.detection.external import from_bounding_boxes, from_host_landmarks, locate_landmarks, scale_faces
+from ..codeformer_core.detection.external import read_bounding_boxes, read_host_landmarks, locate_landmarks, scale_faces
 from ..codeformer_core.detection.faces_json import from_json, to_json
 from ..codeformer_core.faces import Face
 from ..codeformer_core.imaging import overlay
 from ..codeformer_core.options import DetectionOptions, FixOptions, Selection
-from ..codeformer_core.selection.report import summary
+from ..codeformer_core.selection.report import summarize
 from . import inputs
 from .host import memory, networks
 
@@ -42,7 +42,7 @@ def _given(images: Tensor, landmarks: Any, saved: str | None) -> list[Face] | No
     """The faces that somebody else found, fitted to the pictures; None when they are to be searched."""
     if landmarks is None and not saved:
         return None
-    faces, found_in = from_json(saved) if saved else from_host_landmarks(landmarks)
+    faces, found_in = from_json(saved) if saved else read_host_landmarks(landmarks)
     return scale_faces(faces, found_in, len(images), (images.shape[-2], images.shape[-1]))
 
 
@@ -123,12 +123,12 @@ class CodeFormerFaceDetect(io.ComfyNode):
         if faces is None and detector is None:
             raise ValueError("Found no face detector and no faces from elsewhere. Connect Load Face Detector.")
         if faces is None and bboxes is not None:
-            regions = from_bounding_boxes(bboxes, len(images), (images.shape[-2], images.shape[-1]))
+            regions = read_bounding_boxes(bboxes, len(images), (images.shape[-2], images.shape[-1]))
             faces, notes = locate_landmarks(images, regions, detector, detection)
         if faces is not None:
             detector, detection = _Known(faces), replace(detection, rotated=False, tile=0)
         kept, skipped = pipeline.detect(images, detector, FixOptions(detection=detection, selection=Selection(choice=choice)))
-        memory.log_and_show(" ".join([summary(len(kept), skipped), *notes[:3]]))
+        memory.log_and_show(" ".join([summarize(len(kept), skipped), *notes[:3]]))
         aligned = align.align(images, kept)
         drawn = memory.to_host(overlay.draw_faces(images, kept, skipped))
         boxes, text = per_picture(kept, len(images)), to_json(kept, aligned.image_size)

@@ -120,8 +120,8 @@ class CodeFormerFaceMask(io.ComfyNode):
             limited = limits.restrict_to if inside else limits.exclude
             masked = limited(masked, memory.from_mask(occlusion))
         last = max((face.image_index for face in masked.faces), default=0)
-        union = paste.covered(masked, last + 1 if image is None else len(image))
-        return io.NodeOutput(masked, memory.mask_or_blocker(limits.masks_per_face(masked)), memory.to_mask(union))
+        union = paste.paste_mask(masked, last + 1 if image is None else len(image))
+        return io.NodeOutput(masked, memory.mask_or_blocker(limits.crop_masks(masked)), memory.to_mask(union))
 
 
 def _part(name: str) -> io.Input:

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core.pipeline import fix_faces
-from ..codeformer_core.selection.report import summary
+from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
 from .host import memory, networks
@@ -75,7 +75,7 @@ class CodeFormerFixFaces(io.ComfyNode):
         else:
             fixed = fix_faces(images, detector, model, options, extras, lambda unit: tick)
         found = len(fixed.aligned)
-        memory.log_and_show(summary(found, fixed.skipped))
+        memory.log_and_show(summarize(found, fixed.skipped))
         return io.NodeOutput(memory.to_host(fixed.images, alpha), memory.to_mask(fixed.mask), fixed.aligned, found)
 
 

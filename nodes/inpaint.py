@@ -19,7 +19,7 @@ def _holes(mask: Tensor | None, image: Tensor | None, tolerance: int) -> Tensor:
             "Found neither a mask nor a picture, so nobody says what is to be filled. Connect a mask, or the picture with "
             "white brush strokes."
         )
-    return holes.white_brush(memory.to_core(image)[0], tolerance / 255)
+    return holes.white_brush_mask(memory.to_core(image)[0], tolerance / 255)
 
 
 class CodeFormerInpaint(io.ComfyNode):

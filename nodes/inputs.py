@@ -13,7 +13,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..codeformer_core.options import Described, FixOptions, described, with_values
+from ..codeformer_core.options import OptionField, FixOptions, option_fields, with_values
 from ..codeformer_core.pipeline import Extras
 from .host import networks
 
@@ -58,7 +58,7 @@ FIRST_VERSION = (
 )
 
 
-def widget(name: str, option: Described, optional: bool = False) -> io.Input:
+def widget(name: str, option: OptionField, optional: bool = False) -> io.Input:
     """The input of an option: a switch, a list of choices, or a number with its range."""
     about = option.about
     common: dict[str, Any] = {"default": option.default, "tooltip": about.help, "optional": optional}
@@ -93,11 +93,11 @@ def chosen(values: Mapping[str, Any], of: Any = FixOptions()) -> Any:
     return with_values(of, {known[name].path: value for name, value in values.items() if name in known})
 
 
-def _by_widget(options: Any) -> dict[str, Described]:
+def _by_widget(options: Any) -> dict[str, OptionField]:
     """Widget id -> option: those that the nodes for the whole job show, or all of a smaller group of options."""
     if not isinstance(options, FixOptions):
-        return {option.path[-1]: option for option in described(options)}
-    return {option.widget: option for option in described(options) if option.about.node}
+        return {option.path[-1]: option for option in option_fields(options)}
+    return {option.widget: option for option in option_fields(options) if option.about.node}
 
 
 def upscaler_inputs() -> list[io.Input]:

@@ -13,7 +13,7 @@ from ..codeformer_core import align, checkpoints, paste, pipeline
 from ..codeformer_core.masks import limits
 from ..codeformer_core.options import FixOptions, Selection
 from ..codeformer_core.restoration import restore
-from ..codeformer_core.selection.report import summary
+from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.selection.select import ORDERS
 from . import inputs
 from .host import memory, model_files, networks
@@ -110,7 +110,7 @@ class CodeFormerOldRestore(io.ComfyNode):
             FixOptions(fidelity=codeformer_fidelity),
             progress=lambda unit: tick,
         )
-        memory.log_and_show(summary(len(fixed.aligned), fixed.skipped))
+        memory.log_and_show(summarize(len(fixed.aligned), fixed.skipped))
         return io.NodeOutput(memory.to_host(fixed.images, alpha))
 
 
@@ -127,7 +127,7 @@ class CodeFormerOldCrop(io.ComfyNode):
         """Find, cut out; one black picture where there is no face, as the old node gave."""
         images, _ = memory.to_core(image)
         faces, skipped = pipeline.detect(images, _detector(facedetection))
-        memory.log_and_show(summary(len(faces), skipped))
+        memory.log_and_show(summarize(len(faces), skipped))
         crops = align.align(images, faces).crops
         return io.NodeOutput(memory.to_host(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])))
 
@@ -198,7 +198,7 @@ class CodeFormerOldReActor(io.ComfyNode):
             for face in sorted(faces, key=lambda face: key(face, size), reverse=reverse_order):
                 per_picture.setdefault(face.image_index, []).append(face)
             faces = [face for group in per_picture.values() for face in group[take_start : take_start + take_count]]
-        memory.log_and_show(summary(len(faces), skipped))
+        memory.log_and_show(summarize(len(faces), skipped))
         aligned = align.align(images, faces)
         restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=memory.progress())
         pasted, _ = paste.paste(images, limits.limit(restored, blend=visibility))

@@ -74,9 +74,9 @@ class CodeFormerRestore(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         """Restore every face."""
-        weight = weights.per_face(inputs.listed(per_face), fidelity, len(faces))
+        weight = weights.fidelity_per_face(inputs.listed(per_face), fidelity, len(faces))
         if mask is not None:
-            weight = weights.in_mask(faces, weight, memory.from_mask(mask), painted)
+            weight = weights.fidelity_maps(faces, weight, memory.from_mask(mask), painted)
         restored = restoration.restore(
             faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=memory.progress()
         )

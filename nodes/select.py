@@ -11,10 +11,10 @@ from ..codeformer_core.detection.external import scale_faces
 from ..codeformer_core.detection.faces_json import to_json
 from ..codeformer_core.faces import AlignedFaces, Skipped
 from ..codeformer_core.options import Selection
-from ..codeformer_core.selection.candidates import candidates, candidates_of_faces, thumbnails
+from ..codeformer_core.selection.candidates import list_candidates, thumbnails_from_crops, thumbnails
 from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select
-from ..codeformer_core.selection.sharpness import sharpness, sharpness_of_crops
+from ..codeformer_core.selection.sharpness import measure_sharpness, measure_crop_sharpness
 from . import inputs
 from .host import memory
 
@@ -33,12 +33,12 @@ def picker_ui(faces: AlignedFaces, skipped: Sequence[Skipped], image: Tensor | N
     count = min(MAX_PICTURES, 1 + max((face.image_index for face in faces.faces), default=-1) if image is None else len(image))
     if not count:
         return {"codeformer_faces": []}
-    pictures = candidates_of_faces(faces, count) if image is None else thumbnails(memory.to_core(image[:count])[0])
+    pictures = thumbnails_from_crops(faces, count) if image is None else thumbnails(memory.to_core(image[:count])[0])
     files = ui.ImageSaveHelper.save_images(
         memory.to_host(pictures).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
     )
     result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
-    for candidate in candidates(faces.faces, faces.image_size, skipped):
+    for candidate in list_candidates(faces.faces, faces.image_size, skipped):
         if candidate.image_index < count:
             result[candidate.image_index]["faces"].append(asdict(candidate))
     return {"codeformer_faces": result}
@@ -54,10 +54,10 @@ _LIMITS = (
 def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
     """Of each face, in the pictures if they are there, else in the crops."""
     if image is None:
-        return sharpness_of_crops(faces.originals)
+        return measure_crop_sharpness(faces.originals)
     images, _ = memory.to_core(image)
     height, width = images.shape[-2:]
-    return sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
+    return measure_sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
 
 class CodeFormerFaceSelect(io.ComfyNode):

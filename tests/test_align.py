@@ -9,7 +9,7 @@ from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import _warp_torch, compose, invert, resize_map, similarity, warp
+from codeformer_core.imaging.affine import _warp_torch, compose, invert, resize_affine, fit_similarity, warp
 from codeformer_core.imaging.colour import GREY_VARIANCE, is_grey
 
 
@@ -41,20 +41,20 @@ def test_affines_and_crops_match_the_reference(data, photo, known_faces, stem):
 def test_a_known_pose_is_recovered():
     wanted = rotation(23, 1.7, -40, 12)
     points = FFHQ_TEMPLATE @ invert(wanted)[0, :, :2].T + invert(wanted)[0, :, 2]
-    assert torch.allclose(similarity(points[None], FFHQ_TEMPLATE), wanted, atol=1e-3)
+    assert torch.allclose(fit_similarity(points[None], FFHQ_TEMPLATE), wanted, atol=1e-3)
 
 
 def test_one_bad_landmark_does_not_spoil_the_pose():
     points = FFHQ_TEMPLATE.clone()
     points[2] += 90
     identity = torch.eye(2, 3, dtype=torch.float64)[None]
-    assert torch.allclose(similarity(points[None], FFHQ_TEMPLATE), identity, atol=1e-2)
+    assert torch.allclose(fit_similarity(points[None], FFHQ_TEMPLATE), identity, atol=1e-2)
 
 
 @pytest.mark.parametrize("points", [torch.zeros(1, 5, 2), torch.full((1, 5, 2), float("nan"))], ids=["one place", "nan"])
 def test_landmarks_that_fit_no_face_are_refused(points):
     with pytest.raises(ValueError, match="which fit no face. Expected five different points"):
-        similarity(points, FFHQ_TEMPLATE)
+        fit_similarity(points, FFHQ_TEMPLATE)
 
 
 def test_the_template_follows_the_side():
@@ -62,7 +62,7 @@ def test_the_template_follows_the_side():
     half = template(256)
     assert torch.allclose(half, (FFHQ_TEMPLATE + 0.5) / 2 - 0.5)
     face = Face(0, (0, 0, 512, 512), tuple(map(tuple, FFHQ_TEMPLATE.tolist())), 1.0)
-    assert torch.allclose(align(pixels, [face], 256).affines, resize_map(0.5), atol=1e-4)
+    assert torch.allclose(align(pixels, [face], 256).affines, resize_affine(0.5), atol=1e-4)
 
 
 def test_invert_and_compose_are_each_others_undoing():

@@ -14,18 +14,18 @@ from torch import Tensor
 from benchmarks.scenes import scene
 from codeformer_core import checkpoints, networks
 from codeformer_core.align import align
-from codeformer_core.certainty import over_pictures, uncertainty_maps
+from codeformer_core.certainty import paste_maps, uncertainty_maps
 from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector
-from codeformer_core.fidelity import in_mask, sweep
+from codeformer_core.fidelity import fidelity_maps, sweep
 from codeformer_core.imaging.overlay import draw_faces, draw_heatmap
-from codeformer_core.masks.holes import fade_edges, white_brush
+from codeformer_core.masks.holes import fade_edges, white_brush_mask
 from codeformer_core.masks.limits import exclude, limit, restrict_to
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.options import DetectionOptions, FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import finish_crops, fix_aligned, fix_faces, on_faces
+from codeformer_core.pipeline import postprocess_crops, fix_aligned, fix_faces, apply_to_faces
 from codeformer_core.restoration import colorize, inpaint, restore
 from codeformer_core.upscaler import upscale_images
 from codeformer_core.video.pipeline import fix_frames
@@ -89,7 +89,7 @@ def fixed(**options) -> Callable:
 
 
 def stepped(step: Callable) -> Callable:
-    return lambda image, faces, have: on_faces(image, Known(faces), 64, lambda aligned: step(aligned, have)).images
+    return lambda image, faces, have: apply_to_faces(image, Known(faces), 64, lambda aligned: step(aligned, have)).images
 
 
 WAYS: dict[str, Callable] = {
@@ -112,7 +112,7 @@ WAYS: dict[str, Callable] = {
     "kept inside": stepped(lambda faces, have: restrict_to(restore(faces, have["restorer"]), HALF)),
     "colorize": stepped(lambda faces, have: colorize(faces, have["colorizer"], keep_luminance=True)),
     "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], HALF)),
-    "faces enlarged": stepped(lambda faces, have: finish_crops(restore(faces, have["restorer"]), "as restored", Twice())),
+    "faces enlarged": stepped(lambda faces, have: postprocess_crops(restore(faces, have["restorer"]), "as restored", Twice())),
     "picture enlarged": lambda image, faces, have: upscale_images(image, Twice(), 3.0, tile=64),
     "frames": lambda image, faces, have: (
         fix_frames(
@@ -120,10 +120,10 @@ WAYS: dict[str, Callable] = {
         ).images
     ),
     "aligned": lambda image, faces, have: fix_aligned(image[:, :, :64, :64], have["restorer"]).images,
-    "brushed": lambda image, faces, have: fade_edges(white_brush(image.clamp(max=0.6) / 0.6), 4),
+    "brushed": lambda image, faces, have: fade_edges(white_brush_mask(image.clamp(max=0.6) / 0.6), 4),
     "sweep": lambda image, faces, have: sweep(align(image, faces, 64), have["restorer"], 2, [0, 0.5, 1]),
-    "fidelity painted": lambda image, faces, have: in_mask(align(image, faces, 64), 0.2, HALF, 0.9),
-    "certainty": lambda image, faces, have: over_pictures(
+    "fidelity painted": lambda image, faces, have: fidelity_maps(align(image, faces, 64), 0.2, HALF, 0.9),
+    "certainty": lambda image, faces, have: paste_maps(
         uncertainty_maps(align(image, faces, 64), have["restorer"]), align(image, faces, 64), (1, *image.shape[-2:])
     )[0],
     "preview": lambda image, faces, have: draw_faces(image, faces),

@@ -5,13 +5,13 @@ import torch
 
 from codeformer_core import checkpoints
 from codeformer_core.align import align
-from codeformer_core.certainty import over_pictures, uncertainty_maps
+from codeformer_core.certainty import paste_maps, uncertainty_maps
 from codeformer_core.faces import Face
-from codeformer_core.fidelity import in_mask, per_face, sweep
+from codeformer_core.fidelity import fidelity_maps, fidelity_per_face, sweep
 from codeformer_core.imaging.overlay import draw_heatmap, draw_labels
-from codeformer_core.masks.limits import exclude, masks_per_face
-from codeformer_core.paste import covered
-from codeformer_core.restoration import restore, with_edited_crops
+from codeformer_core.masks.limits import exclude, crop_masks
+from codeformer_core.paste import paste_mask
+from codeformer_core.restoration import restore, replace_crops
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +32,20 @@ def aligned(images):
 
 @pytest.mark.parametrize(("values", "faces", "expected"), [([], 3, 0.5), ([0.2], 3, 0.2), ([0.2, 0.4], 0, 0.2)])
 def test_one_number_serves_every_face(values, faces, expected):
-    assert per_face(values, 0.5, faces) == expected
+    assert fidelity_per_face(values, 0.5, faces) == expected
 
 
 def test_a_list_has_a_number_for_every_face():
-    assert torch.equal(per_face([0.2, 0.4], 0.5, 2), torch.tensor([0.2, 0.4]))
+    assert torch.equal(fidelity_per_face([0.2, 0.4], 0.5, 2), torch.tensor([0.2, 0.4]))
     with pytest.raises(ValueError, match="Found 2 fidelities for 1 face. Expected one for each face"):
-        per_face([0.2, 0.4], 0.5, 1)
+        fidelity_per_face([0.2, 0.4], 0.5, 1)
     with pytest.raises(ValueError, match="Found a fidelity of 1.5"):
-        per_face([1.5], 0.5, 1)
+        fidelity_per_face([1.5], 0.5, 1)
 
 
 def test_paint_goes_from_one_fidelity_to_the_other(aligned):
     ramp = torch.linspace(0, 1, 120).expand(1, 1, 90, 120)
-    maps = in_mask(aligned, torch.tensor([0.0, 1.0]), ramp, 0.5)
+    maps = fidelity_maps(aligned, torch.tensor([0.0, 1.0]), ramp, 0.5)
     assert maps.shape == (2, 1, 64, 64)
     assert maps[0, 0, 32, :10].mean() < maps[0, 0, 32, -10:].mean() < 0.5 < maps[1, 0, 32, -10:].mean()
 
@@ -64,7 +64,7 @@ def test_a_sweep_of_a_face_that_is_not_there_is_a_sentence(aligned, network):
 def test_doubt_is_what_certainty_lacks(aligned, images, network):
     maps = uncertainty_maps(aligned, network)
     assert torch.allclose(maps, 1 - network.certainty(aligned.originals), atol=1e-6)
-    ones, covered = over_pictures(torch.ones_like(maps), aligned, (2, 90, 120))
+    ones, covered = paste_maps(torch.ones_like(maps), aligned, (2, 90, 120))
     assert torch.allclose(ones[covered > 0.3], covered[covered > 0.3], atol=1e-4) and not ones[covered == 0].any()
     tinted = draw_heatmap(images, ones, covered)
     assert torch.equal(tinted[(covered == 0).expand_as(images)], images[(covered == 0).expand_as(images)])
@@ -80,14 +80,14 @@ def test_a_label_is_written_on_the_lower_edge_only():
 
 @pytest.mark.parametrize("side", [32, 64, 256])
 def test_edited_crops_may_have_any_side(aligned, side):
-    edited = with_edited_crops(aligned, torch.rand(2, 3, side, side), torch.zeros(1, 1, 10, 10))
+    edited = replace_crops(aligned, torch.rand(2, 3, side, side), torch.zeros(1, 1, 10, 10))
     assert edited.crops.shape[-1] == side and edited.side == 64 and not edited.masks.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 3, 64, 32)], ids=["too few", "not square"])
 def test_edited_crops_that_do_not_fit_are_a_sentence(aligned, shape):
     with pytest.raises(ValueError, match=r"Found .*crops .*Expected"):
-        with_edited_crops(aligned, torch.rand(shape))
+        replace_crops(aligned, torch.rand(shape))
 
 
 def test_a_sweep_that_gives_no_picture_is_refused(aligned):
@@ -109,6 +109,6 @@ def test_as_many_fidelities_as_faces_whatever_the_batch(aligned, network):
 
 def test_masks_of_edited_crops_take_the_place_of_every_limit(aligned):
     kept_out = exclude(aligned, torch.full((1, 1, 90, 120), 0.5))
-    back = with_edited_crops(kept_out, kept_out.crops, masks_per_face(kept_out))
-    assert float(covered(back, 2).max()) == pytest.approx(0.5, abs=1e-3)
-    assert covered(with_edited_crops(kept_out, kept_out.crops), 2).max() <= 0.5
+    back = replace_crops(kept_out, kept_out.crops, crop_masks(kept_out))
+    assert float(paste_mask(back, 2).max()) == pytest.approx(0.5, abs=1e-3)
+    assert paste_mask(replace_crops(kept_out, kept_out.crops), 2).max() <= 0.5

@@ -11,7 +11,7 @@ from codeformer_core.imaging.resize import resize
 from codeformer_core.networks.parsenet import ParseNet
 from codeformer_core.options import FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import Extras, fix_aligned, on_faces
+from codeformer_core.pipeline import Extras, fix_aligned, apply_to_faces
 from codeformer_core.restoration import colorize, inpaint
 
 
@@ -202,14 +202,14 @@ class Filler:
 
 def test_keeping_the_luminance_changes_hues_only(photo, known_faces):
     picture = photo("photos/camera_gray_L_1face.png")
-    fixed = on_faces(
+    fixed = apply_to_faces(
         picture, known_faces, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), FixOptions(keep_detail=True)
     )
     assert len(fixed.aligned) == 1
     assert (luminance(fixed.images) - luminance(picture)).abs().max() < 2e-3
     inside = (fixed.mask > 0.9)[0, 0]
     assert (fixed.images[0, 0] - fixed.images[0, 2])[inside].mean() > 0.05
-    plain = on_faces(picture, known_faces, 128, lambda a: colorize(a, HalfBrown()))
+    plain = apply_to_faces(picture, known_faces, 128, lambda a: colorize(a, HalfBrown()))
     assert (luminance(plain.images) - luminance(picture)).abs().max() > 0.05
 
 
@@ -218,7 +218,7 @@ def test_inpainting_changes_the_hole_and_nothing_else(crew, known_faces):
     x, y = (round(v) for v in target.centre)
     holes = torch.zeros(1, 1, *crew.shape[-2:])
     holes[..., y - 12 : y + 12, x - 15 : x + 15] = 1
-    fixed = on_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes))
+    fixed = apply_to_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes))
     assert [face.box for face in fixed.aligned.faces] == [target.box]
     known = (holes == 0).expand_as(crew)
     assert torch.equal(fixed.images[known], crew[known])
@@ -227,8 +227,8 @@ def test_inpainting_changes_the_hole_and_nothing_else(crew, known_faces):
 
 def test_holes_may_have_another_size_than_the_picture(crew, known_faces):
     holes = torch.zeros(1, 1, 300, 500)
-    assert len(on_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes)).aligned) == 0
-    assert len(on_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes + 1)).aligned) == 7
+    assert len(apply_to_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes)).aligned) == 0
+    assert len(apply_to_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes + 1)).aligned) == 7
 
 
 def gradient_energy(image: torch.Tensor) -> torch.Tensor:
@@ -334,7 +334,7 @@ def test_steps_follow_one_another(crew, known_faces, tiny):
 
 def test_colours_stay_when_a_coloured_face_is_restored(photo, known_faces):
     picture = photo("photos/camera_gray_L_1face.png")
-    fixed = on_faces(picture, known_faces, 128, lambda a: restore(colorize(a, HalfBrown()), Recorder()))
+    fixed = apply_to_faces(picture, known_faces, 128, lambda a: restore(colorize(a, HalfBrown()), Recorder()))
     assert (fixed.aligned.crops[:, 0] - fixed.aligned.crops[:, 2]).mean() > 0.05
 
 

@@ -13,7 +13,7 @@ from ..detection.faces_json import from_json
 from ..faces import Detector, Face
 from ..image_io.encode import FORMATS
 from ..options import DetectionOptions, FixOptions, Selection, Steadiness
-from ..pipeline import Extras, Fixed, Step, on_aligned, on_faces
+from ..pipeline import Extras, Fixed, Step, apply_to_aligned, apply_to_faces
 from .jobs import Job
 from .networks import Networks
 from .picture import Piece
@@ -34,7 +34,7 @@ def on_picture(piece: Piece, step: Step, **changed: Any) -> Fixed:
     """Do something with the faces of a picture, or with the aligned face that it is.
 
     Args:
-        step: see `pipeline.on_faces`.
+        step: see `pipeline.apply_to_faces`.
         changed: options that are not as the user says.
     """
     args, side = piece.args, piece.networks.restorer.side
@@ -43,8 +43,8 @@ def on_picture(piece: Piece, step: Step, **changed: Any) -> Fixed:
         fix_extras(args, piece.networks, piece.job, piece.image),
     )
     if args.aligned:
-        return on_aligned(piece.image, side, step, options, extras)
-    return on_faces(piece.image, detector(args, piece.networks.detector), side, step, options, extras)
+        return apply_to_aligned(piece.image, side, step, options, extras)
+    return apply_to_faces(piece.image, detector(args, piece.networks.detector), side, step, options, extras)
 
 
 def fix_options(args: Namespace, networks: Networks) -> FixOptions:

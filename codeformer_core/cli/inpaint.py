@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..faces import AlignedFaces, Face, Skipped
 from ..imaging.resize import resize
-from ..masks.holes import TOLERANCE, fade_edges, white_brush
+from ..masks.holes import TOLERANCE, fade_edges, white_brush_mask
 from ..restoration import inpaint
 from . import work
 from .choices import mask_of, on_picture
@@ -44,5 +44,5 @@ def _holes(piece: Piece) -> Tensor:
     mask = mask_of(args.holes, piece.job, piece.image)
     if mask is None:
         tolerance = TOLERANCE if args.tolerance is None else args.tolerance / 255
-        return fade_edges(white_brush(piece.image, tolerance), args.feather)
+        return fade_edges(white_brush_mask(piece.image, tolerance), args.feather)
     return fade_edges(resize(mask, *piece.image.shape[-2:]), args.feather)

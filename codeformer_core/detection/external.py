@@ -21,7 +21,7 @@ MESH_EYES, MESH_NOSE, MESH_MOUTH = (468, 473), 1, (61, 291)
 MESH_POINTS = 478
 
 
-class Region(NamedTuple):
+class FaceBox(NamedTuple):
     """Where another tool, or a person, says that there is a face.
 
     Attributes:
@@ -35,7 +35,7 @@ class Region(NamedTuple):
     score: float
 
 
-def from_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[Region]:
+def read_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[FaceBox]:
     """The boxes of the host's BOUNDING_BOX in any of its three shapes.
 
     Args:
@@ -60,7 +60,7 @@ def from_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[Region
             f"Found boxes of {len(value)} pictures and {batch} pictures. Expected a list for each picture, or one for all: "
             "connect the boxes that were found in these pictures."
         )
-    return [Region(index, *_box(entry, image_size)) for index, frame in enumerate(value) for entry in frame]
+    return [FaceBox(index, *_box(entry, image_size)) for index, frame in enumerate(value) for entry in frame]
 
 
 def _box(entry: Any, image_size: Size) -> tuple[Box, float]:
@@ -78,7 +78,7 @@ def _box(entry: Any, image_size: Size) -> tuple[Box, float]:
     return (x, y, x + width, y + height), 1.0 if score is None else float(score)
 
 
-def from_host_landmarks(value: Any) -> tuple[list[Face], Size]:
+def read_host_landmarks(value: Any) -> tuple[list[Face], Size]:
     """The faces of the host's FACE_LANDMARKS, and (H, W) of the pictures that they were found in.
 
     Args:
@@ -153,7 +153,7 @@ VIEWS_PER_CALL = 32
 
 
 def locate_landmarks(
-    images: Tensor, regions: Sequence[Region], detector: Detector, options: DetectionOptions = DetectionOptions()
+    images: Tensor, regions: Sequence[FaceBox], detector: Detector, options: DetectionOptions = DetectionOptions()
 ) -> tuple[list[Face], list[str]]:
     """Faces with landmarks for boxes without.
 
@@ -181,7 +181,7 @@ def locate_landmarks(
             if inside:
                 faces.append(max(inside, key=lambda face: _overlap(face.box, region.box)))
             else:
-                faces.append(mean_pose_face(region))
+                faces.append(frontal_face(region))
                 x, y = faces[-1].centre
                 notes.append(
                     f"No face was seen in the box at ({x:.0f}, {y:.0f}) of picture {region.image_index + 1}: its pose is a "
@@ -190,7 +190,7 @@ def locate_landmarks(
     return faces, notes
 
 
-def mean_pose_face(region: Region) -> Face:
+def frontal_face(region: FaceBox) -> Face:
     """An upright face seen from the front in a region, with score 0: nobody saw its landmarks."""
     x0, y0, x1, y1 = region.box
     # A box of a detector's shape with the same middle and area; people and other tools draw wider ones.
@@ -225,7 +225,7 @@ class _View(NamedTuple):
         return Face(image_index, box, tuple(back(x, y) for x, y in face.landmarks), face.score)
 
 
-def _view(images: Tensor, region: Region) -> _View:
+def _view(images: Tensor, region: FaceBox) -> _View:
     height, width = images.shape[-2:]
     x0, y0, x1, y1 = region.box
     reach = max(x1 - x0, y1 - y0) * ENLARGED / 2

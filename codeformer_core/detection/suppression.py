@@ -11,7 +11,7 @@ from ..faces import Face
 COVERED = 0.5
 
 
-def without_duplicates(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[Face]:
+def remove_duplicates(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[Face]:
     """The faces without those whose box lies on a better one's face in the same image; the order stays.
 
     Args:

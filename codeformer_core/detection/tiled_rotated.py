@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..faces import DetectionOptions, Detector, Face, Point
-from .suppression import without_duplicates
+from .suppression import remove_duplicates
 
 #: A face found in a turned picture leans less than this in it, in degrees. What leans more is found better in the next turn;
 #: half a turn of 90 degrees and the landmarks' error are allowed for.
@@ -27,13 +27,13 @@ class RotatedDetector(NamedTuple):
         merits = [_merit(face) for face in found]
         for turns, back in _BACK.items():
             turned = self.detector.detect(torch.rot90(images, turns, (2, 3)), options)
-            upright = [face for face in turned if abs(tilt(face)) < LEAN]
+            upright = [face for face in turned if abs(roll_angle(face)) < LEAN]
             found += [_moved(face, back, height, width) for face in upright]
             merits += [_merit(face) for face in upright]
-        return _best_first(without_duplicates(found, merits))
+        return _best_first(remove_duplicates(found, merits))
 
 
-def tilt(face: Face) -> float:
+def roll_angle(face: Face) -> float:
     """Degrees from upright, clockwise, -180 to 180: the direction from the left eye to the right one."""
     (x0, y0), (x1, y1) = face.landmarks[:2]
     return math.degrees(math.atan2(y1 - y0, x1 - x0))
@@ -47,7 +47,7 @@ def _merit(face: Face) -> float:
     any of 192 other faces at 320, with a weight from 1 to 4.
     """
     certain = min(max(face.score, 1e-6), 1 - 1e-6)
-    return math.log(certain / (1 - certain)) - 2 * (tilt(face) / 45) ** 2
+    return math.log(certain / (1 - certain)) - 2 * (roll_angle(face) / 45) ** 2
 
 
 _Back = Callable[[float, float, int, int], Point]
@@ -96,7 +96,7 @@ class TiledDetector(NamedTuple):
                     x = columns[face.image_index]
                     if _whole(face, x, y, (tiles.shape[2], tiles.shape[3]), (height, width)):
                         found.append(_shifted(face, index, x, y))
-        return _best_first(without_duplicates(found))
+        return _best_first(remove_duplicates(found))
 
 
 def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
@@ -125,7 +125,7 @@ def _best_first(faces: Sequence[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: (face.image_index, -face.score))
 
 
-def searching(detector: Detector, options: DetectionOptions) -> Detector:
+def wrap_detector(detector: Detector, options: DetectionOptions) -> Detector:
     """The detector, looking over tiles and rotations as the options ask for."""
     searched = TiledDetector(detector, options.tile) if options.tile else detector
     return RotatedDetector(searched) if options.rotated else searched

@@ -11,7 +11,7 @@ from torch import Tensor
 from . import buffers
 
 
-def similarity(points: Tensor, target: Tensor) -> Tensor:
+def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
     """The rotation, scale and shift that lead landmarks to a target, robust against one bad landmark.
 
     OpenCV's least-median-of-squares fit, as in the reference.
@@ -51,12 +51,12 @@ def compose(first: Tensor, then: Tensor) -> Tensor:
     return torch.cat([linear, then[:, :, :2] @ first[:, :, 2:] + then[:, :, 2:]], dim=2)
 
 
-def shift(x: float, y: float) -> Tensor:
+def translation(x: float, y: float) -> Tensor:
     """(1, 2, 3): a move by (x, y) pixels."""
     return torch.tensor([[[1.0, 0.0, x], [0.0, 1.0, y]]], dtype=torch.float64)
 
 
-def resize_map(x: float, y: float | None = None) -> Tensor:
+def resize_affine(x: float, y: float | None = None) -> Tensor:
     """(1, 2, 3): where a pixel lands when a picture is resized by `x` and `y` times, with pixel centres at integers."""
     y = x if y is None else y
     return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
@@ -98,7 +98,7 @@ def warp(
 
 def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float], repeat: int) -> None:
     size = result.shape[3], result.shape[2]
-    shifted = compose(shift(-repeat, -repeat), affines).numpy()
+    shifted = compose(translation(-repeat, -repeat), affines).numpy()
     for image, affine, out in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
         for plane, value, warped in zip(image, fill, out, strict=True):
             # Rows of a part of a large picture lie pages apart, and a turned face walks across many: close together first.
@@ -109,7 +109,7 @@ def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float]
 
 def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
     if repeat:
-        images, affines = F.pad(images, (repeat,) * 4, mode="replicate"), compose(shift(-repeat, -repeat), affines)
+        images, affines = F.pad(images, (repeat,) * 4, mode="replicate"), compose(translation(-repeat, -repeat), affines)
     y = torch.arange(height, device=images.device, dtype=torch.float32)[:, None]
     x = torch.arange(width, device=images.device, dtype=torch.float32)
     grids = []
@@ -131,7 +131,7 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
     return sampled.to(images.dtype)
 
 
-def footprint(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
+def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
     """The pixels that a (height, width) rectangle can touch under `affine` (2, 3), with two to spare for interpolation.
 
     Args:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 #: Numbers that torch works through in one thread of a CPU (below at::internal::GRAIN_SIZE). More are shared out to threads that
 #: wait for each other: for pieces of a picture that costs more than it brings, and far more when a core is busy elsewhere.
-PARALLEL_GRAIN = 32_000
+GRAIN_SIZE = 32_000
 
 
 def empty(like: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -33,5 +33,5 @@ def _wrapped(make: Callable[..., np.ndarray], shape: tuple[int, ...], dtype: tor
 def strips(image: Tensor) -> Iterator[slice]:
     """The rows of an image (C, H, W) in the pieces that it is worked through in: small ones on a CPU, the whole elsewhere."""
     channels, height, width = image.shape
-    rows = max(1, PARALLEL_GRAIN // (channels * width)) if image.device.type == "cpu" else height
+    rows = max(1, GRAIN_SIZE // (channels * width)) if image.device.type == "cpu" else height
     return (slice(start, start + rows) for start in range(0, height, rows))

@@ -65,7 +65,7 @@ def keep_grey(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: s
     return torch.where(torch.tensor(wanted, device=crops.device).reshape(-1, 1, 1, 1), matched, crops)
 
 
-def with_luminance_of(crops: Tensor, originals: Tensor) -> Tensor:
+def replace_luminance(crops: Tensor, originals: Tensor) -> Tensor:
     """The hues of `crops` over the light of `originals` (N, 3, S, S): only chroma changes."""
     return clamp_to_gamut(crops - luminance(crops) + luminance(originals))
 
@@ -82,7 +82,7 @@ def clamp_to_gamut(images: Tensor) -> Tensor:
     return (light + chroma * room).clamp(0, 1)  # rounding
 
 
-def match_mean_and_spread(crops: Tensor, originals: Tensor) -> Tensor:
+def match_mean_and_std(crops: Tensor, originals: Tensor) -> Tensor:
     """Crops with the mean and spread that the original's channels have, in a space of light and two colour differences."""
     space = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)], device=crops.device)  # JFIF's Y, Cr, Cb
     there = torch.einsum("ij,njhw->nihw", space, crops.float())
@@ -105,7 +105,7 @@ def match_coarse_colours(crops: Tensor, originals: Tensor) -> Tensor:
 #: How the colours of a restored crop follow the original: (crops, originals), both (N, 3, S, S) in [0, 1] -> crops.
 COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "as restored": lambda crops, originals: crops,
-    "mean and spread": match_mean_and_spread,
+    "mean and spread": match_mean_and_std,
     "coarse colours": match_coarse_colours,
 }
 

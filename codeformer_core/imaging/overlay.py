@@ -66,7 +66,7 @@ def draw_heatmap(images: Tensor, guessed: Tensor, covered: Tensor) -> Tensor:
     """Images (B, 3, H, W) with faces tinted from green, where the network was sure, to red, where it guessed.
 
     Args:
-        guessed, covered: (B, 1, H, W) in [0, 1], see `certainty.over_pictures`.
+        guessed, covered: (B, 1, H, W) in [0, 1], see `certainty.paste_maps`.
     """
     sure, red = (images.new_tensor(colour).reshape(1, 3, 1, 1) for colour in (SURE, GUESSED))
     share = (guessed / covered.clamp(min=1e-6)).clamp(0, 1)

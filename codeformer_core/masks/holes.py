@@ -11,7 +11,7 @@ TOLERANCE = 8 / 255
 RIM = 2
 
 
-def white_brush(images: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+def white_brush_mask(images: Tensor, tolerance: float = TOLERANCE) -> Tensor:
     """The white brush strokes in images (B, 3, H, W): holes (B, 1, H, W) of 0 and 1.
 
     Highlights and specks narrower than three pixels are no strokes. With a tolerance of 0 only pure white counts and the holes

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..align import sample_at_crops
+from ..align import warp_to_crops
 from ..faces import AlignedFaces
 from ..imaging.morphology import grow_and_feather
 from ..imaging.resize import resize
@@ -70,6 +70,6 @@ def limit(
     return aligned.with_masks(masks)
 
 
-def masks_per_face(aligned: AlignedFaces) -> Tensor:
+def crop_masks(aligned: AlignedFaces) -> Tensor:
     """Where each crop may be pasted, without a mask style: (N, 1, S, S), what limits the images included."""
-    return aligned.masks if aligned.within is None else aligned.masks * sample_at_crops(aligned.within, aligned)
+    return aligned.masks if aligned.within is None else aligned.masks * warp_to_crops(aligned.within, aligned)

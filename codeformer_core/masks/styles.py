@@ -41,12 +41,12 @@ class MaskStyle(NamedTuple):
     """A row of `MASKS`.
 
     Attributes:
-        make: (faces, parser) -> masks (N, 1, S, S) in [0, 1]; None covers the whole crop.
+        crop_mask: (faces, parser) -> masks (N, 1, S, S) in [0, 1]; None covers the whole crop.
         seam: whether the border of the crop is faded by `seam` in the picture, as the reference does.
-        needs_parser: whether `make` calls the parser.
+        needs_parser: whether `crop_mask` calls the parser.
     """
 
-    make: Callable[[AlignedFaces, Parser | None], Tensor] | None
+    crop_mask: Callable[[AlignedFaces, Parser | None], Tensor] | None
     seam: bool
     needs_parser: bool
 
@@ -59,7 +59,7 @@ MASKS: dict[str, MaskStyle] = {
 }
 
 
-def mask_style(name: str, parser: Parser | None) -> MaskStyle:
+def get_mask_style(name: str, parser: Parser | None) -> MaskStyle:
     """The row of `MASKS` with this name; a ValueError when there is none, or when it needs a parser and there is none."""
     if name not in MASKS:
         raise ValueError(f"{name!r} is no mask style. Use one of: {', '.join(MASKS)}.")

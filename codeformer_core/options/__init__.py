@@ -6,7 +6,7 @@ imported, so that `codeformer --help` does not wait for torch. docs/add-an-optio
 
 from .detection import DetectionOptions
 from .fix import COLOURS, GREY, MASKS, PARTS, FixOptions
-from .option import Described, Option, described, with_values
+from .option import OptionField, Option, option_fields, with_values
 from .selection import BLURRED, CHOICES, ORDERS, Selection
 from .steadiness import OFF, Steadiness
 

@@ -37,7 +37,7 @@ def option(default: Any, help: str, **about: Any) -> Any:
     return field(default=default, metadata={"option": Option(help, **about)})
 
 
-class Described(NamedTuple):
+class OptionField(NamedTuple):
     """One option of a fix: where its field is, the field's default, and what people are told about it."""
 
     path: tuple[str, ...]
@@ -55,14 +55,14 @@ class Described(NamedTuple):
         return self.about.flag or "--" + self.path[-1].replace("_", "-")
 
 
-def described(options: Any) -> Iterator[Described]:
+def option_fields(options: Any) -> Iterator[OptionField]:
     """Every option of a dataclass of options, with those of the dataclasses in it, in the order of the fields."""
     for one in fields(options):
         value = getattr(options, one.name)
         if is_dataclass(value):
-            yield from (inner._replace(path=(one.name, *inner.path)) for inner in described(value))
+            yield from (inner._replace(path=(one.name, *inner.path)) for inner in option_fields(value))
         elif "option" in one.metadata:
-            yield Described((one.name,), value, one.metadata["option"])
+            yield OptionField((one.name,), value, one.metadata["option"])
 
 
 def with_values(options: Any, values: Mapping[tuple[str, ...], Any]) -> Any:

@@ -39,7 +39,7 @@ class Candidate:
     reason: str
 
 
-def candidates(faces: Sequence[Face], image_size: Size, skipped: Sequence[Skipped] = ()) -> list[Candidate]:
+def list_candidates(faces: Sequence[Face], image_size: Size, skipped: Sequence[Skipped] = ()) -> list[Candidate]:
     """Every face with its numbers, which are those of `Selection.numbers`.
 
     Args:
@@ -80,7 +80,7 @@ def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
-def candidates_of_faces(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:
+def thumbnails_from_crops(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:
     """The first `count` pictures as far as their faces show them, small and grey around them: (count, 3, h, w) in [0, 1]."""
     height, width = _small(*aligned.image_size, largest)
     blank = aligned.originals.new_full((count, 3, height, width), BLANK)

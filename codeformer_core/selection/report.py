@@ -8,7 +8,7 @@ from ..faces import Face, Skipped
 LINES = 20
 
 
-def summary(kept: int, skipped: Sequence[Skipped]) -> str:
+def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
     """What happened to all faces that were found, in a sentence or two."""
     found = kept + len(skipped)
     faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")

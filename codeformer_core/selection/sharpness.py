@@ -20,7 +20,7 @@ INNER = 0.8
 CROP_BOX: Box = (0.22, 0.19, 0.78, 0.92)
 
 
-def sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
+def measure_sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
     """How sharp faces are: 0 shows no detail finer than 1/32 of the face, 1 has crisp edges, above 1 there is fine texture.
 
     It compares the energy of the gradients at two sizes of the face. A smooth picture has 1/16 of the energy per pixel when it
@@ -34,7 +34,7 @@ def sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
     return [_sharpness(images[face.image_index : face.image_index + 1], face.box) for face in faces]
 
 
-def sharpness_of_crops(crops: Tensor) -> list[float]:
+def measure_crop_sharpness(crops: Tensor) -> list[float]:
     """The same for aligned faces (N, 3, S, S) RGB in [0, 1], such as `AlignedFaces.originals`.
 
     It differs by at most 0.06 for faces above 200 pixels; smaller ones were enlarged when they were cut out, which changes

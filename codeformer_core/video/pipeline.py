@@ -11,10 +11,10 @@ from torch import Tensor
 from ..align import align
 from ..faces import AlignedFaces, Detector, Skipped
 from ..imaging import buffers
-from ..masks.styles import mask_style
+from ..masks.styles import get_mask_style
 from ..options import FixOptions
 from ..paste import paste
-from ..pipeline import Extras, Fixed, batch_size, enlarged, limited
+from ..pipeline import Extras, Fixed, batch_size, upscale_background, limit_paste_area
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, extent, read_frames
@@ -66,7 +66,7 @@ def fix_stream(
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     if extras.inside is not None and len(extras.inside) != 1:
         raise ValueError(f"Found {len(extras.inside)} masks for the faces of a sequence. Expected one, for all frames.")
-    mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
+    get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     options = replace(options, batch=batch_size(options, restorer))
     aligned = align_faces(track_faces(frames, detector, options, extras.inside, device), restorer.side, device)
     averaged = options.steady and options.steadiness.strength > 0
@@ -115,9 +115,9 @@ def _pasted(state: FrameState[F], options: FixOptions, extras: Extras, device: t
     """A frame with its faces pasted back, enlarged if that was asked for."""
     image, mask, aligned = None, None, state.aligned
     if aligned or _enlarges(options, extras):
-        image = enlarged(state.frame.image(device), options, extras)
+        image = upscale_background(state.frame.image(device), options, extras)
     if aligned and image is not None:
-        aligned = limited(aligned, options, extras)
+        aligned = limit_paste_area(aligned, options, extras)
         image, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
     tracks = tuple(tracked.track for tracked in state.tracked)
     return FixedFrame(state.frame, image, mask, aligned, tracks, state.skipped)

@@ -2,7 +2,7 @@
 
 A detector trembles by about one percent of the face from frame to frame. The pose of the crop trembles more: its robust fit
 now trusts one landmark and now another. So the pose is smoothed beside the landmarks, and the landmarks are given such that
-`align.similarity` finds just that pose.
+`align.fit_similarity` finds just that pose.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..align import TEMPLATE_SIDE, template
 from ..faces import Face
-from ..imaging.affine import invert, similarity
+from ..imaging.affine import invert, fit_similarity
 
 Array = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Detection:
 
     @cached_property
     def numbers(self) -> Array:
-        """(18,): the landmarks and the box in image pixels, then the pose of the crop; errors as in `align.similarity`.
+        """(18,): the landmarks and the box in image pixels, then the pose of the crop; errors as in `align.fit_similarity`.
 
         The pose is one pixel to the right in the crop as image pixels (x, y), and where the middle of the crop is in the image.
         """
@@ -92,7 +92,7 @@ def _at_zero(away: Array, values: Array, window: int) -> Array:
 
 def _fit(landmarks: Array) -> torch.Tensor:
     """(1, 2, 3): the pose of landmarks (5, 2), image pixels -> pixels of a crop of 512."""
-    return similarity(torch.from_numpy(landmarks)[None], template(TEMPLATE_SIDE))
+    return fit_similarity(torch.from_numpy(landmarks)[None], template(TEMPLATE_SIDE))
 
 
 def _posed(landmarks: Array, pose: Array) -> Array:

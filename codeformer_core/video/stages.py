@@ -18,7 +18,7 @@ from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
 from ..options import OFF, FixOptions
-from ..pipeline import Extras, detect, finish_crops
+from ..pipeline import Extras, detect, postprocess_crops
 from ..restoration import Restorer, check_finite
 from .code_averaging import LogitAverager
 from .scene_cuts import SceneCutDetector
@@ -152,7 +152,7 @@ def _redrawn(group: Sequence[FrameState[F]], crops: Tensor, options: FixOptions,
     """The frames of a group with restored crops (N, 3, S, S) for their faces."""
     joint = AlignedFaces.joined([state.aligned for state in group if state.aligned])
     crops = keep_grey(check_finite(crops).to(joint.crops), joint.originals, joint.grey, options.grey)
-    done = finish_crops(joint.with_crops(crops), options, extras)
+    done = postprocess_crops(joint.with_crops(crops), options, extras)
     numbers = count()
     return [state._replace(aligned=done.of_image(next(numbers))) if state.aligned else state for state in group]
 

@@ -12,16 +12,16 @@ from codeformer_core.detection.external import (
     MEAN_ASPECT,
     MEAN_LANDMARKS,
     VIEWS_PER_CALL,
-    Region,
-    from_bounding_boxes,
-    from_host_landmarks,
+    FaceBox,
+    read_bounding_boxes,
+    read_host_landmarks,
     locate_landmarks,
-    mean_pose_face,
+    frontal_face,
     scale_faces,
 )
 from codeformer_core.detection.faces_json import from_json, to_json
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import resize_map
+from codeformer_core.imaging.affine import resize_affine
 from codeformer_core.options import DetectionOptions
 
 SIZE = (100, 200)
@@ -42,22 +42,22 @@ class Blind:
 @pytest.mark.parametrize("value", [BOX, [BOX], [[BOX]], ({**BOX, "label": "face", "score": None},)])
 def test_one_box_serves_every_picture(value):
     box = (10.0, 20.0, 40.0, 60.0)
-    assert from_bounding_boxes(value, 2, SIZE) == [Region(0, box, 1.0), Region(1, box, 1.0)]
+    assert read_bounding_boxes(value, 2, SIZE) == [FaceBox(0, box, 1.0), FaceBox(1, box, 1.0)]
 
 
 def test_boxes_of_each_picture():
     other = {"x": 0, "y": 0, "width": 5, "height": 5, "score": 0.5}
-    regions = from_bounding_boxes([[BOX], [], [other, BOX]], 3, SIZE)
+    regions = read_bounding_boxes([[BOX], [], [other, BOX]], 3, SIZE)
     assert [(region.image_index, region.score) for region in regions] == [(0, 1.0), (2, 0.5), (2, 1.0)]
 
 
 @pytest.mark.parametrize("value", [[], [[]], [[], []]])
 def test_no_box_is_no_face(value):
-    assert from_bounding_boxes(value, 2, SIZE) == []
+    assert read_bounding_boxes(value, 2, SIZE) == []
 
 
 def test_a_box_may_reach_out_of_the_picture():
-    assert from_bounding_boxes({**BOX, "x": -20}, 1, SIZE)[0].box == (-20, 20, 10, 60)
+    assert read_bounding_boxes({**BOX, "x": -20}, 1, SIZE)[0].box == (-20, 20, 10, 60)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_box_may_reach_out_of_the_picture():
 )
 def test_what_is_no_box_is_said(value, said):
     with pytest.raises(ValueError, match=said):
-        from_bounding_boxes(value, 2, SIZE)
+        read_bounding_boxes(value, 2, SIZE)
 
 
 # --- the host's landmarks
@@ -100,7 +100,7 @@ def landmarks(points: np.ndarray) -> dict:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_mesh_gives_five_points_of_the_right_picture(mirrored):
-    (face,), size = from_host_landmarks(landmarks(mesh(mirrored=mirrored)))
+    (face,), size = read_host_landmarks(landmarks(mesh(mirrored=mirrored)))
     assert (face.image_index, face.box, face.score, size) == (1, (70, 10, 130, 100), 0.75, SIZE)
     expected = [(68.5, 23.8), (131.5, 23.8), (100, 61.27), (75.44, 93.43), (124.56, 93.43)]
     assert np.allclose(face.landmarks, expected, atol=0.01)
@@ -109,7 +109,7 @@ def test_the_mesh_gives_five_points_of_the_right_picture(mirrored):
 @pytest.mark.parametrize("angle", [0, 60, 90, 180, 250])
 def test_left_and_right_are_those_of_the_face_upright(angle):
     """A hanging face is turned upright by the alignment, not mirrored: the crop's affine undoes the angle."""
-    (face,), _ = from_host_landmarks(landmarks(mesh(angle)))
+    (face,), _ = read_host_landmarks(landmarks(mesh(angle)))
     image = torch.zeros(2, 3, *SIZE)
     affine = align(image, [face], 64).affines[0]
     turned = math.degrees(math.atan2(affine[1, 0], affine[0, 0]))
@@ -118,11 +118,11 @@ def test_left_and_right_are_those_of_the_face_upright(angle):
 
 def test_landmarks_without_irises_and_other_values_are_said():
     with pytest.raises(ValueError, match=r"Found landmarks of shape \(468, 2\). Expected \(478, 2\)"):
-        from_host_landmarks(landmarks(mesh()[:468]))
+        read_host_landmarks(landmarks(mesh()[:468]))
     with pytest.raises(ValueError, match="Expected the output of the host's face landmarker"):
-        from_host_landmarks([BOX])
+        read_host_landmarks([BOX])
     with pytest.raises(ValueError, match="not finite"):
-        from_host_landmarks(landmarks(mesh() * np.float32("nan")))
+        read_host_landmarks(landmarks(mesh() * np.float32("nan")))
 
 
 # --- landmarks for bare boxes
@@ -135,7 +135,7 @@ def test_a_second_detection_finds_the_landmarks_in_shifted_boxes(photo, mobilene
     for index, face in enumerate(found):
         x0, y0, x1, y1 = face.box
         dx, dy, grow = ((x1 - x0) * (0.15, -0.15)[index % 2], (y1 - y0) * 0.1, (x1 - x0) * (0.15, -0.1)[index % 2])
-        regions.append(Region(0, (x0 + dx - grow, y0 + dy - grow, x1 + dx + grow, y1 + dy + grow), 1.0))
+        regions.append(FaceBox(0, (x0 + dx - grow, y0 + dy - grow, x1 + dx + grow, y1 + dy + grow), 1.0))
     faces, notes = locate_landmarks(crew, regions, mobilenet)
     assert len(faces) == 7 and not notes
     for face, expected in zip(faces, found, strict=True):
@@ -147,7 +147,7 @@ def test_each_region_is_searched_in_its_own_picture(photo, mobilenet):
     crew = photo(CREW)[:, :, :400, :500]
     face = mobilenet.detect(crew)[0]
     pictures = torch.cat([torch.zeros_like(crew), crew])
-    faces, notes = locate_landmarks(pictures, [Region(1, face.box, 1.0), Region(0, face.box, 1.0)], mobilenet)
+    faces, notes = locate_landmarks(pictures, [FaceBox(1, face.box, 1.0), FaceBox(0, face.box, 1.0)], mobilenet)
     assert faces[0].image_index == 1 and faces[0].score > 0.9
     assert faces[1].image_index == 0 and faces[1].score == 0
     assert len(notes) == 1 and "of picture 1: its pose is a guess" in notes[0]
@@ -161,7 +161,7 @@ def test_the_detector_gets_the_doubtful_ones_in_bounded_parts():
             calls.append((images.shape[0], options.confidence))
             return []
 
-    regions = [Region(0, (1.0, 1.0, 9.0, 9.0), 1.0)] * (VIEWS_PER_CALL + 1)
+    regions = [FaceBox(0, (1.0, 1.0, 9.0, 9.0), 1.0)] * (VIEWS_PER_CALL + 1)
     assert len(locate_landmarks(torch.zeros(1, 3, 10, 10), regions, Watched(), DetectionOptions(confidence=0.6))[1]) == len(
         regions
     )
@@ -170,7 +170,7 @@ def test_the_detector_gets_the_doubtful_ones_in_bounded_parts():
 
 
 def test_a_guess_keeps_the_proportions_of_a_face_in_any_box():
-    face = mean_pose_face(Region(0, (0.0, 0.0, 200.0, 50.0), 1.0))
+    face = frontal_face(FaceBox(0, (0.0, 0.0, 200.0, 50.0), 1.0))
     (x0, y0), (x1, _), _, (_, y3), _ = face.landmarks
     eyes, mouth = MEAN_LANDMARKS[0], MEAN_LANDMARKS[3]
     assert (x1 - x0) / (y3 - y0) == pytest.approx((1 - 2 * eyes[0]) * MEAN_ASPECT / (mouth[1] - eyes[1]))
@@ -194,7 +194,7 @@ def test_faces_follow_a_picture_to_another_size():
     (face,) = scale_faces([FACE], SIZE, 2, (200, 400))
     assert face.box == (20.5, 40.5, 80.5, 120.5) and face.landmarks[0] == (37.5, 70.5)
     points = torch.tensor(FACE.landmarks, dtype=torch.float64)
-    resize = resize_map(2)[0]
+    resize = resize_affine(2)[0]
     assert torch.equal(torch.tensor(face.landmarks, dtype=torch.float64), points @ resize[:, :2].T + resize[:, 2])
     assert scale_faces([FACE], SIZE, 2, SIZE) == [FACE]
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core.align import align
-from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector, tile_starts, tilt
+from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector, tile_starts, roll_angle
 from codeformer_core.faces import Face
 from codeformer_core.options import DetectionOptions
 
@@ -45,7 +45,7 @@ def test_a_turned_photo_gives_the_faces_of_the_upright_one(two, mobilenet, turns
         assert torch.allclose(torch.tensor(other.landmarks), torch.tensor(moved), atol=0.001)
         x0, y0, x1, y1 = other.box
         assert x0 < x1 and y0 < y1 and all(x0 < x < x1 and y0 < y < y1 for x, y in other.landmarks)
-        assert abs((tilt(other) - tilt(face) + 90 * turns + 180) % 360 - 180) < 0.01
+        assert abs((roll_angle(other) - roll_angle(face) + 90 * turns + 180) % 360 - 180) < 0.01
 
 
 def test_a_turned_face_is_cut_out_upright(two, mobilenet):
@@ -66,7 +66,7 @@ def test_the_upright_pose_wins_over_a_more_certain_wrong_one(photo, mobilenet):
     """On its side this portrait scores 0.9995 with landmarks leaning by 66 and 39 degrees, upright 0.9994."""
     portrait = photo("stylegan/degraded/omi_1004_hq512.jpg")
     (plain,) = mobilenet.detect(portrait)
-    assert RotatedDetector(mobilenet).detect(portrait) == [plain] and abs(tilt(plain)) < 5
+    assert RotatedDetector(mobilenet).detect(portrait) == [plain] and abs(roll_angle(plain)) < 5
 
 
 def test_what_leans_in_a_turned_picture_is_no_face(photo, mobilenet):
@@ -159,6 +159,6 @@ def test_the_two_searches_combine(tiny, mobilenet):
         RotatedDetector(TiledDetector(mobilenet, tile=96)),
     )
     rotated, tiled, both = (
-        [face for face in detector.detect(hanging, options) if abs(tilt(face)) > 150] for detector in detectors
+        [face for face in detector.detect(hanging, options) if abs(roll_angle(face)) > 150] for detector in detectors
     )
     assert len(both) > max(len(rotated), len(tiled)) and len(both) >= 5, (len(rotated), len(tiled), len(both))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import torch
 
-from codeformer_core.masks.holes import fade_edges, white_brush
+from codeformer_core.masks.holes import fade_edges, white_brush_mask
 
 
 def painted() -> tuple[torch.Tensor, torch.Tensor]:
@@ -19,7 +19,7 @@ def painted() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_pure_white_is_found_exactly():
     picture, strokes = painted()
-    assert torch.equal(white_brush(picture, tolerance=0), strokes)
+    assert torch.equal(white_brush_mask(picture, tolerance=0), strokes)
 
 
 def test_a_jpeg_of_a_brush_is_found_with_its_rim():
@@ -27,8 +27,8 @@ def test_a_jpeg_of_a_brush_is_found_with_its_rim():
     pixels = (picture[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])
     decoded = torch.from_numpy(cv2.imdecode(code, cv2.IMREAD_COLOR)).permute(2, 0, 1)[None].float() / 255
-    assert not torch.equal(white_brush(decoded, tolerance=0), strokes)  # the reference's test fails here
-    found = white_brush(decoded)
+    assert not torch.equal(white_brush_mask(decoded, tolerance=0), strokes)  # the reference's test fails here
+    found = white_brush_mask(decoded)
     assert (found[strokes > 0] == 1).all()
     assert found.sum() < 1.4 * strokes.sum()
 
@@ -36,9 +36,9 @@ def test_a_jpeg_of_a_brush_is_found_with_its_rim():
 def test_specks_are_no_strokes():
     picture = torch.full((1, 3, 50, 50), 0.4)
     picture[..., 20:22, 20:22] = 1
-    assert not white_brush(picture).any()
+    assert not white_brush_mask(picture).any()
     picture[..., 30:36, 30:36] = 1
-    assert white_brush(picture).any()
+    assert white_brush_mask(picture).any()
 
 
 def test_fading_covers_the_hole_and_ends_at_its_distance():

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from facexlib.parsing import bisenet as facexlib_bisenet
 
 from codeformer_core import networks
-from codeformer_core.align import FFHQ_TEMPLATE, align, sample_at_crops
+from codeformer_core.align import FFHQ_TEMPLATE, align, warp_to_crops
 from codeformer_core.faces import AlignedFaces, Face
 from codeformer_core.imaging.morphology import _blur_torch, _erode_torch, blur, erode, grow_and_feather
-from codeformer_core.masks.limits import exclude, limit, masks_per_face, restrict_to
+from codeformer_core.masks.limits import exclude, limit, crop_masks, restrict_to
 from codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES, parse_faces, parts_mask
 from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.bisenet import BiSeNet
@@ -319,7 +319,7 @@ def test_no_faces_have_no_limits(images):
     nobody = align(images, [], side=128)
     parser = Drawn()
     limited = exclude(limit(nobody, ["skin"], parser, blend=0.5), torch.ones(1, 1, 240, 320))
-    assert len(limited) == 0 and parser.calls == [] and masks_per_face(limited).shape == (0, 1, 128, 128)
+    assert len(limited) == 0 and parser.calls == [] and crop_masks(limited).shape == (0, 1, 128, 128)
     assert not covered(limited, 2).any()
 
 
@@ -377,16 +377,16 @@ def test_too_few_masks_are_refused(aligned):
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (240, 320), (480, 640)])
 def test_a_full_mask_of_any_size_is_full_in_every_crop(images, size):
     inside = align(images, [posed(75, 120, 0.2), posed(170, 120, 0.3, image=1)], side=128)
-    assert sample_at_crops(torch.ones(1, 1, *size), inside).min() > 1 - 1e-6
+    assert warp_to_crops(torch.ones(1, 1, *size), inside).min() > 1 - 1e-6
 
 
 def test_each_face_shows_what_limits_it(aligned, hand):
-    assert torch.equal(masks_per_face(aligned), aligned.masks)
+    assert torch.equal(crop_masks(aligned), aligned.masks)
     whole = torch.zeros(2, 1, 240, 320)
     whole[1] = 1  # the whole of the second image is kept
-    masks = masks_per_face(limit(exclude(aligned, whole), blend=0.5))
+    masks = crop_masks(limit(exclude(aligned, whole), blend=0.5))
     assert masks[0, 0, 64, 64] == 0.5 and not masks[2].any()
-    striped = masks_per_face(exclude(aligned, hand))
+    striped = crop_masks(exclude(aligned, hand))
     assert striped.shape == (3, 1, 128, 128) and 0.2 < 1 - striped[0].mean() < 0.5
 
 

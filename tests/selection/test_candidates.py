@@ -5,7 +5,7 @@ import torch
 
 from codeformer_core.align import align
 from codeformer_core.faces import Face
-from codeformer_core.selection.candidates import BLANK, candidates_of_faces, thumbnails
+from codeformer_core.selection.candidates import BLANK, thumbnails_from_crops, thumbnails
 
 
 @pytest.fixture
@@ -28,15 +28,15 @@ def test_pictures_are_made_smaller_never_larger(picture, largest, size):
 
 
 def test_without_the_picture_the_faces_are_shown_in_their_places(picture, faces):
-    shown = candidates_of_faces(faces, 1)
+    shown = thumbnails_from_crops(faces, 1)
     assert shown.shape == picture.shape
     assert (shown[..., 2, 2] == BLANK).all()  # nobody knows what is there
     middle = (..., slice(35, 65), slice(55, 85))
     assert (shown[middle] - picture[middle]).abs().mean() < 0.05 < (shown[middle] - BLANK).abs().mean()
-    assert candidates_of_faces(faces, 1, largest=75).shape[-2:] == (50, 75)
+    assert thumbnails_from_crops(faces, 1, largest=75).shape[-2:] == (50, 75)
 
 
 def test_pictures_beyond_the_first_are_left_out(faces):
     later = faces.faces[0]._replace(image_index=5)
     two = align(torch.rand(6, 3, 100, 150), [faces.faces[0], later], 64)
-    assert candidates_of_faces(two, 2).shape[0] == 2
+    assert thumbnails_from_crops(two, 2).shape[0] == 2

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from codeformer_core.detection.suppression import without_duplicates
+from codeformer_core.detection.suppression import remove_duplicates
 from codeformer_core.faces import Face, Skipped
 from codeformer_core.options import Selection
 from codeformer_core.selection.candidates import candidates
@@ -127,13 +127,13 @@ def test_of_two_boxes_on_one_face_the_better_is_kept():
 
 def test_neighbours_and_faces_of_other_pictures_are_no_duplicates():
     cheek_to_cheek = [face(100, 100, 40), face(122, 100, 40)]
-    assert without_duplicates([*cheek_to_cheek, face(100, 100, 40, image=1)]) == [*cheek_to_cheek, face(100, 100, 40, image=1)]
+    assert remove_duplicates([*cheek_to_cheek, face(100, 100, 40, image=1)]) == [*cheek_to_cheek, face(100, 100, 40, image=1)]
 
 
 def test_a_mouth_taken_for_a_face_is_a_duplicate(photo, mobilenet):
     """A real one: MobileNet finds two faces in this degraded portrait."""
     faces = mobilenet.detect(photo("stylegan/degraded/omi_10_lq512.png"))
-    assert len(faces) == 2 and without_duplicates(faces) == [max(faces, key=lambda face: face.score)]
+    assert len(faces) == 2 and remove_duplicates(faces) == [max(faces, key=lambda face: face.score)]
 
 
 def test_three_hundred_faces_and_none():

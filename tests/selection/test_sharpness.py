@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core.faces import Face
-from codeformer_core.selection.sharpness import BLURRED, sharpness, sharpness_of_crops
+from codeformer_core.selection.sharpness import BLURRED, sharpness, measure_crop_sharpness
 
 
 def whole(image: torch.Tensor) -> Face:
@@ -15,15 +15,15 @@ def whole(image: torch.Tensor) -> Face:
 
 def test_degraded_and_clean_portraits_lie_on_either_side(photo):
     for number in (1, 10, 103, 107, 1004):
-        (degraded,) = sharpness_of_crops(photo(f"stylegan/degraded/omi_{number}_lq512.png"))
-        (clean,) = sharpness_of_crops(photo(f"stylegan/degraded/omi_{number}_hq512.jpg"))
+        (degraded,) = measure_crop_sharpness(photo(f"stylegan/degraded/omi_{number}_lq512.png"))
+        (clean,) = measure_crop_sharpness(photo(f"stylegan/degraded/omi_{number}_hq512.jpg"))
         assert degraded < BLURRED - 0.15 and clean > BLURRED + 0.15, number
 
 
 def test_grain_on_a_degraded_portrait_is_no_detail(photo):
     picture = photo("stylegan/degraded/omi_10_lq512.png")
     noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(0))
-    assert sharpness_of_crops((picture + noise * 15 / 255).clamp(0, 1))[0] < BLURRED
+    assert measure_crop_sharpness((picture + noise * 15 / 255).clamp(0, 1))[0] < BLURRED
 
 
 @pytest.mark.parametrize("side", [150, 256, 800])
@@ -35,7 +35,7 @@ def test_the_size_of_a_face_does_not_matter(photo, side):
 
 def test_contrast_and_brightness_do_not_matter(photo):
     picture = photo("stylegan/degraded/omi_10_hq512.jpg")
-    assert sharpness_of_crops(picture * 0.3 + 0.5) == pytest.approx(sharpness_of_crops(picture), abs=0.01)
+    assert measure_crop_sharpness(picture * 0.3 + 0.5) == pytest.approx(measure_crop_sharpness(picture), abs=0.01)
 
 
 def test_the_scale_has_fixed_points():

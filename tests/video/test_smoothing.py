@@ -6,7 +6,7 @@ import torch
 
 from codeformer_core.align import FFHQ_TEMPLATE, template
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import invert, similarity
+from codeformer_core.imaging.affine import invert, fit_similarity
 from codeformer_core.options import DetectionOptions, Steadiness
 from codeformer_core.video.smoothing import Detection, smooth_detections
 from codeformer_core.video.tracking import Tracker
@@ -74,7 +74,7 @@ def test_few_finds_are_enough():
 
 def poses(faces: list[Face]) -> np.ndarray:
     """(n, 4): one side of the crop as image pixels (x, y), and the place of its middle in the image."""
-    to_image = invert(similarity(torch.tensor([one.landmarks for one in faces]), template(512))).numpy()
+    to_image = invert(fit_similarity(torch.tensor([one.landmarks for one in faces]), template(512))).numpy()
     return np.concatenate([512 * to_image[:, :, 0], to_image[:, :, :2] @ [255.5, 255.5] + to_image[:, :, 2]], axis=1)
 
 
