@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .faces import AlignedFaces, Face
 from .imaging import buffers
-from .imaging.affine import compose, warped_bounds, invert, resize_affine, translation, fit_similarity, warp
+from .imaging.affine import compose, fit_similarity, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.colour import is_grey
 from .imaging.resize import resize
 

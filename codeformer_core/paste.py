@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .faces import AlignedFaces
 from .imaging import buffers
-from .imaging.affine import compose, warped_bounds, invert, resize_affine, translation, warp
+from .imaging.affine import compose, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.buffers import strips
 from .imaging.colour import clamp_to_gamut, luminance
 from .imaging.morphology import seam_mask
@@ -102,7 +102,9 @@ class _Placement(NamedTuple):
     weight: Tensor
 
 
-def _placements(aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None) -> Iterator[_Placement]:
+def _placements(
+    aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None
+) -> Iterator[_Placement]:
     """The faces that can touch their images, one at a time; what they have in common is made and checked at once."""
     style = get_mask_style(mask, parser)
     if not len(aligned):

@@ -106,7 +106,9 @@ def fix_faces(
     def step(aligned: AlignedFaces) -> AlignedFaces:
         return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
 
-    return apply_to_faces(images, detector, restorer.side, step, options, extras, upscale_background(images, options, extras, progress))
+    return apply_to_faces(
+        images, detector, restorer.side, step, options, extras, upscale_background(images, options, extras, progress)
+    )
 
 
 def fix_aligned(
@@ -153,7 +155,9 @@ def batch_size(options: FixOptions, restorer: Restorer) -> int:
     return options.batch or getattr(restorer, "batch", 1)
 
 
-def postprocess_crops(aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> AlignedFaces:
+def postprocess_crops(
+    aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress
+) -> AlignedFaces:
     """Restored faces as they are pasted: with the original's colours, and enlarged where there is a network for it."""
     done = aligned.with_crops(match_colours(aligned.crops, aligned.originals, options.colour))
     if extras.face_upscaler is None or not len(done):
@@ -202,7 +206,9 @@ def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras)
     return aligned if extras.keep_out is None else exclude(aligned, extras.keep_out)
 
 
-def apply_to_aligned(images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> Fixed:
+def apply_to_aligned(
+    images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()
+) -> Fixed:
     """Do something with images that are aligned faces already: as `apply_to_faces`, without finding and pasting.
 
     Args:

@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..codeformer_core import align, pipeline
-from ..codeformer_core.detection.external import read_bounding_boxes, read_host_landmarks, locate_landmarks, scale_faces
+from ..codeformer_core.detection.external import locate_landmarks, read_bounding_boxes, read_host_landmarks, scale_faces
 from ..codeformer_core.detection.faces_json import from_json, to_json
 from ..codeformer_core.faces import Face
 from ..codeformer_core.imaging import overlay

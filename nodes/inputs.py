@@ -13,7 +13,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..codeformer_core.options import OptionField, FixOptions, option_fields, with_values
+from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.pipeline import Extras
 from .host import networks
 

@@ -11,10 +11,10 @@ from ..codeformer_core.detection.external import scale_faces
 from ..codeformer_core.detection.faces_json import to_json
 from ..codeformer_core.faces import AlignedFaces, Skipped
 from ..codeformer_core.options import Selection
-from ..codeformer_core.selection.candidates import list_candidates, thumbnails_from_crops, thumbnails
+from ..codeformer_core.selection.candidates import list_candidates, thumbnails, thumbnails_from_crops
 from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select
-from ..codeformer_core.selection.sharpness import measure_sharpness, measure_crop_sharpness
+from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
 from .host import memory
 

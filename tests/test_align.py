@@ -9,7 +9,7 @@ from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import _warp_torch, compose, invert, resize_affine, fit_similarity, warp
+from codeformer_core.imaging.affine import _warp_torch, compose, fit_similarity, invert, resize_affine, warp
 from codeformer_core.imaging.colour import GREY_VARIANCE, is_grey
 
 

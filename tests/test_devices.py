@@ -18,6 +18,7 @@ from codeformer_core.certainty import paste_maps, uncertainty_maps
 from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector
 from codeformer_core.fidelity import fidelity_maps, sweep
 from codeformer_core.imaging.overlay import draw_faces, draw_heatmap
+from codeformer_core.imaging.tiling import upscale_images
 from codeformer_core.masks.holes import fade_edges, white_brush_mask
 from codeformer_core.masks.limits import exclude, limit, restrict_to
 from codeformer_core.networks.codeformer import CodeFormer
@@ -25,9 +26,8 @@ from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.options import DetectionOptions, FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import postprocess_crops, fix_aligned, fix_faces, apply_to_faces
+from codeformer_core.pipeline import apply_to_faces, fix_aligned, fix_faces, postprocess_crops
 from codeformer_core.restoration import colorize, inpaint, restore
-from codeformer_core.upscaler import upscale_images
 from codeformer_core.video.pipeline import fix_frames
 
 #: The mean difference that results may have: PyTorch's warp interpolates as OpenCV 5 does. OpenCV 4 samples at 1/32 of a pixel.

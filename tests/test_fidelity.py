@@ -9,9 +9,9 @@ from codeformer_core.certainty import paste_maps, uncertainty_maps
 from codeformer_core.faces import Face
 from codeformer_core.fidelity import fidelity_maps, fidelity_per_face, sweep
 from codeformer_core.imaging.overlay import draw_heatmap, draw_labels
-from codeformer_core.masks.limits import exclude, crop_masks
+from codeformer_core.masks.limits import crop_masks, exclude
 from codeformer_core.paste import paste_mask
-from codeformer_core.restoration import restore, replace_crops
+from codeformer_core.restoration import replace_crops, restore
 
 
 @pytest.fixture(scope="module")

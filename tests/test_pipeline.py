@@ -11,7 +11,7 @@ from codeformer_core.imaging.resize import resize
 from codeformer_core.networks.parsenet import ParseNet
 from codeformer_core.options import FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import Extras, fix_aligned, apply_to_faces
+from codeformer_core.pipeline import Extras, apply_to_faces, fix_aligned
 from codeformer_core.restoration import colorize, inpaint
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from codeformer_core.imaging.tiling import GRID, run_tiled
-from codeformer_core.upscaler import Upscaler, load_upscaler, upscale_images
+from codeformer_core.imaging.tiling import GRID, run_tiled, upscale_images
+from codeformer_core.upscaler import Upscaler, load_upscaler
 
 spandrel = pytest.importorskip("spandrel", reason="upscaling needs the package spandrel")
 

@@ -6,7 +6,7 @@ imported, so that `codeformer --help` does not wait for torch. docs/add-an-optio
 
 from .detection import DetectionOptions
 from .fix import COLOURS, GREY, MASKS, PARTS, FixOptions
-from .option import OptionField, Option, option_fields, with_values
+from .option import Option, OptionField, option_fields, with_values
 from .selection import BLURRED, CHOICES, ORDERS, Selection
 from .steadiness import OFF, Steadiness
 
@@ -19,12 +19,12 @@ __all__ = [
     "OFF",
     "ORDERS",
     "PARTS",
-    "Described",
+    "OptionField",
     "DetectionOptions",
     "FixOptions",
     "Option",
     "Selection",
     "Steadiness",
-    "described",
+    "option_fields",
     "with_values",
 ]

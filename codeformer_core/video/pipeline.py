@@ -14,7 +14,7 @@ from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
 from ..paste import paste
-from ..pipeline import Extras, Fixed, batch_size, upscale_background, limit_paste_area
+from ..pipeline import Extras, Fixed, batch_size, limit_paste_area, upscale_background
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, extent, read_frames

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..align import TEMPLATE_SIDE, template
 from ..faces import Face
-from ..imaging.affine import invert, fit_similarity
+from ..imaging.affine import fit_similarity, invert
 
 Array = NDArray[np.float64]
 

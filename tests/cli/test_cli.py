@@ -21,16 +21,15 @@ from codeformer_core.checkpoints import manifest
 from codeformer_core.cli import main, options
 from codeformer_core.cli.choices import selection
 from codeformer_core.cli.jobs import ENDS
-from codeformer_core.imaging.colour import COLOURS, GREY
+from codeformer_core.imaging.colour import COLOURS
 from codeformer_core.imaging.resize import rescale
 from codeformer_core.imaging.tiling import TILE
 from codeformer_core.masks.parsing import PART_CLASSES
 from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.precision import CHOICES as PRECISIONS
 from codeformer_core.networks.retinaface import RetinaFace
-from codeformer_core.options import DetectionOptions, Selection
+from codeformer_core.options import BLURRED, GREY, DetectionOptions, Selection
 from codeformer_core.selection.select import ORDERS
-from codeformer_core.selection.sharpness import BLURRED
 
 ROOT = Path(__file__).resolve().parents[2]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -15,11 +15,12 @@ from codeformer_core.cli import main
 from codeformer_core.detection.faces_json import from_json, to_json
 from codeformer_core.faces import Face
 from codeformer_core.imaging.colour import luminance
+from codeformer_core.imaging.tiling import upscale_images
 from codeformer_core.masks.parsing import PART_CLASSES
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
-from codeformer_core.upscaler import load_upscaler, upscale_images
+from codeformer_core.upscaler import load_upscaler
 
 #: A picture of 200 x 120 pixels with two faces whose crops have 80: the left one is nearer to the centre, the right one larger.
 WIDTH, HEIGHT, SIDE = 200, 120, 80

@@ -13,10 +13,10 @@ from codeformer_core.detection.external import (
     MEAN_LANDMARKS,
     VIEWS_PER_CALL,
     FaceBox,
+    frontal_face,
+    locate_landmarks,
     read_bounding_boxes,
     read_host_landmarks,
-    locate_landmarks,
-    frontal_face,
     scale_faces,
 )
 from codeformer_core.detection.faces_json import from_json, to_json

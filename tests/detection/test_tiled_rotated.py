@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core.align import align
-from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector, tile_starts, roll_angle
+from codeformer_core.detection.tiled_rotated import RotatedDetector, TiledDetector, roll_angle, tile_starts
 from codeformer_core.faces import Face
 from codeformer_core.options import DetectionOptions
 

@@ -13,12 +13,12 @@ from codeformer_core import networks
 from codeformer_core.align import FFHQ_TEMPLATE, align, warp_to_crops
 from codeformer_core.faces import AlignedFaces, Face
 from codeformer_core.imaging.morphology import _blur_torch, _erode_torch, blur, erode, grow_and_feather
-from codeformer_core.masks.limits import exclude, limit, crop_masks, restrict_to
+from codeformer_core.masks.limits import crop_masks, exclude, limit, restrict_to
 from codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES, parse_faces, parts_mask
 from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.bisenet import BiSeNet
 from codeformer_core.networks.parsenet import ParseNet
-from codeformer_core.paste import covered, paste
+from codeformer_core.paste import paste, paste_mask
 
 # The orders as facexlib's two inference scripts write them.
 PARSENET = [
@@ -320,7 +320,7 @@ def test_no_faces_have_no_limits(images):
     parser = Drawn()
     limited = exclude(limit(nobody, ["skin"], parser, blend=0.5), torch.ones(1, 1, 240, 320))
     assert len(limited) == 0 and parser.calls == [] and crop_masks(limited).shape == (0, 1, 128, 128)
-    assert not covered(limited, 2).any()
+    assert not paste_mask(limited, 2).any()
 
 
 @pytest.fixture(scope="module")
@@ -355,16 +355,16 @@ def test_a_mask_of_another_size_is_stretched_over_the_images(images, aligned):
     left = torch.zeros(1, 1, 64, 64)  # as the host's empty mask, whatever the picture
     assert torch.equal(paste(images, exclude(aligned, left))[0], paste(images, aligned)[0])
     left[..., :32] = 1
-    changed = covered(exclude(aligned, left), 2)
-    assert not changed[..., :157].any() and torch.equal(changed[..., 163:], covered(aligned, 2)[..., 163:])
+    changed = paste_mask(exclude(aligned, left), 2)
+    assert not changed[..., :157].any() and torch.equal(changed[..., 163:], paste_mask(aligned, 2)[..., 163:])
 
 
 def test_limits_add_up(images, aligned, hand):
     holes = torch.zeros(1, 1, 60, 80)  # an area of another size, as holes to inpaint may have
     holes[..., 20:40, :] = 1
-    both = covered(exclude(aligned.only_within(holes), hand), 2)
+    both = paste_mask(exclude(aligned.only_within(holes), hand), 2)
     assert both.any() and not both[hand == 1].any() and not both[..., :70, :].any()
-    twice = covered(exclude(exclude(aligned, hand), 1 - hand), 2)
+    twice = paste_mask(exclude(exclude(aligned, hand), 1 - hand), 2)
     assert not twice.any()
 
 
@@ -395,5 +395,5 @@ def test_each_face_shows_what_limits_it(aligned, hand):
 def test_the_union_is_what_a_paste_covers(images, aligned, hand, style, scale):
     large = F.interpolate(images, scale_factor=scale, mode="bilinear") if scale > 1 else images
     limited = exclude(limit(aligned, ["skin", "hair"], Drawn(), feather=3), hand)
-    union = covered(limited, 2, style, Drawn(), size=tuple(large.shape[-2:]))
+    union = paste_mask(limited, 2, style, Drawn(), size=tuple(large.shape[-2:]))
     assert torch.equal(union, paste(large, limited, style, Drawn())[1]) and union[0].any() and union[1].any()

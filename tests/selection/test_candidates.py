@@ -5,7 +5,7 @@ import torch
 
 from codeformer_core.align import align
 from codeformer_core.faces import Face
-from codeformer_core.selection.candidates import BLANK, thumbnails_from_crops, thumbnails
+from codeformer_core.selection.candidates import BLANK, thumbnails, thumbnails_from_crops
 
 
 @pytest.fixture

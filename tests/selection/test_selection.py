@@ -8,8 +8,8 @@ import torch
 from codeformer_core.detection.suppression import remove_duplicates
 from codeformer_core.faces import Face, Skipped
 from codeformer_core.options import Selection
-from codeformer_core.selection.candidates import candidates
-from codeformer_core.selection.report import LINES, report, summary
+from codeformer_core.selection.candidates import list_candidates
+from codeformer_core.selection.report import LINES, report, summarize
 from codeformer_core.selection.select import ORDERS, select
 
 SIZE = (200, 400)
@@ -174,9 +174,9 @@ def test_the_report_names_every_face_and_its_reason():
 
 def test_a_face_that_is_left_alone_counts_as_found():
     skipped = [Skipped(A, "too small")]
-    assert summary(0, []) == "No face found: the picture stays as it is."
-    assert summary(0, skipped) == "1 face found. Left alone: 1 (too small)."
-    assert summary(2, skipped * 2) == "4 faces found. Left alone: 2 (too small)."
+    assert summarize(0, []) == "No face found: the picture stays as it is."
+    assert summarize(0, skipped) == "1 face found. Left alone: 1 (too small)."
+    assert summarize(2, skipped * 2) == "4 faces found. Left alone: 2 (too small)."
 
 
 def test_the_report_of_a_video_stays_short():
@@ -186,7 +186,7 @@ def test_the_report_of_a_video_stays_short():
 
 def test_the_numbers_that_are_shown_are_those_that_select_takes():
     faces = [A, B, C, A._replace(image_index=1)]
-    for shown, one in zip(candidates(faces, SIZE), faces, strict=True):
+    for shown, one in zip(list_candidates(faces, SIZE), faces, strict=True):
         for order, number in shown.numbers.items():
             kept, _ = select(faces, SIZE, Selection(order=order, numbers=(number,)))
             assert one in kept
@@ -194,6 +194,6 @@ def test_the_numbers_that_are_shown_are_those_that_select_takes():
 
 def test_a_candidate_says_where_it_is_and_why_it_is_left_alone():
     kept, skipped = select([A, B], SIZE, Selection(numbers=(1,)))
-    first, second = candidates([A, B], SIZE, skipped)
+    first, second = list_candidates([A, B], SIZE, skipped)
     assert first.place == (280 / 400, 130 / 200, 40 / 400, 40 / 200) and first.reason == "" and kept == [A]
     assert second.reason == skipped[0].reason and (second.pixels, second.score) == (60, 0.95)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core.faces import Face
-from codeformer_core.selection.sharpness import BLURRED, sharpness, measure_crop_sharpness
+from codeformer_core.options import BLURRED
+from codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 
 
 def whole(image: torch.Tensor) -> Face:
@@ -30,7 +31,7 @@ def test_grain_on_a_degraded_portrait_is_no_detail(photo):
 def test_the_size_of_a_face_does_not_matter(photo, side):
     picture = photo("stylegan/degraded/omi_10_hq512.jpg")
     resized = F.interpolate(picture, size=(side, side), mode="bilinear", antialias=side < 512)
-    assert sharpness(resized, [whole(resized)]) == pytest.approx(sharpness(picture, [whole(picture)]), abs=0.15)
+    assert measure_sharpness(resized, [whole(resized)]) == pytest.approx(measure_sharpness(picture, [whole(picture)]), abs=0.15)
 
 
 def test_contrast_and_brightness_do_not_matter(photo):
@@ -42,12 +43,12 @@ def test_the_scale_has_fixed_points():
     flat = torch.full((1, 3, 256, 256), 0.5)
     ramp = torch.linspace(0, 1, 256).expand(1, 3, 256, 256)
     edges = (torch.arange(256) // 32 % 2).float().expand(1, 3, 256, 256)
-    found = [sharpness(image, [whole(image)])[0] for image in (flat, ramp, edges)]
+    found = [measure_sharpness(image, [whole(image)])[0] for image in (flat, ramp, edges)]
     assert found[0] == 0 and found[1] == pytest.approx(0, abs=0.05) and found[2] == pytest.approx(1, abs=0.15)
 
 
 def test_a_face_of_a_few_pixels_or_outside_has_none():
     image = torch.rand(1, 3, 20, 20)
     faces = [Face(0, box, (), 1.0) for box in [(3.0, 3.0, 4.0, 4.0), (-50.0, -50.0, -10.0, -10.0)]]
-    assert sharpness(image, faces) == [0, 0]
-    assert sharpness(torch.rand(1, 3, 1, 1), [Face(0, (0.0, 0.0, 1.0, 1.0), (), 1.0)]) == [0]
+    assert measure_sharpness(image, faces) == [0, 0]
+    assert measure_sharpness(torch.rand(1, 3, 1, 1), [Face(0, (0.0, 0.0, 1.0, 1.0), (), 1.0)]) == [0]

@@ -6,7 +6,7 @@ import torch
 
 from codeformer_core.align import FFHQ_TEMPLATE, template
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import invert, fit_similarity
+from codeformer_core.imaging.affine import fit_similarity, invert
 from codeformer_core.options import DetectionOptions, Steadiness
 from codeformer_core.video.smoothing import Detection, smooth_detections
 from codeformer_core.video.tracking import Tracker
