@@ -1,4 +1,4 @@
-"""What a face is between detection and paste, and what finds faces."""
+"""The values that go from step to step: detected faces, aligned faces, and the detector protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Box = tuple[float, float, float, float]
 
 
 class Face(NamedTuple):
-    """One detected face in plain numbers: sorted, filtered, logged, saved as JSON.
+    """One detected face in plain numbers, so that it can be sorted, filtered, logged and saved as JSON.
 
     Attributes:
         image_index: which image of the batch.
@@ -46,13 +46,15 @@ class Face(NamedTuple):
         return ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
 
     def scaled(self, x: float, y: float) -> "Face":
-        """The same face in the picture resized to `x` times its width and `y` times its height, as `align.resize_affine`."""
+        """The same face in the image resized to `x` times its width and `y` times its height, as `affine.resize_affine`."""
         x0, y0, x1, y1 = self.box
 
-        def at(u: float, v: float) -> Point:
+        def resized(u: float, v: float) -> Point:  # by pixel centres
             return (u + 0.5) * x - 0.5, (v + 0.5) * y - 0.5
 
-        return self._replace(box=(*at(x0, y0), *at(x1, y1)), landmarks=tuple(at(u, v) for u, v in self.landmarks))
+        return self._replace(
+            box=(*resized(x0, y0), *resized(x1, y1)), landmarks=tuple(resized(*point) for point in self.landmarks)
+        )
 
 
 class Skipped(NamedTuple):
@@ -63,7 +65,7 @@ class Skipped(NamedTuple):
 
 
 class Detector(Protocol):
-    """What finds faces."""
+    """A face detector, see `detection` and `networks`."""
 
     def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
@@ -72,7 +74,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class AlignedFaces:
-    """The faces of a batch of images, cut out in the FFHQ pose; what detection makes, restoration changes and paste consumes.
+    """The faces of a batch of images, cut out in the FFHQ pose: made by `align`, changed by `restore`, consumed by `paste`.
 
     Attributes:
         faces: N faces, in crop order.
@@ -82,7 +84,8 @@ class AlignedFaces:
         masks: (N, 1, S, S) in [0, 1]; 1 takes the crop, 0 keeps the image.
         grey: N flags, whether the image of each face is greyscale.
         image_size: (H, W) of the images that the faces were found in.
-        within: (B, 1, H, W) in [0, 1], where in the images faces may be pasted at all; None is everywhere.
+        within: (1 or B, 1, H, W) in [0, 1], the area of the images where faces may be pasted; one area serves every image,
+            None is everywhere.
     """
 
     faces: tuple[Face, ...]
@@ -99,7 +102,7 @@ class AlignedFaces:
 
     @property
     def side(self) -> int:
-        """S: the side of `originals`, which `affines` lead to."""
+        """S: the side of `originals`, the target of `affines`."""
         return self.originals.shape[-1]
 
     def with_crops(self, crops: Tensor) -> "AlignedFaces":
@@ -111,17 +114,22 @@ class AlignedFaces:
         return replace(self, masks=masks)
 
     def only_within(self, area: Tensor) -> "AlignedFaces":
-        """The same faces, to be pasted only inside `area` (B, 1, H, W) as well as inside what limited them before."""
+        """The same faces, pasted only inside `area` (1 or B, 1, H, W) and inside the areas that limited them before."""
         return replace(self, within=area if self.within is None else self.within * area)
 
     @staticmethod
     def joined(parts: "Sequence[AlignedFaces]") -> "AlignedFaces":
-        """The faces of several images that were aligned one by one, as those of a batch: the nth part's are in image n.
+        """Batches of one image each, put together: the faces of the nth part are in image n, which keeps its own area.
 
         Args:
-            parts: at least one, with crops of one side, found in images of one size that nothing limits (`within` is None).
+            parts: at least one, with crops of one side, found in images of one size, with at most one area in `within`.
         """
-        filled = [part for part in parts if len(part)] or parts[:1]  # what nobody is in may have crops of another side
+        filled = [part for part in parts if len(part)] or parts[:1]  # a part without faces may have crops of another side
+        within = None
+        areas = [part.within for part in parts if part.within is not None]
+        if areas:
+            everywhere = torch.ones_like(areas[0])
+            within = torch.cat([everywhere if part.within is None else part.within for part in parts])
         return AlignedFaces(
             faces=tuple(face._replace(image_index=index) for index, part in enumerate(parts) for face in part.faces),
             originals=torch.cat([part.originals for part in filled]),
@@ -130,12 +138,14 @@ class AlignedFaces:
             masks=torch.cat([part.masks for part in filled]),
             grey=tuple(flag for part in filled for flag in part.grey),
             image_size=parts[0].image_size,
+            within=within,
         )
 
     def of_image(self, index: int) -> "AlignedFaces":
-        """The faces of one image of the batch, as those of a batch of one."""
+        """The faces of one image of the batch with the area of that image alone, as a batch of one."""
         own = self.subset([row for row, face in enumerate(self.faces) if face.image_index == index])
-        return replace(own, faces=tuple(face._replace(image_index=0) for face in own.faces))
+        within = self.within if self.within is None or len(self.within) == 1 else self.within[index : index + 1]
+        return replace(own, faces=tuple(face._replace(image_index=0) for face in own.faces), within=within)
 
     def subset(self, indices: Sequence[int]) -> "AlignedFaces":
         """These faces alone, in this order."""

@@ -96,6 +96,6 @@ def test_noise_flips_a_fifth_of_the_codes_that_it_flipped(tiny_checkpoint):
     still = F.interpolate(torch.rand(1, 3, 8, 8, generator=generator), size=network.side, mode="bilinear")
     noisy = [(still + 0.01 * torch.randn(still.shape, generator=generator)).clamp(0, 1) for _ in range(14)]
     alone = [network.encode_faces(picture, 0.0) for picture in noisy]
-    steady = through(LogitAverager(Steadiness().codes), [([0], frame) for frame in alone])
+    steady = through(LogitAverager(Steadiness().strength), [([0], frame) for frame in alone])
     assert flips(alone) > 20
     assert flips(steady) < flips(alone) / 5

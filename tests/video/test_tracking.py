@@ -1,4 +1,4 @@
-"""Who is who over time: exact, on faces that are made up."""
+"""Who is who over time: exact, on synthetic faces."""
 
 import pickle
 
@@ -171,7 +171,7 @@ def test_memory_does_not_grow():
     assert max(sizes[200:]) <= max(sizes[50:100]) + 100
 
 
-@pytest.mark.parametrize("wrong", [{"window": -1}, {"gap": -1}, {"hits": 0}, {"fade": -2}, {"codes": 1.5}])
+@pytest.mark.parametrize("wrong", [{"window": -1}, {"max_age": -1}, {"min_hits": 0}, {"fade_frames": -2}, {"strength": 1.5}])
 def test_impossible_settings_are_refused(wrong):
-    with pytest.raises(ValueError, match="Expected no negative number, at least one hit, and codes from 0 to 1"):
+    with pytest.raises(ValueError, match="Expected no negative number, at least one hit, and a strength from 0 to 1"):
         Steadiness(**wrong)

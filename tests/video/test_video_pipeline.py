@@ -70,7 +70,7 @@ def test_faces_of_several_frames_share_batches(clip, known_faces, tiny):
             self.sizes.append(len(crops))
             return tiny.encode_faces(crops, fidelity)
 
-        draw = staticmethod(tiny.draw)
+        decode_faces = staticmethod(tiny.decode_faces)
 
     fix_frames(clip[:6], known_faces, Counting(), replace(OPTIONS, batch=4))
     assert Counting.sizes == [4, 2]
@@ -133,7 +133,7 @@ def test_frames_are_enlarged_with_or_without_faces(clip, known_faces, tiny):
 def test_a_face_that_was_not_restored_is_never_pasted(clip, known_faces, tiny):
     class Broken:
         side = tiny.side
-        look = tiny.look
+        encode_faces = staticmethod(tiny.encode_faces)
 
         def decode_faces(self, encoded, fidelity, match_style):
             return tiny.decode_faces(encoded, fidelity, match_style) * float("nan")
@@ -151,3 +151,13 @@ def test_a_wrong_choice_raises_before_the_work(clip, known_faces, tiny, wrong):
 def test_one_area_serves_every_frame(clip, known_faces, tiny):
     with pytest.raises(ValueError, match="Found 14 masks for the faces of a sequence. Expected one"):
         fix_frames(clip, known_faces, tiny, OPTIONS, Extras(inside=torch.ones(FRAMES, 1, 8, 8)))
+
+
+def test_a_keep_out_mask_limits_the_faces_of_every_frame(clip, known_faces, tiny):
+    keep_out = torch.zeros(1, 1, 160, 160)
+    keep_out[..., 80:] = 1
+    fixed = fix_frames(clip[4:8], known_faces, tiny, OPTIONS, Extras(keep_out=keep_out))
+    assert torch.equal(fixed.images[..., 80:], clip[4:8, ..., 80:]) and len(fixed.aligned)
+    assert fixed.aligned.within.shape == (4, 1, 160, 160)
+    for face in fixed.aligned.faces:
+        assert torch.equal(fixed.aligned.within[face.image_index], 1 - keep_out[0])
