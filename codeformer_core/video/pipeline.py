@@ -1,4 +1,4 @@
-"""Faces in consecutive frames, and in a video from file to file: the steps of `pipeline`, with every face tracked over time."""
+"""Restore the faces of consecutive frames and of video files: the steps of `pipeline`, with every face tracked over time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -18,19 +18,19 @@ from ..pipeline import Extras, Fixed, batch_size, limit_paste_area, upscale_back
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, extent, read_frames
-from .stages import F, FrameState, SteadyRestorer, align_faces, one_fidelity, restore_faces, restore_steadily, track_faces
+from .stages import F, FrameState, SteadyRestorer, align_stage, decode_stage, encode_stage, restore_stage, track_stage
 
 
 class FixedFrame(NamedTuple, Generic[F]):
-    """What became of one frame.
+    """One frame of `fix_stream`.
 
     Attributes:
         frame: the frame that came in.
-        image: (1, 3, H', W') RGB in [0, 1]; None when the frame stays as it was, in size too.
+        image: (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
         mask: (1, 1, H', W') in [0, 1], where a face was pasted; None when none was.
         aligned: the faces that were restored; None without any.
-        tracks: which face of the sequence each of them is.
-        skipped: the faces that were found in this frame and left alone, and why.
+        tracks: the track number of each of them; one face has one number in all frames of a shot.
+        skipped: the faces that were detected in this frame and left alone, and why.
     """
 
     frame: F
@@ -49,29 +49,48 @@ def fix_stream(
     extras: Extras = Extras(),
     device: torch.device | str = "cpu",
 ) -> Iterator[FixedFrame[F]]:
-    """Restore the faces of consecutive frames; `fix_faces` for images that follow one another in time.
+    """Restore the faces of consecutive frames, one frame in, one frame out: a streaming `fix_faces`.
 
-    With `steady` off every frame is treated as `fix_faces` treats an image.
+    With `options.steady` off every frame is treated as `fix_faces` treats an image.
 
     Args:
-        frames: taken one after the other, never held as a whole.
-        extras: a single mask of each kind serves every frame.
+        frames: any iterable; only as many are held as tracking and smoothing look ahead, and one chunk.
+        detector: finds the faces.
+        restorer: restores the crops.
+        options: the fidelity must be a single one, since faces come and go.
+        extras: one mask of each kind serves every frame.
         device: where frames are worked on.
 
     Yields:
-        Every frame, in order. The first comes once the frames that are needed to track and smooth its faces were seen.
+        Every frame, in order; the first after the frames that its tracking and smoothing look ahead to.
+
+    Raises:
+        ValueError: an option or a mask that does not suit a sequence, before the first frame.
+        RuntimeError: the restorer's result is not finite; nothing of it is pasted.
     """
-    one_fidelity(options)
+    fidelity = _single_fidelity(options)
     if options.chunk < 1:
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     if extras.inside is not None and len(extras.inside) != 1:
         raise ValueError(f"Found {len(extras.inside)} masks for the faces of a sequence. Expected one, for all frames.")
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     options = replace(options, batch=batch_size(options, restorer))
-    aligned = align_faces(track_faces(frames, detector, options, extras.inside, device), restorer.side, device)
-    averaged = options.steady and options.steadiness.strength > 0
-    for state in (restore_steadily if averaged else restore_faces)(aligned, restorer, options, extras):
+    states = align_stage(track_stage(frames, detector, options, extras.inside, device), restorer.side, device)
+    if options.steady and options.steadiness.strength > 0:
+        encoded = encode_stage(states, restorer, fidelity, options)
+        restored = decode_stage(encoded, restorer, fidelity, options, extras)
+    else:
+        restored = restore_stage(states, restorer, fidelity, options, extras)
+    for state in restored:
         yield _pasted(state, options, extras, device)
+
+
+def _single_fidelity(options: FixOptions) -> float:
+    if not isinstance(options.fidelity, tuple):
+        return options.fidelity
+    if len(options.fidelity) != 1:
+        raise ValueError(f"Found {len(options.fidelity)} fidelities for a sequence of frames. Expected one, for every face.")
+    return options.fidelity[0]
 
 
 def fix_frames(
@@ -82,29 +101,40 @@ def fix_frames(
     extras: Extras = Extras(),
     tick: Tick = no_tick,
 ) -> Fixed:
-    """`fix_stream` for frames (B, 3, H, W) RGB in [0, 1] that are in memory already; `tick` counts frames."""
-    stills = [_Still(images[index : index + 1]) for index in range(len(images))]
+    """`fix_stream` for frames that are in memory already, with one result as of `fix_faces`.
+
+    Args:
+        images: (B, 3, H, W) RGB in [0, 1], consecutive frames; not modified. They are worked on where they are.
+        detector, restorer, options, extras: see `fix_stream`.
+        tick: counts frames.
+
+    Raises:
+        ValueError, RuntimeError: see `fix_stream`; there is no frame.
+    """
+    frames = [_MemoryFrame(images[index : index + 1]) for index in range(len(images))]
     result, changed, parts, skipped = None, None, [], []
-    tick(0, len(stills))
-    for index, done in enumerate(fix_stream(stills, detector, restorer, options, extras, images.device)):
+    tick(0, len(frames))
+    for index, done in enumerate(fix_stream(frames, detector, restorer, options, extras, images.device)):
         image = done.frame.pixels if done.image is None else done.image
         if result is None or changed is None:
-            result = buffers.empty(image, len(stills), *image.shape[1:])
-            changed = buffers.zeros(image, len(stills), 1, *image.shape[-2:])
+            result = buffers.empty(image, len(frames), *image.shape[1:])
+            changed = buffers.zeros(image, len(frames), 1, *image.shape[-2:])
         result[index] = image[0]
         if done.mask is not None:
             changed[index] = done.mask[0]
         parts.append(done.aligned)
         skipped += [Skipped(face._replace(image_index=index), why) for face, why in done.skipped]
-        tick(index + 1, len(stills))
+        tick(index + 1, len(frames))
     if result is None or changed is None:
         raise ValueError("Found no frame. Expected at least one.")
-    nobody = align(images[:1], (), restorer.side)
-    aligned = AlignedFaces.joined([nobody if part is None else part for part in parts])
+    no_faces = align(images[:1], (), restorer.side)
+    aligned = AlignedFaces.joined([no_faces if part is None else part for part in parts])
     return Fixed(result, changed, aligned, skipped)
 
 
-class _Still(NamedTuple):
+class _MemoryFrame(NamedTuple):
+    """A frame (1, 3, H, W) of a batch of images, see `stages.Frame`."""
+
     pixels: Tensor
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
@@ -112,9 +142,9 @@ class _Still(NamedTuple):
 
 
 def _pasted(state: FrameState[F], options: FixOptions, extras: Extras, device: torch.device | str) -> FixedFrame[F]:
-    """A frame with its faces pasted back, enlarged if that was asked for."""
+    """Paste the faces of a frame back, into the enlarged frame where an enlargement is asked for."""
     image, mask, aligned = None, None, state.aligned
-    if aligned or _enlarges(options, extras):
+    if aligned or _changes_every_pixel(options, extras):
         image = upscale_background(state.frame.image(device), options, extras)
     if aligned and image is not None:
         aligned = limit_paste_area(aligned, options, extras)
@@ -123,23 +153,22 @@ def _pasted(state: FrameState[F], options: FixOptions, extras: Extras, device: t
     return FixedFrame(state.frame, image, mask, aligned, tracks, state.skipped)
 
 
-def _enlarges(options: FixOptions, extras: Extras) -> bool:
-    """Whether every pixel of a frame is new, not only those of its faces."""
+def _changes_every_pixel(options: FixOptions, extras: Extras) -> bool:
     return extras.upscaler is not None or options.upscale != 1
 
 
-#: Frames that are decoded ahead of the network, in the video's own format: 3 MB each at 1920 x 1080.
-AHEAD = 8
+#: Frames that are prefetched, decoded in the video's own pixel format: 3 MB each at 1920 x 1080.
+PREFETCHED = 8
 
 
 class FixedVideo(NamedTuple):
-    """What became of a video.
+    """The result of `fix_video`.
 
     Attributes:
-        frames: how many were written.
+        frames: the number of frames written.
         with_faces: how many of them have a restored face.
-        people: how many faces were followed; one that leaves and comes back counts twice.
-        notices: what the file could not keep, and what was wrong with it, in sentences.
+        people: the number of tracks; a face that leaves and comes back counts twice.
+        notices: sentences on damage in the source, and on what the new file could not keep.
     """
 
     frames: int
@@ -164,31 +193,37 @@ def fix_video(
     device: torch.device | str = "cpu",
     tick: Tick = no_tick,
 ) -> FixedVideo:
-    """Restore the faces of a video file; everything else is kept as `VideoWriter` says.
+    """Restore the faces of a video file; everything else is kept, see `VideoWriter`.
 
-    Memory does not grow with the length. Decoding, the networks and encoding run at the same time.
+    Memory does not grow with the length. Decoding and encoding run in threads beside the networks.
 
     Args:
-        source: a file, or one in memory.
-        path: the new file, which appears whole or not at all.
+        source: a path, or a BytesIO with the bytes of a file.
+        path: of the new file, which is written atomically.
+        detector, restorer, options, extras: see `fix_stream`.
         start, duration: seconds; the part that is read and written. A duration of 0 goes to the end.
-        codec, crf: a row of `videos.CODECS`, and its quality: lower is better and larger. None is the file format's first
+        codec, crf: a row of `video_io.CODECS`, and its quality: lower is better and larger. None is the container's first
             codec, and the codec's default.
+        overwrite: replace an existing file.
         device: where frames are worked on.
-        tick: called with frames done and frames in all (0 when the file does not say); what it raises stops the work.
+        tick: called with the frames done and the total (0 when the file does not say); what it raises stops the work.
+
+    Raises:
+        OSError: the source cannot be read, or the file cannot be written.
+        ValueError, RuntimeError: see `read_frames`, `VideoWriter` and `fix_stream`.
     """
     reader = read_frames(source, start, duration)
-    total, frames, with_faces, people = extent(reader.video, start, duration).frames, 0, 0, set()
-    whole = _enlarges(options, extras)
+    total, frames, with_faces, tracks = extent(reader.video, start, duration).frames, 0, 0, set()
+    whole_frame = _changes_every_pixel(options, extras)
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
-        prefetch(reader, AHEAD) as reading,
+        prefetch(reader, PREFETCHED) as prefetched,
     ):
-        for done in fix_stream(reading, detector, restorer, options, extras, device):
-            writer.write(done.frame, done.image, None if whole else done.mask)
+        for done in fix_stream(prefetched, detector, restorer, options, extras, device):
+            writer.write(done.frame, done.image, None if whole_frame else done.mask)
             frames += 1
             with_faces += bool(done.tracks)
-            people.update(done.tracks)
+            tracks.update(done.tracks)
             tick(frames, max(total, frames) if total else 0)
-    return FixedVideo(frames, with_faces, len(people), [*reader.notices, *writer.notices])
+    return FixedVideo(frames, with_faces, len(tracks), [*reader.notices, *writer.notices])

@@ -1,7 +1,7 @@
-"""Frames on their way: found and followed, cut out, looked at, restored; one generator for each step.
+"""The stages of a video: track, align, then restore, or encode and decode with temporal smoothing in between.
 
-Each holds only the few frames that it needs, so memory does not grow with the length of a video, and no result depends on how
-many frames are looked at together.
+Each stage is a generator over `FrameState` and holds only the few frames that it needs, so that memory does not grow with the
+length of a video. No result depends on how frames are grouped into batches.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import AlignedFaces, Detector, Skipped
+from ..faces import AlignedFaces, Detector, Face, Skipped
 from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
@@ -29,29 +29,36 @@ class Frame(Protocol):
     """A frame of a sequence; all have one size."""
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
-        """(1, 3, H, W) float32 RGB in [0, 1]; asked for up to three times, so that few pictures are held at once."""
+        """(1, 3, H, W) float32 RGB in [0, 1]; asked for up to three times, so that few images are held at once."""
         ...
 
 
 F = TypeVar("F", bound=Frame)
 
-T = TypeVar("T")
-
 
 class SteadyRestorer(Restorer, Protocol):
-    """A restorer in two halves, between which the codes of neighbouring frames are averaged."""
+    """A restorer in two halves, between which the code logits of neighbouring frames are averaged."""
 
     def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
-        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> what is seen in them."""
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> their encodings."""
         ...
 
     def decode_faces(self, encoded: EncodedFaces, fidelity: float | Tensor, match_style: bool) -> Tensor:
-        """What was seen in N faces -> restored crops (N, 3, S, S) in [0, 1]."""
+        """Encodings of N faces -> restored crops (N, 3, S, S) in [0, 1]."""
         ...
 
 
 class FrameState(NamedTuple, Generic[F]):
-    """A frame on its way, with its faces as far as they are known: followed, then cut out, then restored."""
+    """A frame on its way through the stages.
+
+    Attributes:
+        frame: the frame that came in.
+        skipped: the faces that were detected in it and are left alone, and why.
+        tracked: after `track_stage`, its faces.
+        aligned: after `align_stage`, the same faces with degraded crops; after the last stage with restored ones. None without
+            faces.
+        encoded: after `encode_stage`, their encodings with averaged logits.
+    """
 
     frame: F
     skipped: list[Skipped]
@@ -60,37 +67,29 @@ class FrameState(NamedTuple, Generic[F]):
     encoded: EncodedFaces | None = None
 
 
-def one_fidelity(options: FixOptions) -> float:
-    """The fidelity of every face of a sequence, in which faces come and go."""
-    if not isinstance(options.fidelity, tuple):
-        return options.fidelity
-    if len(options.fidelity) != 1:
-        raise ValueError(f"Found {len(options.fidelity)} fidelities for a sequence of frames. Expected one, for every face.")
-    return options.fidelity[0]
-
-
-def track_faces(
+def track_stage(
     frames: Iterable[F], detector: Detector, options: FixOptions, inside: Tensor | None, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
-    """Frames with their faces: detected, selected, tracked and smoothed."""
+    """Detect and select the faces of each frame, track them from frame to frame, and smooth their landmarks over time."""
     tracker, cuts = Tracker(options.steadiness if options.steady else OFF), SceneCutDetector()
-    waiting: deque[FrameState[F]] = deque()
-    for group in _groups(frames, options.chunk):
-        images = _batch(group, device)
+    pending: deque[FrameState[F]] = deque()
+    frames = iter(frames)
+    while chunk := list(islice(frames, options.chunk)):
+        images = _stack(chunk, device)
         faces, skipped = detect(images, detector, options, inside)
-        for index, frame in enumerate(group):
-            left_alone = [Skipped(face._replace(image_index=0), why) for face, why in skipped if face.image_index == index]
-            waiting.append(FrameState(frame, left_alone))
-            here = [face._replace(image_index=0) for face in faces if face.image_index == index]
-            for tracked in tracker.push(here, cuts.push(images[index : index + 1])):
-                yield waiting.popleft()._replace(tracked=tracked)
+        for index, frame in enumerate(chunk):
+            skipped_here = [Skipped(_in_first(face), why) for face, why in skipped if face.image_index == index]
+            pending.append(FrameState(frame, skipped_here))
+            detections = [_in_first(face) for face in faces if face.image_index == index]
+            for tracked in tracker.push(detections, cuts.push(images[index : index + 1])):
+                yield pending.popleft()._replace(tracked=tracked)
     for tracked in tracker.finish():
-        yield waiting.popleft()._replace(tracked=tracked)
+        yield pending.popleft()._replace(tracked=tracked)
 
 
-def align_faces(frames: Iterable[FrameState[F]], side: int, device: torch.device | str) -> Iterator[FrameState[F]]:
-    """Frames with aligned faces."""
-    for state in frames:
+def align_stage(states: Iterable[FrameState[F]], side: int, device: torch.device | str) -> Iterator[FrameState[F]]:
+    """Cut the tracked faces out as crops of `side` pixels; the opacity of a face that fades in or out goes into its mask."""
+    for state in states:
         if state.tracked:
             aligned = align(state.frame.image(device), [tracked.face for tracked in state.tracked], side)
             opacity = aligned.masks.new_tensor([tracked.opacity for tracked in state.tracked]).reshape(-1, 1, 1, 1)
@@ -98,84 +97,84 @@ def align_faces(frames: Iterable[FrameState[F]], side: int, device: torch.device
         yield state
 
 
-def restore_faces(
-    frames: Iterable[FrameState[F]], restorer: Restorer, options: FixOptions, extras: Extras
+def restore_stage(
+    states: Iterable[FrameState[F]], restorer: Restorer, fidelity: float, options: FixOptions, extras: Extras
 ) -> Iterator[FrameState[F]]:
-    """Frames with restored faces, each frame by itself."""
-    for group in _full_batches(frames, options):
-        crops = _crops(group)
+    """Restore the crops of each frame by itself."""
+    for group in _full_batches(states, options):
+        crops = _degraded(group)
         if crops is not None:
-            drawn = [restorer.restore(part, one_fidelity(options), options.match_style) for part in crops.split(options.batch)]
-            group = _redrawn(group, torch.cat(drawn), options, extras)
+            restored = [restorer.restore(batch, fidelity, options.match_style) for batch in crops.split(options.batch)]
+            group = _with_restored(group, torch.cat(restored), options, extras)
         yield from group
 
 
-def restore_steadily(
-    frames: Iterable[FrameState[F]], restorer: SteadyRestorer, options: FixOptions, extras: Extras
+def encode_stage(
+    states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions
 ) -> Iterator[FrameState[F]]:
-    """Frames with restored faces, whose codes agree with those of the frames before and after."""
-    for group in _full_batches(_looked_at(frames, restorer, options), options):
-        seen = [state.encoded for state in group if state.encoded]
-        if seen:
-            every = join_encoded(seen)
-            parts = [every.rows(slice(first, first + options.batch)) for first in range(0, every.faces, options.batch)]
-            drawn = [restorer.decode_faces(part, one_fidelity(options), options.match_style) for part in parts]
-            group = _redrawn(group, torch.cat(drawn), options, extras)
-        yield from group
-
-
-def _looked_at(frames: Iterable[FrameState[F]], restorer: SteadyRestorer, options: FixOptions) -> Iterator[FrameState[F]]:
-    """Frames with what the network saw in their faces, the codes averaged over the neighbouring frames."""
-    codes = LogitAverager(options.steadiness.strength)
-    waiting: deque[FrameState[F]] = deque()
-    for group in _full_batches(frames, options):
-        crops, seen, first = _crops(group), None, 0
+    """Encode the crops, and average the code logits of each track over neighbouring frames."""
+    averager = LogitAverager(options.steadiness.strength)
+    pending: deque[FrameState[F]] = deque()
+    for group in _full_batches(states, options):
+        crops, encoded, first = _degraded(group), None, 0
         if crops is not None:
-            seen = join_encoded([restorer.encode_faces(part, one_fidelity(options)) for part in crops.split(options.batch)])
+            encoded = join_encoded([restorer.encode_faces(batch, fidelity) for batch in crops.split(options.batch)])
         for state in group:
-            waiting.append(state)
-            own = range(first, first := first + len(state.tracked))
-            encoded = seen.rows(own) if seen and len(own) else None
-            for averaged in codes.push([tracked.track for tracked in state.tracked], encoded):
-                yield waiting.popleft()._replace(encoded=averaged)
-    for averaged in codes.finish():
-        yield waiting.popleft()._replace(encoded=averaged)
+            pending.append(state)
+            rows = range(first, first := first + len(state.tracked))
+            own = encoded.rows(rows) if encoded and len(rows) else None
+            for averaged in averager.push([tracked.track for tracked in state.tracked], own):
+                yield pending.popleft()._replace(encoded=averaged)
+    for averaged in averager.finish():
+        yield pending.popleft()._replace(encoded=averaged)
 
 
-def _crops(group: Sequence[FrameState[F]]) -> Tensor | None:
-    """(N, 3, S, S): the faces of all frames of a group; None without any."""
-    crops = [state.aligned.crops for state in group if state.aligned]
-    return torch.cat(crops) if crops else None
+def decode_stage(
+    states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions, extras: Extras
+) -> Iterator[FrameState[F]]:
+    """Decode the encodings into restored crops."""
+    for group in _full_batches(states, options):
+        parts = [state.encoded for state in group if state.encoded]
+        if parts:
+            encoded = join_encoded(parts)
+            batches = [encoded.rows(slice(first, first + options.batch)) for first in range(0, encoded.faces, options.batch)]
+            restored = [restorer.decode_faces(batch, fidelity, options.match_style) for batch in batches]
+            group = _with_restored(group, torch.cat(restored), options, extras)
+        yield from group
 
 
-def _redrawn(group: Sequence[FrameState[F]], crops: Tensor, options: FixOptions, extras: Extras) -> list[FrameState[F]]:
-    """The frames of a group with restored crops (N, 3, S, S) for their faces."""
-    joint = AlignedFaces.joined([state.aligned for state in group if state.aligned])
-    crops = keep_grey(check_finite(crops).to(joint.crops), joint.originals, joint.grey, options.grey)
-    done = postprocess_crops(joint.with_crops(crops), options, extras)
-    numbers = count()
-    return [state._replace(aligned=done.of_image(next(numbers))) if state.aligned else state for state in group]
-
-
-def _groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while group := list(islice(rest, size)):
-        yield group
-
-
-def _full_batches(frames: Iterable[FrameState[F]], options: FixOptions) -> Iterator[list[FrameState[F]]]:
-    """Consecutive frames whose faces fill a batch of the network; at most a chunk of them, so that none waits long."""
+def _full_batches(states: Iterable[FrameState[F]], options: FixOptions) -> Iterator[list[FrameState[F]]]:
+    """Consecutive frames whose faces fill a batch of the network; at most a chunk of frames, so that none waits long."""
     group: list[FrameState[F]] = []
-    for state in frames:
+    for state in states:
         group.append(state)
-        if sum(len(one.tracked) for one in group) >= options.batch or len(group) == options.chunk:
+        if sum(len(member.tracked) for member in group) >= options.batch or len(group) == options.chunk:
             yield group
             group = []
     yield group
 
 
-def _batch(frames: Sequence[Frame], device: torch.device | str) -> Tensor:
-    """(B, 3, H, W), never held twice."""
+def _degraded(group: Sequence[FrameState[F]]) -> Tensor | None:
+    """(N, 3, S, S): the crops of all frames of a group; None without any."""
+    crops = [state.aligned.crops for state in group if state.aligned]
+    return torch.cat(crops) if crops else None
+
+
+def _with_restored(group: Sequence[FrameState[F]], crops: Tensor, options: FixOptions, extras: Extras) -> list[FrameState[F]]:
+    """The frames of a group with restored crops (N, 3, S, S) for all their faces."""
+    aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
+    crops = keep_grey(check_finite(crops).to(aligned.crops), aligned.originals, aligned.grey, options.grey)
+    finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
+    return [state._replace(aligned=finished.of_image(next(index))) if state.aligned else state for state in group]
+
+
+def _in_first(face: Face) -> Face:
+    """The face as one of a batch of a single image."""
+    return face._replace(image_index=0)
+
+
+def _stack(frames: Sequence[Frame], device: torch.device | str) -> Tensor:
+    """The images of frames as one batch (B, 3, H, W), without a second copy of all of them."""
     first = frames[0].image(device)
     if len(frames) == 1:
         return first
