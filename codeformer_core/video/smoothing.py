@@ -1,8 +1,8 @@
-"""Where a face is in one frame, judged from the finds in the frames around it.
+"""Temporal smoothing of a face's landmarks, box and pose: LOWESS, a robust local polynomial regression over time.
 
-A detector trembles by about one percent of the face from frame to frame. The pose of the crop trembles more: its robust fit
-now trusts one landmark and now another. So the pose is smoothed beside the landmarks, and the landmarks are given such that
-`align.fit_similarity` finds just that pose.
+Detections jitter by about one percent of the face from frame to frame. The pose of the crop jitters more: its robust fit trusts
+now one landmark, now another. So the pose is smoothed beside the landmarks, and the landmarks are returned such that
+`affine.fit_similarity` of them is that pose.
 """
 
 from collections.abc import Mapping
@@ -19,85 +19,86 @@ from ..imaging.affine import fit_similarity, invert
 
 Array = NDArray[np.float64]
 
-#: The middle of the crop, whose place in the image says where a face is: that tells turning and moving apart.
+#: The centre of the crop. Its position in the image is the translation of a pose: that separates rotation from motion.
 CENTRE = np.full(2, (TEMPLATE_SIDE - 1) / 2)
 
-#: How many of a find's numbers are landmarks, which come first, and how many the pose, which comes last.
+#: How many of a detection's values are landmarks, which come first, and how many the pose, which comes last.
 LANDMARKS, POSE = 10, 4
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A face as the detector saw it."""
+    """A detected face, with the values that are smoothed."""
 
     face: Face
 
     @cached_property
-    def numbers(self) -> Array:
-        """(18,): the landmarks and the box in image pixels, then the pose of the crop; errors as in `align.fit_similarity`.
+    def values(self) -> Array:
+        """(18,): the landmarks and the box in image pixels, then the pose of the crop; errors as in `affine.fit_similarity`.
 
-        The pose is one pixel to the right in the crop as image pixels (x, y), and where the middle of the crop is in the image.
+        The pose is the image vector (x, y) of one crop pixel to the right, and the crop's centre in the image.
         """
-        to_image = invert(_fit(np.array(self.face.landmarks)))[0].numpy()
+        to_image = invert(_fit_pose(np.array(self.face.landmarks)))[0].numpy()
         pose = np.concatenate([to_image[:, 0], to_image[:, :2] @ CENTRE + to_image[:, 2]])
         return np.concatenate([np.ravel(self.face.landmarks), self.face.box, pose])
 
 
-def smooth_detections(finds: Mapping[int, Detection], frame: int, window: int) -> Face:
-    """The face of one frame: a parabola through the finds around it, the nearer the heavier, wrong ones left out.
+def smooth_detections(detections: Mapping[int, Detection], frame: int, window: int) -> Face:
+    """The smoothed face of one frame: a parabola fitted to the detections around it, see `_lowess`.
 
-    A mean would cut the corners of fast motion; a parabola follows it, and the window looks equally far ahead and back, so that
-    nothing lags. Where few finds are in reach, it is a line or a mean.
+    A moving average would cut the corners of fast motion; a parabola follows it, and the symmetric window adds no lag. With few
+    detections in the window it is a line or a mean.
 
     Args:
-        finds: frame number -> what was found there, at least one within the window.
-        frame: a frame between the first find and the last. Without a find of its own it is filled.
+        detections: frame number -> detection, at least one within the window.
+        frame: a frame between the first detection and the last; without a detection of its own it is interpolated.
         window: frames to each side that count.
 
     Returns:
-        The face with other landmarks and another box; a filled one has the lower score of the two around it.
+        The face with smoothed landmarks and box; an interpolated one has the lower score of its two neighbours.
     """
-    near = {number - frame: one for number, one in finds.items() if abs(number - frame) <= window}
-    away = np.array(sorted(near), dtype=np.float64)
-    numbers = _at_zero(away, np.stack([near[number].numbers for number in sorted(near)]), window)
+    near = {number - frame: detection for number, detection in detections.items() if abs(number - frame) <= window}
+    offsets = np.array(sorted(near), dtype=np.float64)
+    smoothed = _lowess(offsets, np.stack([near[number].values for number in sorted(near)]), window)
     own = near.get(0)
     if own is None:
-        before, behind = (near[number].face for number in (max(n for n in near if n < 0), min(n for n in near if n > 0)))
-        face = before._replace(score=min(before.score, behind.score))
+        before = near[max(offset for offset in near if offset < 0)].face
+        after = near[min(offset for offset in near if offset > 0)].face
+        face = before._replace(score=min(before.score, after.score))
     else:
         face = own.face
-    landmarks = _posed(numbers[:LANDMARKS].reshape(5, 2), numbers[-POSE:])
-    x0, y0, x1, y1 = numbers[LANDMARKS:-POSE].tolist()
+    landmarks = _with_pose(smoothed[:LANDMARKS].reshape(5, 2), smoothed[-POSE:])
+    x0, y0, x1, y1 = smoothed[LANDMARKS:-POSE].tolist()
     return face._replace(box=(x0, y0, x1, y1), landmarks=tuple((x, y) for x, y in landmarks.tolist()))
 
 
-def _at_zero(away: Array, values: Array, window: int) -> Array:
-    """What a robust local fit of values (n, m) at the places `away` (n,) gives at 0: (m,).
+def _lowess(offsets: Array, values: Array, window: int) -> Array:
+    """A robust local polynomial fit of values (n, m) at `offsets` (n,), evaluated at 0: (m,).
 
-    LOWESS (Cleveland 1979, "Robust locally weighted regression"): tricube weights, and twice again without what lies off the
-    fit, beyond six times the median distance, so that one wrong find leaves no trace.
+    LOWESS (Cleveland 1979, "Robust locally weighted regression"): tricube weights, then two reweighted fits with bisquare
+    weights that vanish beyond six times the median residual, so that one wrong detection leaves no trace.
     """
-    near = (1 - (np.abs(away) / (window + 1)) ** 3) ** 3
-    powers = np.vander(away, 3 if len(away) >= 5 else min(2, len(away)), increasing=True)
-    trusted = np.ones_like(near)
+    tricube = (1 - (np.abs(offsets) / (window + 1)) ** 3) ** 3
+    powers = np.vander(offsets, 3 if len(offsets) >= 5 else min(2, len(offsets)), increasing=True)
+    bisquare = np.ones_like(tricube)
     for last in (False, False, True):
-        root = np.sqrt(near * trusted)[:, None]
+        root = np.sqrt(tricube * bisquare)[:, None]
         fit = np.linalg.lstsq(powers * root, values * root, rcond=None)[0]
-        if last or len(away) <= 5:  # a parabola through five finds tells nothing about any of them
+        if last or len(offsets) <= 5:  # the residuals of a parabola through five points say little about any of them
             break
-        off = np.linalg.norm((values - powers @ fit)[:, :LANDMARKS], axis=1)
-        trusted = np.clip(1 - (off / (6 * np.median(off) + 1e-9)) ** 2, 1e-3, 1) ** 2
+        residuals = np.linalg.norm((values - powers @ fit)[:, :LANDMARKS], axis=1)
+        bisquare = np.clip(1 - (residuals / (6 * np.median(residuals) + 1e-9)) ** 2, 1e-3, 1) ** 2
     return fit[0]
 
 
-def _fit(landmarks: Array) -> torch.Tensor:
+def _fit_pose(landmarks: Array) -> torch.Tensor:
     """(1, 2, 3): the pose of landmarks (5, 2), image pixels -> pixels of a crop of 512."""
     return fit_similarity(torch.from_numpy(landmarks)[None], template(TEMPLATE_SIDE))
 
 
-def _posed(landmarks: Array, pose: Array) -> Array:
-    """Landmarks (5, 2), moved together such that their fit is `pose` (4,)."""
-    own = _fit(landmarks)[0].numpy()
+def _with_pose(landmarks: Array, pose: Array) -> Array:
+    """Landmarks (5, 2), transformed together such that their fit is `pose` (4,)."""
+    own = _fit_pose(landmarks)[0].numpy()
     right, down = pose[:2], np.array([-pose[1], pose[0]])
     linear = np.stack([right, down], axis=1)  # crop -> image
     in_crop = landmarks @ own[:, :2].T + own[:, 2]

@@ -1,6 +1,7 @@
-"""Follow faces over consecutive frames: who is who, what was a false find, and what was missed.
+"""Multi-object tracking of faces in the manner of SORT (Bewley 2016): association, false positives, missed detections.
 
-Pure numbers, no pictures. A frame waits until enough frames behind it are known, so that nothing in it lags.
+Detections are associated greedily by the distance of their landmarks from where a track is expected (constant velocity). A
+frame is delayed until enough later frames are known, so that smoothing does not lag and missed detections are interpolated.
 """
 
 from collections import deque
@@ -14,22 +15,22 @@ from ..faces import Face
 from ..options import Steadiness
 from .smoothing import Detection, smooth_detections
 
-#: How far from where it was expected a face may be found, in sides of its box, its landmarks on average; further is another.
-#: In the test videos 99 of 100 faces move by less than 0.31 from find to find, and the next other face is 0.5 away.
-REACH = 0.5
+#: The gate of the association: the mean distance of the landmarks from where the track is expected, in sides of the box. In the
+#: test videos 99 of 100 faces move by less than 0.31 from detection to detection, and the next other face is 0.5 away.
+MAX_DISTANCE = 0.5
 
-#: How many times larger or smaller it may have become since the last find; there, 99 of 100 stay within 1.22.
-GROWTH = 1.6
+#: The largest change of size since the last detection, as a factor; in the test videos 99 of 100 faces stay within 1.22.
+MAX_GROWTH = 1.6
 
 
 class Tracked(NamedTuple):
     """A face of a finished frame.
 
     Attributes:
-        face: with smoothed box and landmarks. Its `image_index` is that of the face as it was pushed; where it was missed, that
-            of the find before.
-        track: the same number for the same face in every frame of a shot, and never used again.
-        opacity: above 0 to 1, how much of it is to be pasted.
+        face: with smoothed box and landmarks. Its `image_index` is that of the detection; of an interpolated face, that of the
+            detection before.
+        track: the number of its track, the same in every frame of a shot and never used again.
+        opacity: above 0 to 1, the weight with which it is pasted.
     """
 
     face: Face
@@ -39,113 +40,119 @@ class Tracked(NamedTuple):
 
 @dataclass
 class _Track:
-    """The finds of one face. Frames are counted from the beginning of the shot.
+    """The detections of one face. Frames are counted from the beginning of the shot.
 
     Attributes:
-        first: the frame of the first find.
-        hits: the number of finds so far.
-        finds: frame -> find, oldest first, as far back as smoothing looks.
+        first: the frame of the first detection.
+        hits: the number of detections so far.
+        detections: frame -> detection, oldest first, as far back as smoothing looks.
     """
 
     first: int
     hits: int = 0
-    finds: dict[int, Detection] = field(default_factory=dict)
+    detections: dict[int, Detection] = field(default_factory=dict)
 
     @property
     def last(self) -> int:
-        """The frame of the last find."""
-        return next(reversed(self.finds))
+        """The frame of the last detection."""
+        return next(reversed(self.detections))
 
     def expected(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Landmarks (5, 2) where the face was last, and where it is in `frame` if it goes on as it went."""
+        """Landmarks (5, 2) at rest, as in the last detection, and in `frame` at constant velocity."""
         last = self.last
-        here = _landmarks(self.finds[last].face)
-        before = max((number for number in self.finds if number < last), default=None)
+        at_rest = _landmarks(self.detections[last].face)
+        before = max((number for number in self.detections if number < last), default=None)
         if before is None:
-            return here, here
-        return here, here + (here - _landmarks(self.finds[before].face)) * (frame - last) / (last - before)
+            return at_rest, at_rest
+        velocity = (at_rest - _landmarks(self.detections[before].face)) / (last - before)
+        return at_rest, at_rest + velocity * (frame - last)
 
 
 class Tracker:
-    """Takes the faces of one frame after the other and gives them back followed and smoothed, some frames later.
+    """Tracks and smooths the detections of one frame after the other; frames come out `delay` frames later.
 
     Attributes:
-        delay: after how many further frames a frame is finished, at most; a cut finishes all frames before it.
+        delay: the number of further frames after which a frame is finished; a cut finishes all frames before it.
     """
 
     def __init__(self, steadiness: Steadiness) -> None:
         max_age, min_hits = steadiness.max_age, steadiness.min_hits
         self.steadiness = steadiness
-        # So far smoothing looks ahead; a face left when the gap has passed without it; its finds may lie a gap apart each.
+        # Smoothing looks ahead by a window; a track ends max_age frames after its last detection; hits may lie max_age apart.
         self.delay = max(steadiness.window, max_age + steadiness.fade_frames, (min_hits - 1) * (max_age + 1))
-        self._numbers = 0
+        self._next_number = 0
         self._begin_shot()
 
     def _begin_shot(self) -> None:
         self._shot = 0  # frames of this shot so far
         self._tracks: dict[int, _Track] = {}
-        self._waiting: deque[list[int]] = deque()  # the tracks of the faces of each frame, as they were pushed
+        self._pending: deque[list[int]] = deque()  # of each frame, the tracks of its detections
 
     def push(self, faces: Sequence[Face], cut: bool = False) -> list[list[Tracked]]:
-        """One frame in, the frames that are finished now out, oldest first.
+        """Add a frame; returns the frames that are finished by it, oldest first.
 
         Args:
-            faces: what was found in the frame.
-            cut: whether the frame begins a new shot: no face is followed across it.
+            faces: the detections of the frame.
+            cut: whether the frame begins a new shot: no face is tracked across it.
 
         Returns:
-            For each finished frame the faces that were found in the order in which they were pushed, without the false ones,
-            then those that were missed.
+            For each finished frame the detected faces in the order in which they were pushed, without false positives, then the
+            interpolated ones.
         """
         finished = self.finish() if cut else []
-        self._waiting.append(self._follow(faces))
+        self._pending.append(self._associate(faces))
         self._shot += 1
-        if len(self._waiting) > self.delay:
-            finished.append(self._next(ended=False))
+        if len(self._pending) > self.delay:
+            finished.append(self._finish_oldest(ended=False))
         return finished
 
     def finish(self) -> list[list[Tracked]]:
-        """The frames that still wait, at the end of the video."""
-        finished = [self._next(ended=True) for _ in range(len(self._waiting))]
+        """The pending frames, at the end of the video."""
+        finished = [self._finish_oldest(ended=True) for _ in range(len(self._pending))]
         self._begin_shot()
         return finished
 
-    def _follow(self, faces: Sequence[Face]) -> list[int]:
-        """The track of each face: of all pairs of track and face, the closest ones; a new track for the rest."""
+    def _associate(self, faces: Sequence[Face]) -> list[int]:
+        """The track of each detection: the closest pairs of track and detection first; a new track for each of the others."""
         frame = self._shot
         alive = {number: track for number, track in self._tracks.items() if frame - track.last <= self.steadiness.max_age + 1}
-        pairs = [(_distance(t, face, frame), number, row) for number, t in alive.items() for row, face in enumerate(faces)]
+        pairs = [
+            (_distance(track, face, frame), number, row) for number, track in alive.items() for row, face in enumerate(faces)
+        ]
         chosen: dict[int, int] = {}  # row -> track
         for distance, number, row in sorted(pairs):
-            if distance <= REACH and row not in chosen and number not in chosen.values():
+            if distance <= MAX_DISTANCE and row not in chosen and number not in chosen.values():
                 chosen[row] = number
         for row, face in enumerate(faces):
             if row not in chosen:
-                chosen[row] = self._numbers
-                self._tracks[self._numbers] = _Track(frame)
-                self._numbers += 1
+                chosen[row] = self._next_number
+                self._tracks[self._next_number] = _Track(frame)
+                self._next_number += 1
             track = self._tracks[chosen[row]]
-            track.finds[frame] = Detection(face)
+            track.detections[frame] = Detection(face)
             track.hits += 1
         return [chosen[row] for row in range(len(faces))]
 
-    def _next(self, ended: bool) -> list[Tracked]:
-        """The oldest frame that waits; `ended`: no frame of the shot will follow."""
-        found = self._waiting.popleft()
-        frame = self._shot - len(self._waiting) - 1
-        there = [number for number, track in self._tracks.items() if track.first <= frame <= track.last]
-        missed = [number for number in there if number not in found]
-        enough = min(self.steadiness.min_hits, self._shot)
-        result = [self._tracked(number, frame, ended) for number in (*found, *missed) if self._tracks[number].hits >= enough]
+    def _finish_oldest(self, ended: bool) -> list[Tracked]:
+        """The oldest pending frame; `ended`: no frame of the shot will follow."""
+        detected = self._pending.popleft()
+        frame = self._shot - len(self._pending) - 1
+        alive = [number for number, track in self._tracks.items() if track.first <= frame <= track.last]
+        missed = [number for number in alive if number not in detected]
+        required = min(self.steadiness.min_hits, self._shot)
+        result = [
+            self._tracked(number, frame, ended) for number in (*detected, *missed) if self._tracks[number].hits >= required
+        ]
         self._forget(frame)
         return result
 
     def _tracked(self, number: int, frame: int, ended: bool) -> Tracked:
         track, window, max_age = self._tracks[number], self.steadiness.window, self.steadiness.max_age
-        own = track.finds.get(frame)
-        face = (
-            own.face if own and window == 0 else smooth_detections(track.finds, frame, window if own else max(window, max_age))
-        )
+        own = track.detections.get(frame)
+        if own and window == 0:
+            face = own.face
+        else:
+            face = smooth_detections(track.detections, frame, window if own else max(window, max_age))
         opacity = 1.0
         if track.first > 0:
             opacity = (frame - track.first + 1) / (self.steadiness.fade_frames + 1)
@@ -154,21 +161,22 @@ class Tracker:
         return Tracked(face, number, min(1.0, opacity))
 
     def _forget(self, frame: int) -> None:
-        """Drop the tracks that ended by `frame`, and the finds that no later frame looks at."""
+        """Drop the tracks that ended by `frame`, and the detections that no later frame needs."""
         max_age = self.steadiness.max_age
-        oldest = frame - max(self.steadiness.window, max_age + 1)  # the last two finds, at least
-        goes_on = {
-            number: track.last > frame or track.last + max_age >= self._shot - 1 for number, track in self._tracks.items()
+        oldest = frame - max(self.steadiness.window, max_age + 1)  # the last two detections, at least
+        self._tracks = {
+            number: track
+            for number, track in self._tracks.items()
+            if track.last > frame or track.last + max_age >= self._shot - 1
         }
-        self._tracks = {number: track for number, track in self._tracks.items() if goes_on[number]}
         for track in self._tracks.values():
-            track.finds = {number: one for number, one in track.finds.items() if number >= oldest}
+            track.detections = {number: detection for number, detection in track.detections.items() if number >= oldest}
 
 
 def _distance(track: _Track, face: Face, frame: int) -> float:
-    """How far a face is from where the track is expected, in sides of the box; infinite when its size is another."""
-    last = track.finds[track.last].face
-    if face.area <= 0 or last.area <= 0 or not 1 / GROWTH**2 <= face.area / last.area <= GROWTH**2:
+    """Distance of a detection from where the track is expected, in sides of the box; infinite beyond `MAX_GROWTH`."""
+    last = track.detections[track.last].face
+    if face.area <= 0 or last.area <= 0 or not 1 / MAX_GROWTH**2 <= face.area / last.area <= MAX_GROWTH**2:
         return float("inf")
     landmarks = _landmarks(face)
     nearest = min(np.linalg.norm(landmarks - place, axis=1).mean() for place in track.expected(frame))

@@ -12,7 +12,7 @@ from codeformer_core.options import Steadiness
 from codeformer_core.video.code_averaging import REACH, LogitAverager
 
 
-def seen(*logits: float) -> EncodedFaces:
+def encoding(*logits: float) -> EncodedFaces:
     """Faces of one code each, whose two logits are a number and 0."""
     values = torch.tensor([[[value, 0.0]] for value in logits])
     return EncodedFaces(values, torch.zeros(len(logits), 1, 1, 1), {8: torch.zeros(len(logits), 1, 8, 8)})
@@ -27,7 +27,7 @@ def through(codes: LogitAverager, frames):
 
 def test_neighbours_weigh_by_their_distance():
     values = [0.0] * 4 + [8.0] + [0.0] * 4
-    out = through(LogitAverager(0.5), [([7], seen(value)) for value in values])
+    out = through(LogitAverager(0.5), [([7], encoding(value)) for value in values])
     whole = 1 + 2 * (0.5 + 0.25 + 0.125)
     expected = [0, 8 * 0.125 / whole, 8 * 0.25 / whole, 8 * 0.5 / whole, 8 / whole]
     found = [float(one.logits[0, 0, 0]) for one in out]
@@ -38,7 +38,7 @@ def test_neighbours_weigh_by_their_distance():
 
 
 def test_tracks_do_not_mix_and_keep_their_order():
-    frames = [([1, 2], seen(1.0, 2.0)), ([2, 1], seen(2.0, 1.0)), ([], None), ([3, 1], seen(5.0, 1.0))]
+    frames = [([1, 2], encoding(1.0, 2.0)), ([2, 1], encoding(2.0, 1.0)), ([], None), ([3, 1], encoding(5.0, 1.0))]
     out = through(LogitAverager(1.0), frames)
     assert out[2] is None
     assert [one.logits[:, 0, 0].tolist() for one in out if one] == [[1, 2], [2, 1], [5, 1]]
@@ -46,25 +46,25 @@ def test_tracks_do_not_mix_and_keep_their_order():
 
 def test_a_code_flips_only_when_several_frames_agree():
     values = [1.0, 1.0, 1.0, -1.5, 1.0, 1.0, 1.0, 1.0, 1.0, -1.2, -1.2, -1.2, -1.2]
-    out = through(LogitAverager(0.8), [([0], seen(value)) for value in values])
+    out = through(LogitAverager(0.8), [([0], encoding(value)) for value in values])
     assert [int(one.logits.argmax(2)) for one in out] == [0] * 9 + [1] * 4
 
 
 def test_without_strength_nothing_changes_and_nothing_waits():
-    codes, frame = LogitAverager(0.0), seen(1.0)
-    assert codes.delay == 0 and codes.push([0], seen(5.0)) and codes.push([0], frame) == [frame]
+    codes, frame = LogitAverager(0.0), encoding(1.0)
+    assert codes.delay == 0 and codes.push([0], encoding(5.0)) and codes.push([0], frame) == [frame]
 
 
 def test_a_frame_comes_out_when_those_behind_it_are_known():
     codes = LogitAverager(0.8)
-    counts = [len(codes.push([0], seen(1.0))) for _ in range(6)]
+    counts = [len(codes.push([0], encoding(1.0))) for _ in range(6)]
     assert codes.delay == REACH and counts == [0] * REACH + [1] * (6 - REACH) and len(codes.finish()) == REACH
 
 
-def test_what_is_only_needed_for_drawing_is_not_held_after_it():
+def test_what_only_decoding_needs_is_not_held_after_it():
     codes, maps = LogitAverager(0.8), []
     for _ in range(3 * REACH):
-        frame = seen(1.0)
+        frame = encoding(1.0)
         maps.append(weakref.ref(frame.kept[8]))
         codes.push([0], frame)
         del frame
@@ -72,7 +72,7 @@ def test_what_is_only_needed_for_drawing_is_not_held_after_it():
 
 
 def test_what_came_in_is_not_modified():
-    frames = [seen(float(value)) for value in range(5)]
+    frames = [encoding(float(value)) for value in range(5)]
     before = [frame.logits.clone() for frame in frames]
     through(LogitAverager(0.9), [([0], frame) for frame in frames])
     assert all(torch.equal(frame.logits, one) for frame, one in zip(frames, before, strict=True))

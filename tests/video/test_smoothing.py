@@ -33,7 +33,7 @@ def error(found: Face, place: tuple[float, float]) -> float:
 
 
 @pytest.mark.parametrize("frame", [0, 3, 12, 24])
-def test_accelerated_motion_is_followed_exactly(frame):
+def test_accelerated_motion_is_tracked_exactly(frame):
     path = [(0.9 * step * step, 300 - 12.0 * step) for step in range(25)]
     found = smooth_detections(along(path), frame, window=5)
     assert np.allclose(found.landmarks, face(*path[frame]).landmarks, atol=0.02)
@@ -43,30 +43,30 @@ def test_accelerated_motion_is_followed_exactly(frame):
 def test_a_shaken_head_does_not_drag():
     """A third of the face to each side, three times in two seconds."""
     path = [(0.3 * SIZE * np.sin(2 * np.pi * step / 20), 0.0) for step in range(60)]
-    finds = along(path, noise=0.005 * SIZE)
-    off = [error(smooth_detections(finds, frame, window=5), path[frame]) for frame in range(60)]
+    detections = along(path, noise=0.005 * SIZE)
+    off = [error(smooth_detections(detections, frame, window=5), path[frame]) for frame in range(60)]
     assert np.mean(off) < 0.004 and max(off) < 0.012
 
 
-def test_one_wrong_find_leaves_no_trace():
+def test_one_wrong_detection_leaves_no_trace():
     path = [(0.0, 0.0)] * 21
-    finds = along(path, noise=0.005 * SIZE)
-    right = [error(smooth_detections(finds, frame, window=5), path[frame]) for frame in range(21)]
-    finds[10] = Detection(face(0.0, 0.1 * SIZE))
-    wrong = [error(smooth_detections(finds, frame, window=5), path[frame]) for frame in range(21)]
+    detections = along(path, noise=0.005 * SIZE)
+    right = [error(smooth_detections(detections, frame, window=5), path[frame]) for frame in range(21)]
+    detections[10] = Detection(face(0.0, 0.1 * SIZE))
+    wrong = [error(smooth_detections(detections, frame, window=5), path[frame]) for frame in range(21)]
     assert max(wrong) < max(right) + 0.002
 
 
 def test_a_gap_is_bridged_on_the_way():
     path = [(4.0 * step, 2.0 * step) for step in range(20)]
-    finds = {index: one for index, one in along(path).items() if index not in (8, 9, 10)}
-    finds[7] = Detection(finds[7].face._replace(score=0.9, image_index=7))
-    found = smooth_detections(finds, 9, window=5)
+    detections = {index: one for index, one in along(path).items() if index not in (8, 9, 10)}
+    detections[7] = Detection(detections[7].face._replace(score=0.9, image_index=7))
+    found = smooth_detections(detections, 9, window=5)
     assert np.allclose(found.landmarks, face(*path[9]).landmarks, atol=0.02)
     assert found.score == 0.9 and found.image_index == 7
 
 
-def test_few_finds_are_enough():
+def test_few_detections_are_enough():
     assert np.allclose(smooth_detections(along([(5.0, 5.0)]), 0, window=5).landmarks, face(5.0, 5.0).landmarks, atol=1e-3)
     two = {0: Detection(face(0.0, 0.0)), 4: Detection(face(8.0, 0.0))}
     assert np.allclose(smooth_detections(two, 1, window=4).landmarks, face(2.0, 0.0).landmarks, atol=1e-2)
@@ -89,8 +89,8 @@ def test_the_pose_of_a_turned_head_is_steady():
     turned = np.array([[0, 0], [0, 0], [15, 0], [0, 0], [0, 0]])
     tremble = np.random.default_rng(0).normal(0, 0.01 * SIZE, (60, 5, 2))
     found = [face(0.0, 0.0, turned + one) for one in tremble]
-    finds = {index: Detection(one) for index, one in enumerate(found)}
-    assert jitter([smooth_detections(finds, frame, window=5) for frame in range(60)]) < jitter(found) / 10
+    detections = {index: Detection(one) for index, one in enumerate(found)}
+    assert jitter([smooth_detections(detections, frame, window=5) for frame in range(60)]) < jitter(found) / 10
 
 
 def test_real_footage_trembles_a_third_and_stays_in_place(shared, mobilenet):

@@ -124,7 +124,7 @@ def test_masks_do_not_fade_at_cuts():
     assert opacities(follow(frames, Steadiness(fade_frames=3), cuts=(6,))) == [1.0] * 12
 
 
-def test_no_face_is_followed_across_a_cut():
+def test_no_face_is_tracked_across_a_cut():
     out = follow([HERE] * 6 + [[]] + [HERE] * 6, Steadiness(), cuts=(7,))
     assert numbers(out) == [[0]] * 6 + [[]] + [[1]] * 6
 
