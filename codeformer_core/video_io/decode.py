@@ -1,4 +1,4 @@
-"""From a file to decoded frames with rising time stamps, whatever is wrong with the file."""
+"""Decode a time range of a video: error concealment, strictly increasing PTS, exact seeking to a keyframe."""
 
 import heapq
 from collections.abc import Iterator
@@ -12,31 +12,26 @@ import av.video.stream
 from .probe import BROKEN, Source, Video, first_stream, open_video
 from .time_range import TimeRange
 
-# Containers and codecs where one packet is one frame that is shown, so that counting packets counts frames.
+# Codecs whose packets each hold one displayed frame, so that counting packets counts frames.
 _COUNTABLE = {"h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "prores", "ffv1"}
 
-_REORDERED = 32  # packets; frames are shown at most 16 packets later than they are decoded (H.264 and HEVC, largest buffer)
+_REORDERED = 32  # packets; B-frames reorder by at most 16 (H.264 and HEVC, largest decoded picture buffer)
 
-_MISSING = 0.2  # seconds; less is how containers count the last frame's length
+_MISSING = 0.2  # seconds; containers differ by less in how they count the duration of the last frame
 
-_NAMED = 5  # damaged places that a sentence names
+_NAMED = 5  # damaged positions that a notice lists
 
 
-@dataclass
-class StampedFrame:
-    """A decoded frame and its time stamp, in steps of `Video.unit`."""
-
-    stamp: int
-    frame: av.VideoFrame
+#: A decoded frame and its PTS in the time base `Video.unit`.
+StampedFrame = tuple[int, av.VideoFrame]
 
 
 @dataclass
 class FrameDecoder:
-    """The frames of a window of a file. `notices` says what was wrong, complete when all are read.
+    """Decodes the frames of a time range.
 
     Attributes:
-        source, video, window: what is read.
-        notices: sentences.
+        notices: sentences on damage in the file; complete when all frames are read.
     """
 
     source: Source
@@ -47,24 +42,24 @@ class FrameDecoder:
     _mended: int = 0
 
     def frames(self, begin: int | None = None) -> Iterator[StampedFrame]:
-        """From the window's start, or from the time stamp `begin` in it, to its end."""
+        """The frames from the range's start, or from the PTS `begin` in it, to its end."""
         begin = self.window.start if begin is None else begin
         last = None
         try:
             with self._opened_at(begin) as container:
-                for found in self._mend(self._decoded(container)):
-                    if begin is not None and found.stamp < begin:
+                for stamp, frame in self._mend(self._decoded(container)):
+                    if begin is not None and stamp < begin:
                         continue
-                    if self.window.end is not None and found.stamp >= self.window.end:
+                    if self.window.end is not None and stamp >= self.window.end:
                         return
-                    last = found.stamp + (found.frame.duration or self._nominal)
-                    yield found
+                    last = stamp + (frame.duration or self._nominal)
+                    yield stamp, frame
             self._report_end(last)
         finally:
             self._report()
 
     def stamp_of(self, number: int) -> int | None:
-        """Time stamp of a frame, counted from the window's start, without decoding; None where that is not sure."""
+        """The PTS of a frame, counted from the range's start, by demuxing without decoding; None where that is not certain."""
         start, smallest = self.window.start, []
         with open_video(self.source) as container:
             stream = first_stream(container)
@@ -87,20 +82,24 @@ class FrameDecoder:
         return heapq.nsmallest(number + 1, smallest)[-1] if number < len(smallest) else None
 
     def _opened_at(self, begin: int | None) -> av.container.InputContainer:
-        """The file, opened and moved so that the frame at `begin` and all behind it will be decoded whole.
+        """The file, opened and sought to a keyframe from which the frame at `begin` and all later ones decode completely.
 
-        Seeking goes by decoding time in some containers, and the frames just behind a key frame may need ones before it: the
-        place is good when a key frame is the first to be shown from there, at or before `begin`.
+        Some containers seek by DTS, and with open GOPs the frames after a keyframe may refer to ones before it: the position
+        is good when a keyframe at or before `begin` is the first frame in display order.
         """
         if begin is None:
             return open_video(self.source)
-        for margin in (0, 2, 10):  # seconds to go back further, in a new container: a flushed decoder may lose frames
+        for margin in (
+            0,
+            2,
+            10,
+        ):  # seconds to go back further; the file is reopened each time, since a flushed decoder may lose frames
             with open_video(self.source) as container:
                 target = begin - round(margin / self.video.unit)
                 if not self._seek(container, first_stream(container), target):
                     break
-                found = next(self._decoded(container, count_damage=False), None)
-                stamp = found.pts if found is not None and found.key_frame else None
+                first = next(self._decoded(container, count_damage=False), None)
+                stamp = first.pts if first is not None and first.key_frame else None
             if stamp is not None and stamp <= begin:
                 container = open_video(self.source)
                 self._seek(container, first_stream(container), target)
@@ -109,7 +108,7 @@ class FrameDecoder:
 
     @staticmethod
     def _seek(container: av.container.InputContainer, stream: av.video.stream.VideoStream, target: int | None) -> bool:
-        """Move to the key frame before a time stamp; False when the file cannot do that."""
+        """Seek to the keyframe before a PTS; False when the file cannot be sought."""
         if target is None:
             return True
         try:
@@ -119,7 +118,7 @@ class FrameDecoder:
         return True
 
     def _decoded(self, container: av.container.InputContainer, count_damage: bool = True) -> Iterator[av.VideoFrame]:
-        """Decoded frames in the order in which they are shown. Like FFmpeg: what is damaged is concealed or left out."""
+        """Decoded frames in display order. As in FFmpeg, damaged frames are concealed or dropped."""
         stream = first_stream(container)
         stream.thread_type = "AUTO"
         damaged = self._damaged if count_damage else []
@@ -141,11 +140,11 @@ class FrameDecoder:
 
     @property
     def _nominal(self) -> int:
-        """Steps from one frame to the next at the average rate."""
+        """The duration of a frame at the average rate, in the time base."""
         return max(1, round(1 / (self.video.rate * self.video.unit))) if self.video.rate else 1
 
     def _mend(self, frames: Iterator[av.VideoFrame]) -> Iterator[StampedFrame]:
-        """Give each frame a time stamp above the one before, and the first one's size."""
+        """Frames with strictly increasing PTS, all with the size and pixel format of the first."""
         nominal, last, shift, size = self._nominal, None, 0, None
         for frame in frames:
             stamp = frame.pts if frame.pts is not None else frame.dts
@@ -156,18 +155,16 @@ class FrameDecoder:
                 stamp += shift
                 if last is not None and stamp <= last:
                     self._mended += 1
-                    again = (
-                        last - stamp
-                    ) * self.video.unit > 1  # more than a second back: time begins anew, as in joined files
-                    shift += last + nominal - stamp if again else 0
-                    stamp = last + (nominal if again else 1)
+                    restarts = (last - stamp) * self.video.unit > 1  # over a second back: a discontinuity, as in joined files
+                    shift += last + nominal - stamp if restarts else 0
+                    stamp = last + (nominal if restarts else 1)
             last = stamp
-            kind = (frame.width, frame.height, frame.format.name)
-            size = size or kind
-            if kind != size:
-                self._note_size(kind, stamp)
+            found = (frame.width, frame.height, frame.format.name)
+            size = size or found
+            if found != size:
+                self._note_size(found, stamp)
                 frame = frame.reformat(width=size[0], height=size[1], format=size[2])
-            yield StampedFrame(stamp, frame)
+            yield stamp, frame
 
     def _note_size(self, kind: tuple[int, int, str], stamp: int) -> None:
         words = "changes its size on the way"
@@ -178,7 +175,7 @@ class FrameDecoder:
             self.notices.append(f"{found}: fitted to the first size, {width} x {height}.")
 
     def _report(self) -> None:
-        """Say what was wrong with the frames that were read."""
+        """Add the notices on damaged frames and repaired PTS."""
         name, places = self.video.name, sorted(set(self._damaged))
         if places:
             named = ", ".join(f"{time:.2f}" for time in places[:_NAMED])
@@ -192,7 +189,7 @@ class FrameDecoder:
             )
 
     def _report_end(self, last: int | None) -> None:
-        """Say when the file's end was reached too early; `last` is the time stamp behind the last frame."""
+        """Add a notice when the file ends too early; `last` is the PTS at the end of the last frame."""
         if last is None or not self.video.measured or not self.video.duration:
             return
         reached = float(last * self.video.unit) - self.video.begin

@@ -1,4 +1,4 @@
-"""One video stream of the new file: composed frames in, packets out."""
+"""The encoder of the new video stream: composed frames in, packets out."""
 
 import os
 
@@ -11,11 +11,11 @@ from .compose import FrameComposer
 
 _FIELDS = 0x40000 | 0x20000000  # AV_CODEC_FLAG_INTERLACED_DCT and _ME
 
-_ASSUMED_RATE = 30  # frames per second that an encoder plans with when the file does not say; time stamps are kept anyway
+_ASSUMED_RATE = 30  # frames per second for rate control when the file does not say; PTS are kept anyway
 
 
 class VideoEncoder:
-    """The encoder of a file that is being written."""
+    """Encodes the video stream of a file that is being written."""
 
     def __init__(
         self, output: av.container.OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
@@ -30,7 +30,7 @@ class VideoEncoder:
         context = stream.codec_context
         context.time_base = video.unit
         context.options = {"crf": str(crf), **encoder.options}
-        context.thread_type = "AUTO"  # PyAV's default makes x264 cut each picture into slices, which costs quality
+        context.thread_type = "AUTO"  # PyAV's default makes x264 use sliced threads, which costs quality
         if video.interlaced and encoder.fields and composer.size == video.stored_size:
             context.flags |= _FIELDS
         context.color_range, context.colorspace = colours.range, colours.matrix
@@ -38,18 +38,18 @@ class VideoEncoder:
         if video.aspect:
             context.sample_aspect_ratio = video.aspect
         if encoder.name == "libx265" and container.format in ("mp4", "mov"):
-            context.codec_tag = "hvc1"  # the one of the two names that Apple's players know
+            context.codec_tag = "hvc1"  # Apple's players know hvc1 only, not hev1
         if video.matrix is not None:
             stream.set_display_matrix(video.matrix)
         self.stream = stream
         self._durations: dict[int, int] = {}
 
     def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
-        """Packets that are ready; None asks for the rest."""
+        """The packets that are ready; None flushes the encoder."""
         if frame is not None and frame.pts is not None and frame.duration:
             self._durations[frame.pts] = frame.duration
         packets = self.stream.encode(frame)
         for packet in packets:
-            if packet.pts in self._durations:  # encoders guess it from the rate, and the last one's would be lost
+            if packet.pts in self._durations:  # encoders derive it from the rate, and that of the last frame would be lost
                 packet.duration = self._durations.pop(packet.pts)
         return packets

@@ -1,4 +1,4 @@
-"""The sample planes of a decoded frame: as tensors, turned upright, and with new pixels under a mask."""
+"""The sample planes of a decoded frame: as RGB tensors in display orientation, and with pixels replaced under a mask."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from .yuv import ColourSpace, YUVSamples
 
-# Formats whose samples lie side by side -> the one with a plane for each, which FFmpeg converts to without any loss.
+# Packed and semi-planar pixel formats -> the planar one that FFmpeg converts them to without loss.
 _PLANAR = {
     "gray": "gray",
     "nv12": "yuv420p",
@@ -34,7 +34,7 @@ _PLANAR = {
 
 
 class Rotation(NamedTuple):
-    """How a stored picture becomes upright: rows and columns are swapped first, then reversed."""
+    """From storage to display orientation: transpose, then flip. One of the eight orientations of a display matrix."""
 
     swap: bool = False
     flip_rows: bool = False
@@ -42,19 +42,20 @@ class Rotation(NamedTuple):
 
     def upright(self, planes: Tensor) -> Tensor:
         """(..., H, W) as stored -> as displayed."""
-        planes = planes.transpose(-1, -2) if self.swap else planes
-        flips = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
-        return planes.flip(flips) if flips else planes
+        return self._flipped(planes.transpose(-1, -2) if self.swap else planes)
 
     def stored(self, planes: Tensor) -> Tensor:
         """(..., H, W) as displayed -> as stored."""
-        flips = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
-        planes = planes.flip(flips) if flips else planes
+        planes = self._flipped(planes)
         return planes.transpose(-1, -2) if self.swap else planes
+
+    def _flipped(self, planes: Tensor) -> Tensor:
+        axes = [axis for axis, flip in ((-2, self.flip_rows), (-1, self.flip_columns)) if flip]
+        return planes.flip(axes) if axes else planes
 
 
 def planar(frame: av.VideoFrame) -> av.VideoFrame:
-    """The frame with one plane for each kind of sample: itself where it is so already, else a lossless copy."""
+    """The frame in a planar pixel format: itself where it is planar, else a lossless copy."""
     name = frame.format.name
     if name in _PLANAR and _PLANAR[name] != name:
         return frame.reformat(format=_PLANAR[name])
@@ -64,7 +65,7 @@ def planar(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 def samples(frame: av.VideoFrame, colours: ColourSpace) -> YUVSamples:
-    """How the samples of a planar frame are meant."""
+    """The layout and colour space of the samples of a planar frame."""
     pixels = frame.format
     planes = len(pixels.components)
     step = (1, 1)
@@ -93,35 +94,35 @@ def tensors(frame: av.VideoFrame, device: torch.device | str = "cpu") -> list[Te
 
 
 def image(frame: av.VideoFrame, colours: ColourSpace, turn: Rotation, device: torch.device | str = "cpu") -> Tensor:
-    """(1, 3, H, W) float32 RGB in [0, 1], upright, of a decoded frame."""
+    """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame."""
     frame = planar(frame)
     return turn.upright(samples(frame, colours).to_rgb(tensors(frame, device))).contiguous()
 
 
 def fill(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor) -> None:
-    """Put pixels (1, 3, H, W) RGB in [0, 1], as stored, into a planar frame of that size."""
-    meant, targets = samples(frame, colours), arrays(frame)
-    for target, plane in zip(targets, meant.from_rgb(pixels, len(targets)), strict=True):
-        target[:] = _rounded(plane, meant.bits)
+    """Write pixels (1, 3, H, W) RGB in [0, 1], in storage orientation, into a planar frame of that size."""
+    layout, targets = samples(frame, colours), arrays(frame)
+    for target, plane in zip(targets, layout.from_rgb(pixels, len(targets)), strict=True):
+        target[:] = _rounded(plane, layout.bits)
 
 
 def put(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor) -> None:
-    """Replace what is under a mask in a planar frame of the same size; every other sample keeps its bits.
+    """Replace the pixels under a mask in a planar frame of the same size; all other samples stay bit-identical.
 
-    The mask says how much of the source is left, and that part is blended from the source's own samples, so that neither
-    the way to RGB nor shared colour samples are felt where the mask is thin.
+    Where the mask is below 1, the rest is blended from the source's own samples, so that neither the conversion to RGB nor
+    chroma subsampling shows where the mask is thin.
 
     Args:
-        frame: as stored; changed in place.
-        colours: how its samples are meant.
-        pixels: (1, 3, H, W) RGB in [0, 1], as stored.
-        mask: (1, 1, H, W) in [0, 1], as stored.
+        frame: changed in place.
+        colours: the colour space of its samples.
+        pixels: (1, 3, H, W) RGB in [0, 1], in storage orientation.
+        mask: (1, 1, H, W) in [0, 1], in storage orientation.
     """
-    meant, targets = samples(frame, colours), arrays(frame)
+    layout, targets = samples(frame, colours), arrays(frame)
     rows, columns = (torch.nonzero(mask[0, 0].amax(axis))[:, 0].tolist() for axis in (1, 0))
     if not rows:
         return
-    down, across = meant.step  # the part begins and ends between chroma samples, with one more around it for their enlargement
+    down, across = layout.step  # aligned to the chroma grid, with a margin of one chroma sample for the interpolation
     top, left = max(0, (rows[0] // down - 1) * down), max(0, (columns[0] // across - 1) * across)
     bottom = min(frame.height, (rows[-1] // down + 2) * down)
     right = min(frame.width, (columns[-1] // across + 2) * across)
@@ -131,19 +132,19 @@ def put(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor
     source = [torch.tensor(part.astype(np.int32), device=pixels.device) for part in parts]
     part = pixels[:, :, top:bottom, left:right]
     weight = mask[:, :, top:bottom, left:right].to(pixels.device, torch.float32).clamp(0, 1)
-    new = meant.from_rgb(part, len(parts))
-    before = meant.from_rgb(meant.to_rgb(source), len(parts))
+    new = layout.from_rgb(part, len(parts))
+    before = layout.from_rgb(layout.to_rgb(source), len(parts))
     for index, target in enumerate(parts):
-        if index == 0 or meant.step == (1, 1):
+        if index == 0 or layout.step == (1, 1):
             share, touched = weight[0, 0], weight[0, 0] > 0
         else:
-            share = meant.shrink(weight[0])[0]
-            touched = functional.max_pool2d(weight, meant.step, ceil_mode=True)[0, 0] > 0
+            share = layout.subsample(weight[0])[0]
+            touched = functional.max_pool2d(weight, layout.step, ceil_mode=True)[0, 0] > 0
         blended = new[index] + (1 - share) * (source[index] - before[index])
-        target[:] = np.where(touched.cpu().numpy(), _rounded(blended, meant.bits), target)
+        target[:] = np.where(touched.cpu().numpy(), _rounded(blended, layout.bits), target)
 
 
 def _rounded(plane: Tensor, bits: int) -> np.ndarray:
-    """Sample values (h, w) as whole numbers that a file can hold."""
+    """Sample values (h, w) rounded and clipped to integers of `bits`."""
     kind = np.uint8 if bits <= 8 else np.uint16
     return plane.round().clamp(0, 2**bits - 1).cpu().numpy().astype(kind)

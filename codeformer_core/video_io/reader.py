@@ -1,4 +1,4 @@
-"""Frames of a window of a video, one after the other, in the memory of a few."""
+"""Read the frames of a video as a stream, by time, by frame number, or both."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from .decode import FrameDecoder
 from .probe import Source, Video, probe
 from .time_range import time_range
 
-_WORTH_SEEKING = 32  # frames; fewer are decoded faster than the file is opened again to count
+_WORTH_SEEKING = 32  # frames; fewer are decoded faster than the file is reopened to count packets
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One decoded frame in its own pixel format (3 MB at 1080p), so that many can wait in memory.
+    """A decoded frame in its own pixel format: 3 MB at 1080p instead of 25 MB as float32 RGB.
 
     Attributes:
-        index: in the video's frames, counted from the first one of the window that is given.
-        time: seconds from the start of the window in seconds (of the file's own time when there is none).
+        index: number of the frame, counted from the first one that is given.
+        time: seconds from `start` (in the file's own time when there is none).
         raw: as decoded.
-        video: what it is a frame of.
+        video: of the file that it belongs to.
     """
 
     index: int
@@ -33,24 +33,24 @@ class Frame:
     video: Video = field(repr=False)
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
-        """(1, 3, H, W) float32 RGB in [0, 1], upright, with all the bits of the video, computed on `device`."""
+        """(1, 3, H, W) float32 RGB in [0, 1], upright, with all the bits of the video, converted on `device`."""
         return planes.image(self.raw, self.video.colours, self.video.turn, device)
 
 
 class FrameReader(Iterator[Frame]):
-    """The frames of a window. Made by `read_frames`.
+    """The iterator of `read_frames`.
 
     Attributes:
-        video: what is read.
-        notices: sentences on what was wrong with the file; complete when all frames are read.
+        video: of the file.
+        notices: sentences on damage in the file; complete when all frames are read.
     """
 
     def __init__(self, source: Source, start: float, duration: float, first: int, count: int, every: int) -> None:
         if first < 0 or count < 0 or every < 1:
             raise ValueError(f"Frames from {first} on, {count} of them, one of {every}: expected numbers from 0, 0 and 1 on.")
         self.video = probe(source)
-        self._decoding = FrameDecoder(source, self.video, time_range(self.video, start, duration))
-        self.notices = self._decoding.notices
+        self._decoder = FrameDecoder(source, self.video, time_range(self.video, start, duration))
+        self.notices = self._decoder.notices
         self._frames = self._selected(first, count, every)
 
     def __iter__(self) -> "FrameReader":
@@ -60,19 +60,19 @@ class FrameReader(Iterator[Frame]):
         return next(self._frames)
 
     def close(self) -> None:
-        """Let go of the file before the end."""
+        """Close the file before its end."""
         self._frames.close()
 
     def _selected(self, first: int, count: int, every: int) -> Generator[Frame, None, None]:
-        part, wanted = self._decoding.window, first
-        begin = self._decoding.stamp_of(first) if first >= _WORTH_SEEKING else None
+        part, wanted = self._decoder.window, first
+        begin = self._decoder.stamp_of(first) if first >= _WORTH_SEEKING else None
         if begin is not None:
             wanted = 0
         given = 0
-        for number, found in enumerate(self._decoding.frames(begin)):
+        for number, (stamp, raw) in enumerate(self._decoder.frames(begin)):
             if number < wanted or (number - wanted) % every:
                 continue
-            yield Frame(number - wanted, found.stamp * part.unit - part.origin, found.frame, self.video)
+            yield Frame(number - wanted, stamp * part.unit - part.origin, raw, self.video)
             given += 1
             if count and given == count:
                 break
@@ -85,23 +85,22 @@ class FrameReader(Iterator[Frame]):
 def read_frames(
     source: Source, start: float = 0.0, duration: float = 0.0, *, first: int = 0, count: int = 0, every: int = 1
 ) -> FrameReader:
-    """Decode a window of a video: seconds, frames counted within these, or both.
+    """Decode a time range of a video, or a range of frames in it.
 
-    Damaged frames are concealed by the decoder, or left out so that the frame before stands longer; time stamps that are
-    missing or go back are mended. All that is said in `notices`. What lies before the window is not decoded, as far as the
-    file allows to go there exactly.
+    Damaged frames are concealed by the decoder, or dropped so that the frame before is shown longer; missing and decreasing PTS
+    are repaired. `notices` reports all of that. Frames before the range are not decoded where the file can be sought exactly.
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
-        start: seconds of the file's own time at which the window begins; 0 is with its first frame.
-        duration: seconds; 0 is to the end.
-        first: frames of the window to leave out at its beginning.
-        count: frames to give; 0 is all.
-        every: give one of so many frames.
+        start: seconds of the file's own time at which the range begins; 0 begins with its first frame.
+        duration: seconds; 0 reads to the end.
+        first: frames of the range to skip.
+        count: the number of frames; 0 is all.
+        every: give every nth frame.
 
     Returns:
         An iterator of `Frame` with `video`, `notices` and `close()`. It raises ValueError in place of the first frame when the
-        window has none.
+        range has none.
 
     Raises:
         OSError, ValueError: it cannot be opened or is not a video, or a number is out of range.

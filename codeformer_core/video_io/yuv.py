@@ -1,4 +1,4 @@
-"""From the sample planes of a video frame to RGB and back, as the video says that its colours are meant."""
+"""YUV to RGB and back: matrix (BT.601, BT.709, BT.2020), range (limited, full), bit depth and chroma subsampling."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 # AVColorSpace (ISO/IEC 23091-2, "MatrixCoefficients") -> the weights of red and blue in luma, from the same table.
 _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 
-#: AVColorRange: samples use the whole range of their numbers.
+#: AVColorRange: full range.
 FULL = 2
 
 _UNSPECIFIED = 2  # AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic
@@ -18,7 +18,7 @@ _UNSPECIFIED = 2  # AVColorSpace, AVColorPrimaries and AVColorTransferCharacteri
 
 @dataclass(frozen=True)
 class ColourSpace:
-    """How the samples of a video are meant, as FFmpeg's numbers; what a file does not say stays unspecified.
+    """The colour space of a video in FFmpeg's numbers; what a file does not specify stays unspecified.
 
     Attributes:
         matrix: AVColorSpace, 2 is unspecified.
@@ -34,28 +34,28 @@ class ColourSpace:
 
     @property
     def full(self) -> bool:
-        """Whether samples use the whole range of their numbers."""
+        """Whether samples are full range."""
         return self.range == FULL
 
     def for_size(self, height: int, width: int) -> int:
-        """The matrix. Videos that do not say have BT.709 from 1280 columns or 577 rows on, else BT.601, as players guess."""
+        """The matrix (AVColorSpace). Unspecified is BT.709 from 1280 columns or 577 rows on, else BT.601, as players guess."""
         guess = 1 if width >= 1280 or height > 576 else 6  # mpv's rule (video/csputils.c, mp_csp_guess_colorspace)
         return self.matrix if self.matrix in _WEIGHTS else guess
 
     def weights(self, height: int, width: int) -> tuple[float, float]:
-        """Weights of red and blue in luma for a picture of this size."""
+        """Weights of red and blue in luma for an image of this size."""
         return _WEIGHTS[self.for_size(height, width)]
 
 
 @dataclass(frozen=True)
 class YUVSamples:
-    """How the sample planes of one frame are laid out and meant.
+    """Layout and colour space of the sample planes of a frame.
 
     Attributes:
         bits: of a sample.
-        rgb: the planes are green, blue, red (FFmpeg's order), else luma and the two colour differences.
+        rgb: the planes are green, blue, red (FFmpeg's order), else luma, Cb and Cr.
         step: luma pixels per chroma sample, vertical and horizontal.
-        full: samples use the whole range of their numbers.
+        full: full range.
         weights: of red and blue in luma.
     """
 
@@ -66,7 +66,7 @@ class YUVSamples:
     weights: tuple[float, float]
 
     def _scales(self) -> tuple[float, float, float]:
-        """Numbers that black has, that white is above black, and that a colour difference of 1 has."""
+        """Sample values: of black, from black to white, and of a chroma excursion of 1."""
         steps = float(2**self.bits - 1)
         if self.rgb or self.full:
             return 0.0, steps, steps
@@ -76,7 +76,7 @@ class YUVSamples:
     def to_rgb(self, planes: list[Tensor]) -> Tensor:
         """One (grey) or three sample planes (h, w) of any integer type -> (1, 3, H, W) float32 RGB in [0, 1].
 
-        Colour differences are enlarged linearly, centred between the luma pixels that they belong to (FFmpeg's way too).
+        Chroma is upsampled bilinearly, centred between its luma pixels (as in FFmpeg).
         """
         black, white, difference = self._scales()
         first = planes[0].to(torch.float32, copy=True).sub_(black).div_(white)  # (H, W)
@@ -88,17 +88,17 @@ class YUVSamples:
         red, blue = self.weights
         middle = 2.0 ** (self.bits - 1)
         b, r = ((plane.float() - middle) / difference for plane in planes[1:3])
-        r, b = 2 * (1 - red) * r, 2 * (1 - blue) * b  # what red and blue have more than luma
+        r, b = 2 * (1 - red) * r, 2 * (1 - blue) * b  # red and blue minus luma
         offsets = torch.stack([r, (red * r + blue * b) / (red + blue - 1), b])[None]  # (1, 3, h, w)
         height, width = first.shape
         if self.step != (1, 1):
             rows, columns = offsets.shape[2] * self.step[0], offsets.shape[3] * self.step[1]
-            enlarge = enlarge_by_opencv if offsets.device.type == "cpu" else enlarge_by_torch
-            offsets = enlarge(offsets, rows, columns)[:, :, :height, :width]
+            upsample = upsample_by_opencv if offsets.device.type == "cpu" else upsample_by_torch
+            offsets = upsample(offsets, rows, columns)[:, :, :height, :width]
         return offsets.add_(first).clamp_(0, 1)
 
     def from_rgb(self, image: Tensor, planes: int) -> list[Tensor]:
-        """(1, 3, H, W) RGB in [0, 1] -> the inverse: `planes` planes of float32 sample values, not yet rounded."""
+        """(1, 3, H, W) RGB in [0, 1] -> the inverse: `planes` planes of unrounded float32 sample values."""
         black, white, difference = self._scales()
         r, g, b = image[0].float()
         if self.rgb:
@@ -109,22 +109,22 @@ class YUVSamples:
         if planes > 1:
             middle = 2.0 ** (self.bits - 1)
             differences = torch.stack([(b - luma) / (2 * (1 - blue)), (r - luma) / (2 * (1 - red))])
-            result += list(self.shrink(differences) * difference + middle)
+            result += list(self.subsample(differences) * difference + middle)
         return result
 
-    def shrink(self, planes: Tensor) -> Tensor:
-        """(K, H, W) -> (K, h, w): the mean over the luma pixels of each chroma sample."""
+    def subsample(self, planes: Tensor) -> Tensor:
+        """(K, H, W) -> (K, h, w): chroma subsampling by the mean over the luma pixels of each sample."""
         if self.step == (1, 1):
             return planes
         return functional.avg_pool2d(planes[None], self.step, ceil_mode=True, count_include_pad=False)[0]
 
 
-def enlarge_by_torch(planes: Tensor, rows: int, columns: int) -> Tensor:
-    """(1, K, h, w) float32 -> (1, K, rows, columns), linearly, centred."""
+def upsample_by_torch(planes: Tensor, rows: int, columns: int) -> Tensor:
+    """(1, K, h, w) float32 -> (1, K, rows, columns), bilinearly by pixel centres."""
     return functional.interpolate(planes, (rows, columns), mode="bilinear")
 
 
-def enlarge_by_opencv(planes: Tensor, rows: int, columns: int) -> Tensor:
+def upsample_by_opencv(planes: Tensor, rows: int, columns: int) -> Tensor:
     """The same on the CPU, in a ninth of the time (three planes to 1920 x 1080)."""
     result = torch.empty(1, planes.shape[1], rows, columns)
     for plane, target in zip(planes[0].numpy(), result[0].numpy(), strict=True):

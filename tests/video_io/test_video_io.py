@@ -14,7 +14,7 @@ import torch
 from codeformer_core.video_io import CODECS, VideoWriter, codecs, extent, planes, probe, read_audio, read_frames
 from codeformer_core.video_io.compose import FrameComposer
 from codeformer_core.video_io.time_range import time_range
-from codeformer_core.video_io.yuv import enlarge_by_opencv, enlarge_by_torch
+from codeformer_core.video_io.yuv import upsample_by_opencv, upsample_by_torch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -176,7 +176,7 @@ def test_both_ways_to_enlarge_colour_differences_agree():
     differences = torch.rand(1, 3, 17, 23)
     for rows, columns in ((34, 46), (17, 46), (68, 92)):
         assert torch.allclose(
-            enlarge_by_opencv(differences, rows, columns), enlarge_by_torch(differences, rows, columns), atol=1e-5
+            upsample_by_opencv(differences, rows, columns), upsample_by_torch(differences, rows, columns), atol=1e-5
         )
 
 
