@@ -1,4 +1,4 @@
-"""A video file as frames and back, with everything beside the pixels that must be kept."""
+"""Video files: decode frames, encode changed ones, and remux all other streams, tags and chapters."""
 
 from .audio import Audio, read_audio
 from .codecs import CODECS, CONTAINERS

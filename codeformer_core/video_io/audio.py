@@ -1,4 +1,4 @@
-"""Sound as samples: of a window of a video, without gaps."""
+"""Audio of a time range of a video: decoded without gaps, and encoded again where packets cannot be copied."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,12 +16,12 @@ from torch import Tensor
 from .probe import BROKEN, Source, open_video, probe
 from .time_range import TimeRange, time_range
 
-#: Seconds before a window from which sound is decoded: Opus asks for 80 ms, AAC for a packet.
+#: Preroll in seconds: audio is decoded from so long before a range. Opus asks for 80 ms, AAC for a packet.
 PREROLL = 0.1
 
 
 class Audio(NamedTuple):
-    """Decoded sound.
+    """Decoded audio.
 
     Attributes:
         waveform: (C, T) float32, full scale is 1.
@@ -33,7 +33,7 @@ class Audio(NamedTuple):
 
 
 class AudioSamples:
-    """Turns the packets of an audio stream into the samples of a window, silence where there are none.
+    """Decodes packets to the samples of a time range, with silence in the gaps.
 
     Attributes:
         rate: samples per second.
@@ -53,12 +53,12 @@ class AudioSamples:
         self.rate = rate or context.sample_rate
         self.damaged = 0
         self._resampler = av.AudioResampler(format="fltp", layout=layout or context.layout, rate=self.rate)
-        self._reached = round(start * self.rate)  # where the next sample is to be
+        self._reached = round(start * self.rate)  # position of the next sample to give
         self._last = None if end is None else round(end * self.rate)
-        self._next: int | None = None  # where the next decoded one is
+        self._next: int | None = None  # position of the next decoded sample
 
     def feed(self, packet: av.Packet) -> Iterator[np.ndarray]:
-        """(C, T) float32 pieces, each right behind the one before. The empty packet at the file's end gives the rest."""
+        """(C, T) float32 pieces without gaps. The empty packet at the end of the file flushes."""
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -68,7 +68,7 @@ class AudioSamples:
             assert isinstance(frame, av.AudioFrame)
             if frame.pts is not None and frame.time_base:
                 at = round(frame.pts * frame.time_base * self.rate)
-                if self._next is None or abs(at - self._next) > self.rate // 100:  # less is rounding of the time stamps
+                if self._next is None or abs(at - self._next) > self.rate // 100:  # less is rounding of the PTS
                     self._next = at
             for piece in self._resampler.resample(frame):
                 yield from self._placed(piece.to_ndarray())
@@ -78,7 +78,7 @@ class AudioSamples:
 
     @property
     def complete(self) -> bool:
-        """Whether the window's end is reached."""
+        """Whether the end of the range is reached."""
         return self._last is not None and self._reached >= self._last
 
     def _placed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
@@ -95,10 +95,10 @@ class AudioSamples:
 
 
 def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Audio | None:
-    """The sound of a window of a video, from its first audio stream that can be decoded.
+    """The audio of a time range of a video, from its first audio stream that can be decoded.
 
-    Sample 0 is heard at the start of the window that `read_frames` has with the same numbers; where the stream begins later,
-    there is silence before it.
+    Sample 0 is at the start of the range that `read_frames` has for the same arguments; a stream that begins later is preceded
+    by silence.
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
@@ -106,7 +106,7 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
         duration: seconds; 0 is to the end.
 
     Returns:
-        None when the file has no sound that can be decoded, or none in the window.
+        None when the file has no audio that can be decoded, or none in the range.
 
     Raises:
         OSError, ValueError: the file cannot be opened or is not a video, or a number is out of range.
@@ -125,22 +125,22 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
                 pieces += samples.feed(packet)
                 if samples.complete:
                     break
-        except BROKEN:  # cut off: what is there is taken
+        except BROKEN:  # truncated: what could be read is kept
             pass
     return Audio(torch.from_numpy(np.concatenate(pieces, 1)), samples.rate) if pieces else None
 
 
-_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # that both AAC and Opus have
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # supported by both AAC and Opus
 
-_BITS_PER_CHANNEL = 96_000  # a second; AAC is taken for transparent from 64 000 to 96 000 on
+_BITS_PER_CHANNEL = 96_000  # bit/s; AAC counts as transparent from 64 000 to 96 000
 
 
 class AudioEncoder:
-    """An audio stream that is decoded and encoded.
+    """Transcodes an audio stream.
 
     Attributes:
-        stream: the new one.
-        name: of its codec, for the user.
+        stream: the new stream.
+        name: of its codec, for messages.
     """
 
     def __init__(
@@ -156,10 +156,10 @@ class AudioEncoder:
         self.stream, self.name = new, {"aac": "AAC", "libopus": "Opus"}.get(encoder, encoder)
         end = None if window.seconds is None else window.origin + window.seconds
         self._samples = AudioSamples(stream, window.origin, end, self._layout, rate)
-        self._done = 0
+        self._pts = 0
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
-        """What is to be written for a packet of the source; the empty packet at its end gives the rest."""
+        """The packets to write for a packet of the source; the empty packet at its end flushes."""
         packets = [new for piece in self._samples.feed(packet) for new in self.stream.encode(self._frame(piece))]
         if not packet.size:
             packets += self.stream.encode(None)
@@ -168,6 +168,6 @@ class AudioEncoder:
     def _frame(self, samples: np.ndarray) -> av.AudioFrame:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
         frame.sample_rate = self._samples.rate
-        frame.pts = self._done
-        self._done += samples.shape[1]
+        frame.pts = self._pts
+        self._pts += samples.shape[1]
         return frame

@@ -1,4 +1,4 @@
-"""Which encoders this build of PyAV has for each codec, and what they can hold."""
+"""Codecs, their encoders in this build of PyAV with the pixel formats they take, and containers."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,16 +12,16 @@ import av.stream
 
 
 class Encoder(NamedTuple):
-    """One of FFmpeg's encoders.
+    """An encoder of FFmpeg.
 
     Attributes:
         name: FFmpeg's.
-        crf: quality by default; lower is better.
+        crf: the default quality; lower is better.
         worst: the highest crf.
-        options: that it is opened with beside the quality.
-        least: pixels of the smaller side; x265 ends the whole process below 24.
-        odd: 4:2:0 pictures may have an odd number of rows and columns.
-        fields: frames of two fields are coded as such.
+        options: of the encoder, beside the quality.
+        least: the smallest side in pixels; x265 ends the whole process below 24.
+        odd: 4:2:0 frames may have an odd number of rows and columns.
+        fields: it has an interlaced mode.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Encoder(NamedTuple):
 
 @dataclass(frozen=True)
 class Codec:
-    """A way to compress video.
+    """A video codec.
 
     Attributes:
-        name: for the user.
-        encoders: in the order in which they are tried.
+        name: for messages.
+        encoders: in order of preference.
     """
 
     name: str
@@ -59,18 +59,18 @@ class Codec:
 
     @property
     def crf(self) -> int | None:
-        """Quality by default, None without an encoder."""
+        """The default quality; None without an encoder."""
         return next((encoder.crf for encoder in self.encoders if _available(encoder.name)), None)
 
     @property
     def bits(self) -> tuple[int, ...]:
-        """Bits per sample that can be kept; empty without an encoder."""
+        """The bit depths that it supports; empty without an encoder."""
         found = (formats(encoder.name) for encoder in self.encoders if _available(encoder.name))
         return tuple(sorted({pixels.components[0].bits for pixels in next(found, ())}))
 
 
-#: By the name that users choose. The qualities keep luma within 50 dB of the source, which nobody sees: 45 frames of a face at
-#: 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
+#: By the name that users choose. The qualities keep luma at a PSNR of 50 dB, visually lossless: 45 frames of a face at 1280 x
+#: 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
 #: next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, Codec] = {
     "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, fields=True),)),
@@ -95,7 +95,7 @@ def _available(name: str) -> bool:
 
 @cache
 def formats(encoder: str) -> tuple[av.VideoFormat, ...]:
-    """The planar pixel formats without alpha that an encoder takes; full range is a tag here, not a format of its own."""
+    """The planar pixel formats without alpha that an encoder takes; full range is a property here, not a format (yuvj)."""
     offered = av.Codec(encoder, "w").video_formats or ()
     kept = []
     for pixels in offered:
@@ -107,13 +107,13 @@ def formats(encoder: str) -> tuple[av.VideoFormat, ...]:
 
 
 def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
-    """The pixel format of an encoder that keeps the most of a planar frame of the format `source`.
+    """The pixel format of an encoder that preserves the most of a planar frame of the format `source`.
 
-    Grey becomes 4:2:0 with neutral colours: its luma is the same, and players do not all know grey H.264. A picture with an odd
-    number of rows or columns becomes 4:4:4 where the encoder halves only even ones: it keeps its size, and its luma.
+    Grey becomes 4:2:0 with neutral chroma: luma is the same, and not all players support grey H.264. A frame with an odd number
+    of rows or columns becomes 4:4:4 where the encoder subsamples only even ones: it keeps its size and its luma.
 
     Raises:
-        ValueError: there is none for a picture of this size.
+        ValueError: there is none for frames of this size.
     """
     wanted = av.VideoFormat(source, 16, 16)
     fitting = []
@@ -128,7 +128,7 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
 
 
 def _likeness(offered: av.VideoFormat, wanted: av.VideoFormat) -> tuple[int, ...]:
-    """How much of `wanted` a format keeps, the most important first; then how little it has beyond that."""
+    """Sort key: what a format preserves of `wanted`, the most important first, then how little it exceeds it."""
     bits = offered.components[0].bits - wanted.components[0].bits
     rows, columns = _chroma(offered)
     wanted_rows, wanted_columns = _chroma(wanted)
@@ -143,35 +143,35 @@ def _likeness(offered: av.VideoFormat, wanted: av.VideoFormat) -> tuple[int, ...
 
 
 def _chroma(pixels: av.VideoFormat) -> tuple[int, int]:
-    """Rows and columns of chroma samples of 16 x 16 pixels."""
+    """Rows and columns of chroma samples for 16 x 16 pixels."""
     return (0, 0) if len(pixels.components) < 3 else (pixels.chroma_height(16), pixels.chroma_width(16))
 
 
-# What players expect in MP4, which is less than FFmpeg would write there.
+# What players support in MP4, which is less than FFmpeg can mux.
 _MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 
-_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png"})  # the last two are covers
+_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png"})  # the last two are cover art
 
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_u8", "adpcm_ima_qt"})
 
 _MP4 = _MOV_SOUND | _MP4_VIDEO | {"opus", "flac", "mov_text"}
 
-# Steps a second, at least, of the beginnings and lengths of streams in MP4: less than a sample of sound is lost. FFmpeg's own
-# 1000 cuts the end of the last frame off.
-_FINE = 90_000
+# The least movie timescale of MP4, whose edit lists count in it: less than an audio sample is lost. FFmpeg's default of 1000
+# cuts off the end of the last frame.
+_LEAST_TIMESCALE = 90_000
 
 
 class Container(NamedTuple):
-    """A kind of file.
+    """A container format.
 
     Attributes:
-        format: FFmpeg's name.
-        name: for the user.
-        codecs: of `CODECS` that it can hold, the first by default.
-        carried: codecs of other streams that are copied into it; None are all that FFmpeg can write.
-        sound: encoder for sound that cannot be copied.
-        options: of FFmpeg's muxer.
-        begins_at_zero: it has no times before 0, and cannot say that a stream's first samples are to be left out.
+        format: FFmpeg's name of the muxer.
+        name: for messages.
+        codecs: the rows of `CODECS` that it supports; the first is the default.
+        carried: codecs of other streams that are copied into it; None is all that the muxer supports.
+        sound: encoder for audio that cannot be copied.
+        options: of the muxer.
+        begins_at_zero: it has no negative PTS and no edit list, so that preroll cannot be hidden.
     """
 
     format: str
@@ -183,21 +183,21 @@ class Container(NamedTuple):
     begins_at_zero: bool
 
     def options_for(self, unit: Fraction) -> dict[str, str]:
-        """Of the muxer, for a video with time stamps of `unit` seconds."""
+        """The options of the muxer for a video with the time base `unit`."""
         if "movflags" not in self.options:
             return self.options
-        fine = unit.denominator * -(-_FINE // unit.denominator)
-        return {**self.options, "movie_timescale": str(fine)}
+        timescale = unit.denominator * -(-_LEAST_TIMESCALE // unit.denominator)
+        return {**self.options, "movie_timescale": str(timescale)}
 
     def carries(self, output: av.container.OutputContainer, codec: str) -> bool:
-        """Whether packets of a codec (FFmpeg's canonical name) are copied."""
+        """Whether a stream of a codec (FFmpeg's canonical name) is copied."""
         return codec in (output.supported_codecs if self.carried is None else self.carried)
 
 
-#: faststart: players can begin before the whole file is there. use_metadata_tags: every tag is kept, ComfyUI's workflow too.
+#: faststart: players can start before the whole file is loaded. use_metadata_tags: every tag is kept, ComfyUI's workflow too.
 _MOV = {"movflags": "faststart+use_metadata_tags"}
 
-#: By the end of the file's name.
+#: By file suffix.
 CONTAINERS: dict[str, Container] = {
     ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV, False),
     ".mov": Container(

@@ -1,4 +1,4 @@
-"""The frame that goes to the encoder: the source's own, with new pixels where they are given."""
+"""Compose the frames for the encoder: the source's samples, with new pixels where they are given."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -18,21 +18,21 @@ _LIMITED = 1  # AVColorRange
 
 
 class FrameComposer:
-    """Makes frames for one encoder, all of one size and pixel format.
+    """Composes frames of one size and pixel format for an encoder.
 
     Attributes:
         video: the source.
-        size: (H, W) of what is encoded, as stored: the source's, or larger.
-        pixel_format: FFmpeg's name, of what is encoded.
-        colours: how its samples are meant.
-        notices: sentences on what of the source it cannot hold.
+        size: (H, W) of the encoded frames, in storage orientation: the source's, or larger.
+        pixel_format: of the encoded frames, FFmpeg's name.
+        colours: the colour space of their samples.
+        notices: sentences on properties of the source that the encoder cannot preserve.
     """
 
     def __init__(self, video: Video, part: TimeRange, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
-        """`first` and `image` are the first that will be composed, `part` is the window that they are of.
+        """`first` and `image` are the first to be composed; `part` is the time range that is read.
 
         Raises:
-            ValueError: the encoder cannot hold pictures of this size.
+            ValueError: the encoder does not support frames of this size.
         """
         self.video, self._part = video, part
         self.size = video.stored_size if image is None else _stored_size(video, image)
@@ -51,19 +51,19 @@ class FrameComposer:
 
     @torch.inference_mode()
     def compose(self, frame: Frame, image: Tensor | None = None, mask: Tensor | None = None) -> av.VideoFrame:
-        """What the encoder gets; see `VideoWriter.write`. The source's frame is not changed.
+        """The frame for the encoder, see `VideoWriter.write`; the source's frame is not modified.
 
         Raises:
-            ValueError: image or mask have another size than those before, or than each other.
+            ValueError: image or mask differ in size from those before, or from each other.
         """
         turn = self.video.turn
-        wrong = not self._same_size if image is None else _stored_size(self.video, image) != self.size
-        if wrong:
+        mismatch = not self._same_size if image is None else _stored_size(self.video, image) != self.size
+        if mismatch:
             raise ValueError(self._wrong_size(image))
         if image is not None and mask is not None and mask.shape[-2:] != image.shape[-2:]:
-            raise ValueError(f"A mask of {_words(mask)} for a picture of {_words(image)}, expected the same size.")
+            raise ValueError(f"A mask of {_size_text(mask)} for a picture of {_size_text(image)}, expected the same size.")
         if image is None or self._same_size:
-            whole = image is None or mask is not None  # the source's samples are needed
+            whole = image is None or mask is not None  # the source's samples remain somewhere
             result = self._source(planes.planar(frame.raw), fill=whole)
             if image is not None:
                 result.make_writable()
@@ -73,7 +73,7 @@ class FrameComposer:
             planes.put(result, self.colours, turn.stored(image), turn.stored(mask))
         elif image is not None:
             planes.fill(result, self.colours, turn.stored(image))
-        result.pict_type = 0  # the encoder chooses its own key frames
+        result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.unit
         result.pts = round(Fraction(frame.time) / self.video.unit)
         result.duration = frame.raw.duration or 0
@@ -87,11 +87,11 @@ class FrameComposer:
 
     def _wrong_size(self, image: Tensor | None) -> str:
         height, width = self.size[::-1] if self.video.turn.swap else self.size
-        found = "a frame without a picture" if image is None else f"a picture of {_words(image)}"
+        found = "a frame without a picture" if image is None else f"a picture of {_size_text(image)}"
         return f"Got {found} in a video of {width} x {height}, expected the same size for every frame."
 
     def _source(self, frame: av.VideoFrame, fill: bool) -> av.VideoFrame:
-        """The source's planar frame in the encoder's pixel format, with all its properties; its samples as they are."""
+        """The source's planar frame in the encoder's pixel format, samples bit-exact where both formats allow it."""
         name = frame.format.name
         if name == self.pixel_format:
             return self._reference(frame)
@@ -103,7 +103,7 @@ class FrameComposer:
         plain = name.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
         if plain == self.pixel_format or name.startswith("gray"):
             return _copied(frame, self.pixel_format)
-        return frame.reformat(  # the same colours with other bits, or more or fewer chroma samples
+        return frame.reformat(  # another bit depth or chroma subsampling in the same colour space
             format=self.pixel_format,
             src_colorspace=self.colours.for_size(*self.size),
             dst_colorspace=self.colours.for_size(*self.size),
@@ -112,7 +112,7 @@ class FrameComposer:
         )
 
     def _reference(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """A second frame on the same samples, with properties of its own: a filter that does nothing is FFmpeg's way."""
+        """A new reference (av_frame_ref) to the same samples with its own properties, through an empty filter graph."""
         if self._graph is None:
             self._graph = graph = av.filter.Graph()
             unit = frame.time_base or self.video.unit
@@ -125,7 +125,7 @@ class FrameComposer:
 
 
 def _copied(frame: av.VideoFrame, name: str) -> av.VideoFrame:
-    """The samples of a planar frame in one of another format with the same layout; what grey does not have is neutral."""
+    """A planar frame copied to another format of the same layout; chroma that grey does not have is neutral."""
     result = av.VideoFrame(frame.width, frame.height, name)
     targets, sources = planes.arrays(result), planes.arrays(frame)
     shift = result.format.components[0].bits - frame.format.components[0].bits
@@ -138,17 +138,17 @@ def _copied(frame: av.VideoFrame, name: str) -> av.VideoFrame:
 
 
 def _stored_size(video: Video, image: Tensor) -> tuple[int, int]:
-    """(H, W) of a picture (1, 3, H, W) as the file stores it."""
+    """(H, W) of an image (1, 3, H, W) in storage orientation."""
     height, width = image.shape[-2:]
     return (width, height) if video.turn.swap else (height, width)
 
 
-def _words(image: torch.Tensor) -> str:
+def _size_text(image: torch.Tensor) -> str:
     return f"{image.shape[-1]} x {image.shape[-2]}"
 
 
 def _lost(encoder: str, raw: av.VideoFormat, source: av.VideoFormat, target: av.VideoFormat) -> list[str]:
-    """What a pixel format cannot hold of another, in sentences."""
+    """Sentences on what the pixel format `target` cannot preserve of the source."""
     notices = []
     bits = [pixels.components[0].bits for pixels in (raw, target)]
     if any(component.is_alpha for component in raw.components):

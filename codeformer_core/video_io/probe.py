@@ -1,4 +1,4 @@
-"""Opening a video file, and what it says of itself."""
+"""Open a video file safely, and read the properties of its video stream."""
 
 import io
 import re
@@ -22,43 +22,43 @@ Source = str | Path | BinaryIO
 #: What FFmpeg raises for data that are no video, cut off or damaged.
 BROKEN = (av.error.FFmpegError, EOFError)
 
-_PICTURES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to say that they are
+_IMAGES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to be named in an error
 
-# FFmpeg's readers that may open a file: no playlists and lists of parts, which fetch other files and addresses, and no text.
-_READERS = (
+# The demuxers that may open a file: no playlists or concat lists, which open other files and URLs, and no text formats.
+_DEMUXERS = (
     "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,nut,ivf,dv,rm,wtv,obu,av1,m4v,h264,hevc,vvc,mpegvideo,mjpeg,yuv4mpegpipe,"
-    + _PICTURES
+    + _IMAGES
 )
 
-# Kinds of side data of a frame that describe that display.
+# Side data of a frame that hold HDR metadata of the mastering display.
 _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
 
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, which is no film
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
 
 
 @dataclass(frozen=True)
 class Video:
-    """What a video file says of its first video stream.
+    """Properties of the first video stream of a file.
 
     Attributes:
-        name: of the file, for sentences.
-        size: (H, W) as displayed, that is after rotation.
-        rotation: degrees counter-clockwise by which the stored picture is turned for display; 0, 90, 180, 270 or as stored.
+        name: of the file, for messages.
+        size: (H, W) as displayed, after rotation.
+        rotation: of the display matrix, in degrees counter-clockwise; 0, 90, 180, 270 or as stored.
         rate: average frames per second; 0 when the file does not say.
         frames: how many the file has (estimated from its duration where it does not say); 0 is unknown.
         duration: seconds, 0 is unknown.
         bits: per sample.
         pixel_format: FFmpeg's name.
-        colours: how the samples are meant.
-        turn: from the stored to the displayed picture.
+        colours: the colour space of the samples.
+        turn: from storage to display orientation.
         matrix: the display matrix as stored (nine numbers), None when there is none.
-        aspect: width of a pixel by its height; 0 is unspecified.
-        unit: seconds of one step of the time stamps.
-        begin: seconds of the first time stamp in the file's own time.
+        aspect: sample aspect ratio; 0 is unspecified.
+        unit: time base, the seconds of one step of PTS.
+        begin: the first PTS in seconds of the file's own time.
         codec, container: FFmpeg's names.
-        has_audio: sound that can be decoded.
-        interlaced: its frames are two fields, taken one after the other.
-        hdr: it says what display it was made on.
+        has_audio: it has an audio stream that can be decoded.
+        interlaced: its frames are two fields each.
+        hdr: it has HDR metadata on the mastering display.
         measured: the duration is the video stream's own, not that of the longest stream.
     """
 
@@ -85,18 +85,18 @@ class Video:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        """(H, W) of the frames in the file, before they are turned."""
+        """(H, W) of the frames as stored, before rotation."""
         height, width = self.size
         return (width, height) if self.turn.swap else (height, width)
 
 
 def name_of(source: Source) -> str:
-    """What the source is called in a sentence."""
+    """The name of the source in messages."""
     return Path(source).name if isinstance(source, (str, Path)) else "The video"
 
 
 def open_video(source: Source) -> av.container.InputContainer:
-    """The file, opened for reading. Several can be open on one source at the same time.
+    """Open a source for reading. Several can be open on one source at the same time.
 
     Raises:
         OSError: it cannot be opened.
@@ -111,7 +111,7 @@ def open_video(source: Source) -> av.container.InputContainer:
     else:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
     try:
-        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _READERS})
+        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS})
     except (*BROKEN, ValueError) as error:
         raise ValueError(
             f"{name} cannot be opened as a video ({_reason(error)}). "
@@ -119,7 +119,7 @@ def open_video(source: Source) -> av.container.InputContainer:
         ) from error
     kind = container.format.name
     problem = None
-    if kind in _PICTURES.split(","):
+    if kind in _IMAGES.split(","):
         problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
     elif not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
         problem = f"{name} has no moving pictures that can be found, expected a video. Choose one, or copy this one again."
@@ -130,12 +130,12 @@ def open_video(source: Source) -> av.container.InputContainer:
 
 
 def first_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
-    """The video stream that is worked on: the first that is not a cover."""
+    """The video stream that is worked on: the first that is not cover art."""
     return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
 
 
 def probe(source: Source) -> Video:
-    """What a video file says of itself; its first frame is decoded, no more.
+    """The properties of a video file; only its first frame is decoded.
 
     Raises:
         OSError: it cannot be opened.
@@ -163,7 +163,7 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
     begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
     height, width = frame.height, frame.width
     kind, span = frame.format.name, int(frame.color_range)
-    if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # what these names mean in FFmpeg
+    if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # these formats are full range by definition
         span = FULL
     return Video(
         name=name,
@@ -190,7 +190,7 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
 
 
 def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
-    """The first frame that can be decoded. Damaged packets before it are passed over."""
+    """The first frame that can be decoded; damaged packets before it are skipped."""
     try:
         for packet in container.demux(stream):
             try:
@@ -204,14 +204,14 @@ def _first_frame(container: av.container.InputContainer, stream: av.video.stream
 
 
 def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
-    """Seconds that Matroska files say in a tag of the stream (hours:minutes:seconds), else 0."""
+    """Seconds of Matroska's DURATION tag of the stream (hours:minutes:seconds), else 0."""
     tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
     match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", tag.strip())
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Rotation]:
-    """Display matrix, degrees counter-clockwise, and the turn to upright of a decoded frame.
+    """Display matrix, degrees counter-clockwise, and `Rotation` of a decoded frame.
 
     The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
     """
@@ -224,11 +224,11 @@ def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Rot
         turn = Rotation(False, flip_rows=d < 0, flip_columns=a < 0)
     elif abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
         turn = Rotation(True, flip_rows=b < 0, flip_columns=c < 0)
-    else:  # an angle between the quarter turns: players do not agree, and the picture stays as it is stored
+    else:  # not a multiple of 90 degrees: players disagree, so the storage orientation is kept
         turn = Rotation()
     return matrix, int(frame.rotation), turn
 
 
 def _reason(error: Exception) -> str:
-    """FFmpeg's own words, without its numbers and the file's name."""
+    """FFmpeg's message without the error number and the file name."""
     return str(getattr(error, "strerror", None) or error).rstrip(".")

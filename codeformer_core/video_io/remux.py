@@ -1,8 +1,8 @@
-"""The other streams of a video, beside the new pictures: copied by the packet where the new file can carry them."""
+"""Remux the other streams of a video: stream copy where the new container allows it, transcoded audio, tags and chapters."""
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import av.audio.stream
@@ -15,20 +15,12 @@ from .codecs import Container
 from .probe import BROKEN, Source, first_stream, open_video
 from .time_range import TimeRange
 
-# Kinds of streams in words.
+# Types of streams in messages.
 _PLAIN = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A stream of data", "video": "Another video"}
 
 
-class CopiedStream(Protocol):
-    """Another stream on its way."""
-
-    def feed(self, packet: av.Packet) -> list[av.Packet]:
-        """What is to be written for a packet of the source."""
-        ...
-
-
 class PacketCopier:
-    """A stream whose packets go on as they are, moved in time."""
+    """Stream copy: packets are kept, PTS and DTS are shifted."""
 
     def __init__(self, stream: av.stream.Stream, new: av.stream.Stream, window: TimeRange, begins_at_zero: bool) -> None:
         self._new, self._window, self._kind = new, window, stream.type
@@ -40,6 +32,7 @@ class PacketCopier:
         self._first, self._at_zero = first, begins_at_zero
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
+        """The packets to write for a packet of the source: itself, or none."""
         if packet.pts is None or not packet.size:
             return []
         begin = packet.pts * packet.time_base
@@ -50,7 +43,7 @@ class PacketCopier:
         if self._kind == "subtitle" and window.start is not None:
             if end <= window.origin:
                 return []
-            late = max(0, self._shift - packet.pts)  # shown already when the window begins
+            late = max(0, self._shift - packet.pts)  # displayed already when the range begins
             packet.pts, packet.duration = packet.pts + late, (packet.duration or 0) - late
             packet.dts = packet.pts
         elif self._first is not None and (begin < self._first if self._at_zero else end <= self._first):
@@ -65,38 +58,38 @@ class PacketCopier:
 
 
 class StreamCopier:
-    """All streams of a source but the one that is written anew.
+    """Remuxes all streams of a source except the video stream that is encoded anew.
 
     Attributes:
-        notices: sentences on what is left out or encoded anew.
+        notices: sentences on streams that are dropped or transcoded.
     """
 
     def __init__(self, source: Source, output: av.container.OutputContainer, container: Container, window: TimeRange) -> None:
-        """Add the streams to `output`, whose header is not written yet."""
+        """Add the streams to `output`, before its header is written."""
         self.notices: list[str] = []
         self._output, self._container, self._window = output, container, window
         self.input = open_video(source)
         main = first_stream(self.input)
-        self._companions: dict[int, CopiedStream] = {}
+        self._copiers: dict[int, PacketCopier | AudioEncoder] = {}
         for stream in self.input.streams:
             if stream.index != main.index:
-                companion = self._companion(stream)
-                if companion is not None:
-                    self._companions[stream.index] = companion
+                copier = self._copier(stream)
+                if copier is not None:
+                    self._copiers[stream.index] = copier
                 else:
                     stream.discard = Discard.all
         copy_metadata(self.input, output, window)
-        main.discard = Discard.all  # it is not even read, where the file allows that
-        if window.start is not None and self._companions:
+        main.discard = Discard.all  # some demuxers then skip its packets unread
+        if window.start is not None and self._copiers:
             self.input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
         self._packets = self._ready()
 
     def label(self, new: av.stream.Stream) -> None:
-        """Give the stream that is written anew the language, title and purpose of the source's."""
+        """Give the encoded video stream the tags and disposition of the source's."""
         _label(first_stream(self.input), new)
 
     def until(self, seconds: Fraction | None) -> None:
-        """Write what belongs before a time of the window; None is all that is left."""
+        """Mux the packets before a time of the range, so that streams are interleaved; None is all of them."""
         for packet in self._packets:
             self._output.mux(packet)
             at = packet.dts if packet.dts is not None else packet.pts
@@ -104,20 +97,20 @@ class StreamCopier:
                 return
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Close the source."""
         self.input.close()
 
     def _ready(self) -> Iterator[av.Packet]:
-        if not self._companions:
+        if not self._copiers:
             return
         try:
-            for packet in self.input.demux([self.input.streams[index] for index in self._companions]):
-                yield from self._companions[packet.stream.index].feed(packet)
+            for packet in self.input.demux([self.input.streams[index] for index in self._copiers]):
+                yield from self._copiers[packet.stream.index].feed(packet)
         except BROKEN as error:
             self.notices.append(f"Sound and other streams cannot be read to their end ({error}): the rest is left out.")
 
-    def _companion(self, stream: av.stream.Stream) -> CopiedStream | None:
-        """How a stream goes on, None when it cannot."""
+    def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioEncoder | None:
+        """How a stream is copied; None when it is not."""
         if stream.type == "attachment" and self._container.format == "matroska":
             attachment = self.input.streams.attachments[[s.index for s in self.input.streams.attachments].index(stream.index)]
             self._output.add_attachment(attachment.name or "attachment", attachment.mimetype or "", attachment.data)
@@ -134,7 +127,7 @@ class StreamCopier:
                 self.notices.append(f"{self._container.name} does not carry sound as {codec}: encoded anew as {recoded.name}.")
                 return recoded
         if stream.type == "data" and self.input.chapters():
-            return None  # in MP4 chapters are such a stream as well, and they are written anew
+            return None  # MP4 stores chapters as a data stream too, and the muxer writes it anew
         kind = f" ({codec})" if codec else ""
         self.notices.append(
             f"{_PLAIN.get(stream.type, 'A stream')}{kind} cannot be carried by {self._container.name}: left out."
@@ -143,26 +136,26 @@ class StreamCopier:
 
 
 def _label(stream: av.stream.Stream, new: av.stream.Stream) -> None:
-    """Language, title and purpose of a stream."""
+    """Copy the tags (language, title) and the disposition of a stream."""
     new.metadata.update(kept_metadata(stream.metadata))
     new.disposition = Disposition(stream.disposition)
 
 
-# What a muxer writes itself, or what is no longer true of the new file.
+# Tags that the muxer writes itself, or that are not true of the new file.
 _STRUCTURE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
 
-_COUNTED = ("bps", "number_of_", "_statistics_")  # of mkvmerge
+_COUNTED = ("bps", "number_of_", "_statistics_")  # mkvmerge's statistics tags
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
-    """The tags of a file or stream that are true of the new one as well."""
+    """The tags of a file or stream that hold for the new one as well."""
     return {
         key: value for key, value in metadata.items() if key.lower() not in _STRUCTURE and not key.lower().startswith(_COUNTED)
     }
 
 
 def copy_metadata(source: av.container.InputContainer, output: av.container.OutputContainer, window: TimeRange) -> None:
-    """Give a new file, whose header is not written yet, the tags and the chapters of the source's window."""
+    """Copy tags, and the chapters of a time range, to a new file before its header is written."""
     output.metadata.update(kept_metadata(source.metadata))
     chapters: list[Any] = []  # PyAV's type for them is only in its stubs
     for chapter in source.chapters():

@@ -1,4 +1,4 @@
-"""Which part of a video is meant, and how much that is."""
+"""A time range of a video in its time base, and an estimate of the frames in it."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,13 +9,13 @@ from .probe import Video
 
 @dataclass(frozen=True)
 class TimeRange:
-    """A part of a video in steps of its own time stamps.
+    """A time range of a video, in PTS.
 
     Attributes:
-        start: time stamp of the first frame that may be in it; None is the file's beginning, whatever its first time stamp.
-        end: time stamp of the first frame that is behind it; None is the file's end.
-        origin: seconds of the file's own time that are 0 in the window.
-        unit: seconds of a step.
+        start: the least PTS in it; None is the file's beginning, whatever its first PTS.
+        end: the least PTS after it; None is the file's end.
+        origin: seconds of the file's own time that are time 0 of the range.
+        unit: time base in seconds.
     """
 
     start: int | None
@@ -25,7 +25,7 @@ class TimeRange:
 
     @property
     def seconds(self) -> Fraction | None:
-        """From the origin to the end, None when it ends with the file."""
+        """From the origin to the end; None when it ends with the file."""
         return None if self.end is None else self.end * self.unit - self.origin
 
     def __str__(self) -> str:
@@ -34,26 +34,26 @@ class TimeRange:
 
 
 def time_range(video: Video, start: float = 0.0, duration: float = 0.0) -> TimeRange:
-    """Seconds of the file's own time as time stamps; 0 is from the beginning, or to the end.
+    """The range from `start`, of `duration` seconds of the file's own time; 0 is from the beginning, or to the end.
 
     Raises:
-        ValueError: a number that is negative or none.
+        ValueError: a number that is negative or not finite.
     """
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
         raise ValueError(f"A window of {duration:g} s from {start:g} s on, expected seconds from 0 on.")
     first = round(Fraction(start) / video.unit) if start else None
     last = round(Fraction(start + duration) / video.unit) if duration else None
     origin = first
-    if origin is None:  # a file's own time begins at 0; one whose first frame is before that begins with the frame
+    if origin is None:  # a file's own time begins at 0, or with its first frame where that has a negative PTS
         origin = min(0, round(Fraction(video.begin) / video.unit))
     return TimeRange(first, last, origin * video.unit, video.unit)
 
 
 class Extent(NamedTuple):
-    """What the images of a window take.
+    """The size of a time range as images.
 
     Attributes:
-        frames: how many, 0 when the file does not say how long it is.
+        frames: how many; 0 when the duration of the file is unknown.
         size: (H, W) of each.
         bytes: of all of them as float32 RGB.
     """
@@ -70,12 +70,12 @@ class Extent(NamedTuple):
 def extent(
     video: Video, start: float = 0.0, duration: float = 0.0, *, first: int = 0, count: int = 0, every: int = 1
 ) -> Extent:
-    """The best knowledge of what `read_frames` with the same arguments would give; `str()` of it is for a sentence."""
+    """An estimate of what `read_frames` gives for the same arguments; `str()` of it is for messages."""
     frames = video.frames
     if start or duration:
-        rest = max(0.0, video.begin + video.duration - start) if video.duration else duration
-        before = max(0.0, video.begin - start)  # of the window, without frames
-        frames = round(max(0.0, (min(duration, rest) if duration else rest) - before) * video.rate)
+        left = max(0.0, video.begin + video.duration - start) if video.duration else duration
+        before = max(0.0, video.begin - start)  # seconds of the range before the first frame
+        frames = round(max(0.0, (min(duration, left) if duration else left) - before) * video.rate)
     frames = -(-max(0, frames - first) // every)
     if count:
         frames = min(frames, count) if video.frames or duration else count

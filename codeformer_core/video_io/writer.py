@@ -1,4 +1,4 @@
-"""Writing a video beside its source: new pixels where they are given, everything else as it was."""
+"""Write a video from its source and new pixels: everything else is kept."""
 
 import errno
 import queue
@@ -22,7 +22,7 @@ from .reader import Frame
 from .remux import StreamCopier
 from .time_range import time_range
 
-_WAITING = 4  # frames that may wait for the encoder: enough to even out its pace, little memory when they are enlarged
+_WAITING = 4  # frames in the encoder's queue: enough to even out its pace, little memory when they are enlarged
 
 _ADVICE = {
     errno.ENOSPC: "Make room, or choose another disk",
@@ -36,15 +36,15 @@ _Item = tuple[Frame, Tensor | None, Tensor | None]
 
 
 class VideoWriter:
-    """Writes frames as they come. A context manager: the file appears whole on a clean exit, or not at all.
+    """Writes a video frame by frame. A context manager: the file is written atomically, on a clean exit or not at all.
 
-    Where nothing is changed, the source's own samples go to the encoder, bit for bit. Time stamps, rotation, colours and their
-    depth, pixel aspect, sound, other streams, tags and chapters are the source's; `notices` names what could not be kept.
-    Sound is copied by the packet, or encoded anew when the new file cannot carry it. Matroska and WebM count time in
-    milliseconds. Frames go through a short queue to a thread that encodes; its errors rise in the next `write`, or on leaving.
+    Unchanged samples go to the encoder bit for bit. PTS, rotation, colour space, bit depth, sample aspect ratio, audio, other
+    streams, tags and chapters are the source's; `notices` names what could not be kept. Audio is stream-copied, or transcoded
+    when the container does not support its codec. Matroska and WebM have a time base of a millisecond. A thread encodes from a
+    short queue; its errors are raised by the next `write`, or on exit.
 
     Attributes:
-        notices: sentences on what could not be kept; complete on leaving.
+        notices: sentences on what could not be kept; complete on exit.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class VideoWriter:
         """Nothing is written yet.
 
         Args:
-            path: of the new file; it ends in a row of `CONTAINERS`.
-            source: the video that the frames are of: sound, other streams and tags are taken from it.
+            path: of the new file; its suffix is a row of `CONTAINERS`.
+            source: the video of the frames; audio, other streams and tags are taken from it.
             codec: a row of `CODECS`; None is the container's first.
             crf: quality, lower is better; None is the codec's default.
-            start, duration: the window that the frames were read with, in seconds; everything else is cut to it.
+            start, duration: the time range that the frames were read with, in seconds; all streams are cut to it.
             overwrite: replace an existing file.
 
         Raises:
             FileExistsError: there is a file and `overwrite` is not set, or it is the source itself.
-            ValueError: the kind of file, the codec or the quality cannot be had; the source is not a video.
+            ValueError: the container, the codec or the quality is not supported; the source is not a video.
             OSError: the source cannot be opened.
         """
         self.path = Path(path)
@@ -96,19 +96,19 @@ class VideoWriter:
             refuse_existing(self.path)
         self._source, self._video = source, probe(source)
         self._window = time_range(self._video, start, duration)
-        self._whole = atomic_write(self.path, overwrite)
-        self._waiting: queue.Queue[_Item | None] = queue.Queue(_WAITING)
+        self._atomic = atomic_write(self.path, overwrite)
+        self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._abandoned = self._ended = False
 
     def __enter__(self) -> "VideoWriter":
-        temporary = self._whole.__enter__()
+        temporary = self._atomic.__enter__()
         try:
-            temporary.touch()  # whether the folder can be written to is said before the work, not after it
+            temporary.touch()  # a folder that cannot be written to raises before the work, not after it
         except OSError as error:
             with suppress(OSError):
-                self._whole.__exit__(type(error), error, error.__traceback__)
+                self._atomic.__exit__(type(error), error, error.__traceback__)
             raise self._sentence(error) from error
         self._thread = threading.Thread(target=self._work, args=(temporary,), name="codeformer video writer", daemon=True)
         self._thread.start()
@@ -118,30 +118,30 @@ class VideoWriter:
         """Add a frame.
 
         Args:
-            frame: the source's; without `image` it goes on untouched.
-            image: (1, 3, H', W') RGB in [0, 1], upright: what it shows now. H', W' are the same for all frames, the source's
-                or a multiple.
+            frame: of the source; without `image` it is encoded unchanged.
+            image: (1, 3, H', W') RGB in [0, 1], in display orientation: the new pixels. H', W' are the same for all frames, the
+                source's or a multiple.
             mask: (1, 1, H', W') in [0, 1]: where, and how much, `image` differs. Elsewhere the source's own samples are kept
                 bit for bit. None is everywhere.
 
         Raises:
-            OSError, ValueError: an earlier frame could not be written, in a sentence.
+            OSError, ValueError: an earlier frame could not be written.
         """
         if self._thread is None:
             raise RuntimeError("A VideoWriter writes inside its `with` statement.")
         if self._error is not None:
             raise self._sentence(self._error) from self._error
-        self._waiting.put((frame, image, mask))
+        self._queue.put((frame, image, mask))
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self._abandoned = kind is not None
-        self._waiting.put(None)
+        self._queue.put(None)
         if self._thread is not None:
             self._thread.join()
             self._thread = None
         failure = value if value is not None else self._error
         try:
-            self._whole.__exit__(None if failure is None else type(failure), failure, trace)
+            self._atomic.__exit__(None if failure is None else type(failure), failure, trace)
         except OSError as error:
             if error is not failure:
                 raise self._sentence(error) from error
@@ -152,17 +152,17 @@ class VideoWriter:
             raise self._sentence(self._error) from self._error
 
     def _work(self, temporary: Path) -> None:
-        """The thread: encode what comes, and keep an error for the next `write`."""
+        """The encoding thread; it keeps an error for the next `write`."""
         try:
             self._write_all(temporary)
         except BaseException as error:  # noqa: BLE001 - it rises in `write` or `__exit__`
             self._error = error
-        for _ in self._items():  # after an error: `write` must not wait for room for ever
+        for _ in self._items():  # drain the queue after an error, or `write` would block forever
             pass
 
     def _items(self) -> Iterator[_Item]:
         while not self._ended:
-            item = self._waiting.get()
+            item = self._queue.get()
             if item is None:
                 self._ended = True
             elif not self._abandoned:
@@ -181,25 +181,25 @@ class VideoWriter:
         options = self._container.options_for(self._video.unit)
         with av.open(str(temporary), "w", format=self._container.format, options=options) as output:
             encoding = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
-            companions = StreamCopier(self._source, output, self._container, self._window)
-            companions.label(encoding.stream)
+            copier = StreamCopier(self._source, output, self._container, self._window)
+            copier.label(encoding.stream)
             try:
                 item: _Item | None = first
                 while item is not None:
                     for packet in encoding.encode(composer.compose(*item)):
                         output.mux(packet)
-                    companions.until(Fraction(item[0].time))
-                    item = None  # not kept in memory while the next one is made
+                    copier.until(Fraction(item[0].time))
+                    item = None  # released while the next one is made
                     item = next(items, None)
                 if not self._abandoned:
                     output.mux(encoding.encode(None))
-                    companions.until(None)
+                    copier.until(None)
             finally:
-                companions.close()
-                self.notices += composer.notices + companions.notices
+                copier.close()
+                self.notices += composer.notices + copier.notices
 
     def _sentence(self, error: BaseException) -> BaseException:
-        """What is raised for an error: found / expected / do."""
+        """The error to raise, with a message that says what to do."""
         if isinstance(error, OSError) and error.errno is not None:
             kind = type(OSError(error.errno, ""))  # PermissionError and the like
             advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
