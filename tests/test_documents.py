@@ -49,7 +49,7 @@ def tables(text: str) -> list[list[int]]:
 
 #: How a command line begins -> the parser of the rest.
 PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
-    ("codeformer",): cli.arguments,
+    ("codeformer",): cli.build_parser,
     ("python", "-m", "benchmarks"): benchmarks.arguments,
 }
 

@@ -103,7 +103,7 @@ def test_importing_the_core_loads_nothing_heavy():
 
 
 def test_restoring_does_not_import_the_training():
-    code = "import sys, codeformer_core.cli.fix, codeformer_core.cli.work; print(any('.training' in m for m in sys.modules))"
+    code = "import sys, codeformer_core.cli.images, codeformer_core.cli.run; print(any('.training' in m for m in sys.modules))"
     assert run(code).strip() == "False"
 
 

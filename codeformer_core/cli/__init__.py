@@ -8,22 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import commands, learning
+from .commands import COMMANDS
+from .declared import typed_arguments
 
-#: name -> (what adds its options, what it does, how it is called).
-COMMANDS = {
-    "fix": (commands.fix, "restore the faces in pictures", "PATH... -o OUT [options]"),
-    "colorize": (commands.colorize, "give colours to the faces in pictures", "PATH... -o OUT [options]"),
-    "inpaint": (commands.inpaint, "fill what is missing in the faces of pictures", "PATH... -o OUT [options]"),
-    "video": (commands.video, "restore the faces in videos", "PATH... -o OUT [options]"),
-    "train": (learning.train, "train a network of your own", "CONFIG [options]"),
-    "crop": (learning.crop, "cut aligned faces out of pictures, to train with", "PATH... -o FOLDER [options]"),
-    "models": (commands.models, "list, fetch and verify model files", "ACTION [options]"),
-}
-
+__all__ = ["COMMANDS", "build_parser", "main"]
 
 #: What options are called in the official programs and in other packs.
-ELSEWHERE = {
+OTHER_NAMES = {
     "fidelity_weight": "--fidelity",
     "codeformer_fidelity": "--fidelity",
     "codeformer_weight": "--fidelity",
@@ -45,24 +36,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        args, unknown = arguments().parse_known_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        if words[:1] == ["bench"]:
+            print("codeformer: the benchmark is `python -m benchmarks`, in a checkout of the project.", file=sys.stderr)
+            return 2
+        namespace, unknown = build_parser().parse_known_args(words)
     except SystemExit as status:  # argparse has said why
         return int(status.code or 0)
     if unknown:
-        print(unrecognised(args.subparser, unknown), file=sys.stderr)
+        print(unrecognised(namespace.subparser, unknown), file=sys.stderr)
         return 2
     try:
-        return args.run(args)
+        return namespace.run(typed_arguments(namespace))
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read along has left, as `| head` does: nothing more is said, at the end neither
+    except BrokenPipeError:  # whoever read along has left, as `| head` does: nothing more is printed, at the end neither
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def arguments() -> argparse.ArgumentParser:
-    """Everything that can be said."""
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
     parser = argparse.ArgumentParser(
         prog="codeformer",
         description="Restore, colour and complete faces in pictures and videos with CodeFormer.",
@@ -70,13 +65,14 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=Version, help="show the version")
     sub = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (add, described, usage) in COMMANDS.items():
+    for name, (add, text, usage) in COMMANDS.items():
         command = sub.add_parser(
             name,
-            help=described,
-            description=f"{described.capitalize()}.",
+            help=text,
+            description=f"{text.capitalize()}.",
             usage=f"codeformer {name} {usage}",
             allow_abbrev=False,  # --weight is no short way to say --weights
+            argument_default=argparse.SUPPRESS,  # what was not typed is left to the defaults of `Arguments`
         )
         command.set_defaults(subparser=command)
         add(command)
@@ -104,7 +100,7 @@ def unrecognised(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str
     """What is wrong with words that a command does not know, and what may have been meant."""
     wrong = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
     known = [option for action in parser._actions for option in action.option_strings]  # argparse has no public list
-    theirs = ELSEWHERE.get(wrong.replace("-", "_").lstrip("_"))
+    theirs = OTHER_NAMES.get(wrong.replace("-", "_").lstrip("_"))
     meant = [theirs] if theirs in known else difflib.get_close_matches(wrong, known, n=1)
     hint = f" Did you mean {meant[0]}?" if meant else ""
     return f"{parser.prog}: {wrong} is not known.{hint} See `{parser.prog} --help`."

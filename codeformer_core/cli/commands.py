@@ -1,142 +1,148 @@
-"""What can be said to each command, and where its work is: imported when it is asked for."""
+"""The commands: which options each has, and where its work is, which is imported when it is asked for."""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
+from typing import NamedTuple
 
 from .. import checkpoints
-from . import options
-from .contradictions import contradiction
-from .values import between, existing, fidelity, model, whole
+from .arguments import Arguments, contradiction
+from .declared import add_options
+from .values import model, named
 
-Run = Callable[[argparse.Namespace], int]
-
-
-def fix(parser: argparse.ArgumentParser) -> None:
-    """`codeformer fix`."""
-    only_whole = options.files(parser)
-    group = parser.add_argument_group("restoration")
-    group.add_argument(
-        "-w",
-        "--fidelity",
-        type=fidelity,
-        default=(0.5,),
-        metavar="W[,W]",
-        help="0: best-looking, 1: most alike (default 0.5); or one for each face, in the order of the faces",
-    )
-    group.add_argument(
-        "--fidelity-mask", type=existing, metavar="MASK", help="most alike in the white of this picture; or a folder of such"
-    )
-    only_whole += options.restoring(group) + options.sizing(parser)
-    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser) + options.pasting(parser)
-    options.models(parser, "codeformer", parts=True)
-    parser.set_defaults(run=_pictures("fix", only_whole), command="fix", done="restored")
+Run = Callable[[Arguments], int]
 
 
-def colorize(parser: argparse.ArgumentParser) -> None:
-    """`codeformer colorize`."""
-    only_whole = options.files(parser)
-    group = parser.add_argument_group("colours")
-    group.add_argument("--keep-luminance", action="store_true", help="only the hues are new, the light stays the picture's")
-    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser) + options.pasting(parser)
-    options.models(parser, "codeformer-colorization", parts=True)
-    parser.set_defaults(run=_pictures("colorize", only_whole), command="colorize", done="coloured")
+class Command(NamedTuple):
+    """What adds the options of a command, what it does, and how it is called."""
+
+    add: Callable[..., None]
+    help: str
+    usage: str
 
 
-def inpaint(parser: argparse.ArgumentParser) -> None:
-    """`codeformer inpaint`."""
-    only_whole = options.files(parser)
-    group = parser.add_argument_group("what is filled", "the white of a mask; without one, white brush strokes in the picture")
-    group.add_argument(
-        "--mask",
-        dest="holes",
-        type=existing,
-        metavar="MASK",
-        help="white where to fill; or a folder of such, of the same names",
-    )
-    group.add_argument(
-        "--tolerance",
-        type=whole(0),
-        metavar="N",
-        help="levels of 255 that a stroke may be off white (default 8, for JPEG; 0: pure white only)",
-    )
-    group.add_argument("--feather", type=whole(0), default=0, metavar="PX", help="fade over so many pixels around (default 0)")
-    only_whole += options.finding(parser) + options.known_faces(parser) + options.choosing(parser)
-    options.models(parser, "codeformer-inpainting", parts=False)
-    parser.set_defaults(run=_pictures("inpaint", only_whole), command="inpaint", done="filled")
+def _command(
+    name: str, module: str, done: str, reads: str, groups: Sequence[str], without: Sequence[str] = ()
+) -> Callable[..., None]:
+    """What adds the options of a command on images or videos.
+
+    Args:
+        module: where its function is, of the command's name.
+        done: what happens to a face.
+        groups, without: see `add_options`.
+    """
+
+    def add(parser: argparse.ArgumentParser, defaults: Arguments = Arguments()) -> None:
+        parser.add_argument("paths", nargs="+", type=named, metavar="PATH", help=f"{reads} and folders of them")
+        parser.add_argument("-o", "--out", type=named, required=True, help="folder for the results; or a file, for one input")
+        add_options(parser, groups, without, defaults)
+        parser.set_defaults(run=partial(_run, module), command=name, done=done)
+
+    return add
 
 
-def video(parser: argparse.ArgumentParser) -> None:
-    """`codeformer video`."""
-    options.videos(parser)
-    group = parser.add_argument_group("restoration")
-    group.add_argument(
-        "-w", "--fidelity", type=between(0, 1), default=0.5, metavar="W", help="0: best-looking, 1: most alike (default 0.5)"
-    )
-    options.restoring(group)
-    options.steadiness(parser)
-    options.sizing(parser)
-    options.finding(parser)
-    options.choosing(parser)
-    options.pasting(parser)
-    options.models(parser, "codeformer", parts=True)
-    parser.set_defaults(run=_pictures("video", []), command="video", done="restored")
+_IMAGES, _VIDEOS = "pictures (PNG, JPEG, WebP, BMP, TIFF)", "videos (MP4, MOV, MKV, WebM, ...)"
+_FACES = ("detection", "selection", "models", "speed")
+_PASTED = ("restoration", "size", "pasting")
+_FILES = ("files", "images", "saved faces")
+
+#: Options of the restorer, which `codeformer crop` does without.
+_OF_RESTORER = ("suffix", "model", "parser", "precision", "compile", "batch")
+
+COMMANDS: Mapping[str, Command] = {
+    "fix": Command(
+        _command("fix", "images", "restored", _IMAGES, (*_FILES, *_PASTED, *_FACES)),
+        "restore the faces in pictures",
+        "PATH... -o OUT [options]",
+    ),
+    "colorize": Command(
+        _command("colorize", "images", "coloured", _IMAGES, (*_FILES, "colours", "pasting", *_FACES)),
+        "give colours to the faces in pictures",
+        "PATH... -o OUT [options]",
+    ),
+    "inpaint": Command(
+        _command("inpaint", "images", "filled", _IMAGES, (*_FILES, "holes", *_FACES), ("parser",)),
+        "fill what is missing in the faces of pictures",
+        "PATH... -o OUT [options]",
+    ),
+    "video": Command(
+        _command(
+            "video", "videos", "restored", _VIDEOS, ("files", "videos", *_PASTED, "steadiness", *_FACES), ("fidelity_mask",)
+        ),
+        "restore the faces in videos",
+        "PATH... -o OUT [options]",
+    ),
+    "train": Command(lambda parser: _add_train(parser), "train a network of your own", "CONFIG [options]"),
+    "crop": Command(
+        _command("crop", "images", "cut out", _IMAGES, ("files", "crops", *_FACES), _OF_RESTORER),
+        "cut aligned faces out of pictures, to train with",
+        "PATH... -o FOLDER [options]",
+    ),
+    "models": Command(lambda parser: _add_models(parser), "list, fetch and verify model files", "ACTION [options]"),
+}
 
 
-def models(parser: argparse.ArgumentParser) -> None:
-    """`codeformer models`."""
+def _run(module: str, arguments: Arguments) -> int:
+    wrong = contradiction(arguments)
+    if wrong:
+        print(f"codeformer {arguments.command}: {wrong}", file=sys.stderr)
+        return 2
+    return getattr(import_module(f".{module}", __package__), arguments.command)(arguments)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of one that comes with the program")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=_train)
+
+
+def _train(arguments: Arguments) -> int:
+    """The exit status: 0 trained or stopped with everything saved, 1 something failed, 2 the configuration is wrong."""
+    from ..training import config
+    from ..training.run import train
+
+    try:
+        settings = config.read(arguments.config)
+    except ValueError as error:
+        print(f"codeformer train: {error}", file=sys.stderr)
+        return 2
+    try:
+        done = train(settings, quiet=arguments.quiet)
+    except (OSError, ValueError, FloatingPointError) as error:
+        print(f"codeformer train: {error}", file=sys.stderr)
+        return 1
+    if not arguments.quiet:
+        print(f"stage {settings.stage}, {done} of {settings.optimiser.steps} steps -> {settings.out / 'network.pth'}")
+    return 0
+
+
+#: Action of `codeformer models` -> (what it does, how many names it takes).
+_ACTIONS = {
+    "list": ("every known file, whether it is here, its size, address, hash and licence", None),
+    "fetch": ("fetch files, after saying how large they are and under which licence", "+"),
+    "verify": ("check that files are the published ones", "*"),
+    "where": ("the folders that are looked in", None),
+}
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", prog="codeformer models")
-    parser.set_defaults(run=_list, weights=[])
-    names = ", ".join(model.name for model in checkpoints.catalogue())
-    for action, run, described, count in (
-        ("list", _list, "every known file, whether it is here, its size, address, hash and licence", None),
-        ("fetch", _fetch, "fetch files, after saying how large they are and under which licence", "+"),
-        ("verify", _verify, "check that files are the published ones", "*"),
-        ("where", _where, "the folders that are looked in", None),
-    ):
+    parser.set_defaults(run=partial(_models, "list"))
+    names = ", ".join(entry.name for entry in checkpoints.catalogue())
+    for action, (text, count) in _ACTIONS.items():
         sub = actions.add_parser(
-            action, help=described, description=described[0].upper() + described[1:] + ".", allow_abbrev=False
+            action, help=text, description=f"{text.capitalize()}.", allow_abbrev=False, argument_default=argparse.SUPPRESS
         )
-        sub.set_defaults(run=run, subparser=sub)
+        sub.set_defaults(run=partial(_models, action), subparser=sub)
         if count:
             sub.add_argument("names", nargs=count, type=model, metavar="NAME", help=names)
-        options.weights(sub)
+        add_options(sub, ("models",), ("model", "detector", "parser", "download"))
         sub.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
 
 
-def _pictures(command: str, only_whole: options.Whole) -> Run:
-    """How a command on pictures or videos is run, once its options go together."""
+def _models(action: str, arguments: Arguments) -> int:
+    from . import models
 
-    def run(args: argparse.Namespace) -> int:
-        wrong = contradiction(args, only_whole)
-        if wrong:
-            print(f"codeformer {command}: {wrong}", file=sys.stderr)
-            return 2
-        return import_module(f".{command}", __package__).run(args)
-
-    return run
-
-
-def _list(args: argparse.Namespace) -> int:
-    from .models import listing
-
-    return listing(args.weights)
-
-
-def _where(args: argparse.Namespace) -> int:
-    from .models import where
-
-    return where(args.weights)
-
-
-def _fetch(args: argparse.Namespace) -> int:
-    from .models import fetch_all
-
-    return fetch_all(args.names, args.weights, args.quiet)
-
-
-def _verify(args: argparse.Namespace) -> int:
-    from .models import verify
-
-    return verify(args.names or checkpoints.catalogue(), args.weights, named=bool(args.names))
+    return models.ACTIONS[action](arguments.names, arguments.weights, arguments.quiet)

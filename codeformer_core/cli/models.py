@@ -69,7 +69,7 @@ def fetch(model: ModelFile, folder: Path, quiet: bool = False) -> Path:
     return path
 
 
-def listing(folders: Sequence[Path]) -> int:
+def list_all(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
     """`models list`: every file of the catalogue, whether it is here, its size, address, hash and licence."""
     for model in checkpoints.catalogue():
         path = checkpoints.find(model.name, folders)
@@ -81,7 +81,7 @@ def listing(folders: Sequence[Path]) -> int:
     return 0
 
 
-def where(folders: Sequence[Path]) -> int:
+def where(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
     """`models where`: the folders that are looked in, in their order."""
     for place in checkpoints.places(folders):
         tqdm.write(f"{place}{'' if place.is_dir() else '  (does not exist)'}")
@@ -100,13 +100,13 @@ def fetch_all(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool)
     return 1 if failed else 0
 
 
-def verify(models: Sequence[ModelFile], folders: Sequence[Path], named: bool) -> int:
+def verify(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
     """`models verify`: 0 when every file that is here, and every one that was named, is the catalogued one."""
     wrong = 0
-    for model in models:
+    for model in models or checkpoints.catalogue():
         path = checkpoints.find(model.name, folders)
         if path is None:
-            wrong += named
+            wrong += bool(models)
             tqdm.write(f"absent  {model.name}")
             continue
         try:
@@ -117,3 +117,7 @@ def verify(models: Sequence[ModelFile], folders: Sequence[Path], named: bool) ->
         else:
             tqdm.write(f"ok      {model.name}  {path}")
     return 1 if wrong else 0
+
+
+#: Action of `codeformer models` -> what does it: (models, folders, quiet) -> exit status.
+ACTIONS = {"list": list_all, "where": where, "fetch": fetch_all, "verify": verify}

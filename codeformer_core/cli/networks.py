@@ -1,31 +1,24 @@
 """The networks of one command, on the device that it runs on."""
 
 import sys
-from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from .. import checkpoints
 from ..networks.precision import suited
+from ..pipeline import Extras
 from ..runtime.batching import largest_batch
 from ..upscaler import load_upscaler
+from .arguments import Arguments
+from .context import RunContext
+from .inputs import SavedFaces
 from .models import obtain
 
-
-class Networks(NamedTuple):
-    """Those that a command does not need are None."""
-
-    restorer: Any
-    detector: Any = None
-    parser: Any = None
-    bg_upscaler: Any = None
-    face_upscaler: Any = None
-
-
-#: The parts of a command that are no face networks.
+#: The networks of a command that are no face networks.
 _UPSCALERS = ("bg_upscaler", "face_upscaler")
 
 
@@ -48,32 +41,41 @@ def at_once(network: Any, device: torch.device) -> int:
     return largest_batch(lambda count: network.memory_used(count, network.side, network.side), free)
 
 
-def load_networks(args: Namespace, device: torch.device, task: str) -> Networks:
-    """What the options of a command need.
+def load_networks(arguments: Arguments, device: torch.device, trained_for: str | None) -> RunContext:
+    """The networks that the options of a command need, on a device, with the options as they decide them.
 
     Args:
-        task: what the restorer must have been trained for.
+        trained_for: the task of the restorer; None for a command without one.
 
     Raises:
         OSError, ValueError, ImportError: a file is missing or is another network, in sentences.
     """
-    wanted = {"restorer": args.model or _at_hand(args, task)}
-    if not args.aligned and not args.faces_from:
-        wanted["detector"] = args.detector
-    if "parts" in args and (args.parts or (args.mask == "face" and not args.aligned)):
-        wanted["parser"] = args.parser
-    wanted |= {part: name for part in _UPSCALERS if (name := getattr(args, part, None))}
-    paths = obtain(list(wanted.values()), args.weights, args.download, args.quiet)
+    options = arguments.options
+    wanted = {"restorer": arguments.model or _find_restorer(arguments, trained_for)} if trained_for else {}
+    if not arguments.aligned and not arguments.faces_from:
+        wanted["detector"] = arguments.detector
+    if options.parts or (options.mask == "face" and not arguments.aligned):
+        wanted["parser"] = arguments.parser
+    wanted |= {part: name for part in _UPSCALERS if (name := getattr(arguments, part))}
+    paths = obtain(list(wanted.values()), arguments.weights, arguments.download, arguments.quiet)
     loaded: dict[tuple[Path, str], Any] = {}  # both upscalers may be one
-    networks = {}
+    networks: dict[str, Any] = {}
     for part, path in zip(wanted, paths, strict=True):
         role = "upscaler" if part in _UPSCALERS else part
         if (path, role) not in loaded:
-            loaded[path, role] = load_network(path, role, task, device, args.precision)
+            loaded[path, role] = load_network(path, role, trained_for or "", device, arguments.precision)
         networks[part] = loaded[path, role]
-    if args.compile:
-        _compile(networks["restorer"], device)
-    return Networks(**networks)
+    restorer, upscaler, face_upscaler = (networks.get(part) for part in ("restorer", *_UPSCALERS))
+    if arguments.compile:
+        _compile(restorer, device)
+    enlarging = face_upscaler if arguments.aligned else upscaler
+    if enlarging and "options.upscale" not in arguments.typed:
+        options = replace(options, upscale=enlarging.scale)
+    if restorer:
+        options = replace(options, batch=options.batch or at_once(restorer, device))
+    detector = SavedFaces.read(arguments.faces_from) if arguments.faces_from else networks.get("detector")
+    extras = Extras(parser=networks.get("parser"), upscaler=upscaler, face_upscaler=face_upscaler)
+    return RunContext(arguments, device, options, restorer, detector, extras)
 
 
 def _compile(restorer: Any, device: torch.device) -> None:
@@ -91,11 +93,11 @@ def _for_task(task: str) -> list[str]:
     return [model.name for model in checkpoints.catalogue() if model.task == task]
 
 
-def _at_hand(args: Namespace, task: str) -> str:
+def _find_restorer(arguments: Arguments, task: str) -> str:
     """The name of the published network for a task; of the one that comes with the project for as long as that is not here."""
     names = _for_task(task)
-    published, here = names[0], next((name for name in names if checkpoints.find(name, args.weights)), names[0])
-    if args.download or here == published:
+    published, here = names[0], next((name for name in names if checkpoints.find(name, arguments.weights)), names[0])
+    if arguments.download or here == published:
         return published
     tqdm.write(
         "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "

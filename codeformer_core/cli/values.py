@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .. import checkpoints
 
@@ -24,15 +24,13 @@ def named(text: str) -> Path:
     return Path(text)
 
 
-def between(low: float, high: float, above: bool = False) -> Callable[[str], float]:
-    """An argument type: a number from `low` (or above it) to `high`."""
+def between(low: float, high: float) -> Callable[[str], float]:
+    """An argument type: a number from `low` to `high`."""
 
     def number(text: str) -> float:
         value = _read(float, text, "a number")
-        if not low <= value <= high or (above and value == low):
-            raise argparse.ArgumentTypeError(
-                f"found {text}, expected a number {'above' if above else 'from'} {low:g} to {high:g}"
-            )
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"found {text}, expected a number from {low:g} to {high:g}")
         return value
 
     return number
@@ -50,14 +48,31 @@ def whole(low: int | None = None, zero: bool = False) -> Callable[[str], int]:
     return number
 
 
-def fidelity(text: str) -> tuple[float, ...]:
-    """An argument type: one weight, or several with commas between them."""
-    return tuple(between(0, 1)(part) for part in text.split(","))
+def listed(read: Callable[[str], Any], alone: bool = False) -> Callable[[str], Any]:
+    """An argument type: a tuple of values with commas between them; `alone` gives a single one as itself."""
+
+    def values(text: str) -> Any:
+        found = tuple(read(part.strip()) for part in text.split(","))
+        return found[0] if alone and len(found) == 1 else found
+
+    return values
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """An argument type: one of these words; the command line writes their blanks as dashes."""
+
+    def word(text: str) -> str:
+        found = {choice.replace(" ", "-"): choice for choice in choices}
+        if text not in found:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(found)}")
+        return found[text]
+
+    return word
 
 
 def numbers(text: str) -> tuple[int, ...]:
     """An argument type: whole numbers from 1 on with commas between them."""
-    return tuple(whole(1)(part) for part in text.split(","))
+    return listed(whole(1))(text)
 
 
 def sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -75,15 +90,7 @@ def sizes(text: str) -> tuple[tuple[int, int], ...]:
 
 def several(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     """An argument type: some of these words with commas between them."""
-
-    def words(text: str) -> tuple[str, ...]:
-        chosen = tuple(part.strip() for part in text.split(","))
-        unknown = [part for part in chosen if part not in choices]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(choices)}")
-        return chosen
-
-    return words
+    return listed(one_of(choices))
 
 
 def existing(text: str) -> Path:

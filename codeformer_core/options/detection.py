@@ -19,11 +19,14 @@ class DetectionOptions:
         span=(64, 4096, 32),
         label="search size",
         flag="--detection-side",
+        limits=(16, 0),
+        metavar="PX",
     )
     confidence: float = option(
         0.8,
         "How sure the detector must be. Lower it when faces are missed, raise it when other things are found.",
         span=(0.05, 1.0, 0.01),
+        limits=(0, 1),
     )
     overlap: float = option(
         0.4,
@@ -36,6 +39,9 @@ class DetectionOptions:
         "the side.",
         span=(0.0, 1000.0, 0.5),
         label="smallest eye distance",
+        limits=(0, 1e6),
+        metavar="PX",
+        group="selection",
     )
     rotated: bool = option(
         False,
@@ -51,4 +57,7 @@ class DetectionOptions:
         label="search in tiles of",
         flag="--tiles",
         node=False,
+        limits=(64, 0),
+        metavar="PX",
+        alone=640,
     )

@@ -37,12 +37,16 @@ class FixOptions:
         span=(0.0, 1.0, 0.01),
         advanced=False,
         slider=True,
+        flag="-w --fidelity",
+        metavar="W[,W]",
     )
     upscale: float = option(
         1.0,
         "How many times larger the result is. Without an upscale model only the faces gain detail.",
         span=(1.0, 4.0, 0.5),
         advanced=False,
+        limits=(0.01, 8),
+        group="size",
     )
     selection: Selection = Selection()
     mask: str = option(
@@ -52,6 +56,7 @@ class FixOptions:
         choices=MASKS,
         label="blend",
         advanced=False,
+        group="pasting",
     )
     match_style: bool = option(
         True,
@@ -88,15 +93,35 @@ class FixOptions:
         span=(0, 4096, 16),
         label="upscale in tiles of",
         flag="--bg-tile",
+        limits=(16, 0),
+        zero=True,
+        metavar="PX",
+        group="size",
     )
-    parts: tuple[str, ...] | None = option(None, "Only these parts of the face are pasted.", choices=PARTS, node=False)
+    parts: tuple[str, ...] | None = option(
+        None, "Only these parts of the face are pasted.", choices=PARTS, node=False, group="pasting", metavar="PART,PART"
+    )
     grow: int = option(
-        0, "Moves the edge of the parts outwards; a negative number shrinks them.", span=(-512, 512, 1), node=False
+        0,
+        "Moves the edge of the parts outwards; a negative number shrinks them.",
+        span=(-512, 512, 1),
+        node=False,
+        group="pasting",
+        metavar="PX",
     )
-    feather: int = option(0, "Softens the edge of the parts over so many pixels.", span=(0, 512, 1), node=False)
-    blend: float = option(1.0, "How visible the restored face is: 0 is the image as it was.", span=(0.0, 1.0, 0.05), node=False)
+    feather: int = option(
+        0, "Softens the edge of the parts over so many pixels.", span=(0, 512, 1), node=False, group="pasting", metavar="PX"
+    )
+    blend: float = option(
+        1.0, "How visible the restored face is: 0 is the image as it was.", span=(0.0, 1.0, 0.05), node=False, group="pasting"
+    )
     batch: int = option(
-        0, "Faces at once. 0 takes what suits the device and fits into its memory.", span=(0, 1024, 1), node=False
+        0,
+        "Faces at once. 0 takes what suits the device and fits into its memory.",
+        span=(0, 1024, 1),
+        node=False,
+        limits=(1, 0),
+        group="speed",
     )
     steady: bool = option(
         True,
@@ -104,6 +129,7 @@ class FixOptions:
         "repair each frame by itself, as Fix Faces does.",
         flag="--frame-by-frame",
         advanced=False,
+        group="steadiness",
     )
     steadiness: Steadiness = Steadiness()
     chunk: int = option(
@@ -112,4 +138,5 @@ class FixOptions:
         "the same.",
         span=(1, 256, 1),
         label="frames at once",
+        group="steadiness",
     )

@@ -15,7 +15,15 @@ class Option:
         choices: what may be chosen; empty for numbers and switches.
         label: what the widget is called, where that is not the field's name.
         widget: the widget's id, where that is not the field's name. Ids never change: saved workflows name them.
-        flag: the command line's word, where that is not the field's name with dashes.
+        flag: the command line's words, where that is not the field's name with dashes; several with spaces between them.
+        switches: flags for single values, instead of one that takes any: ("--only-largest", "largest").
+        metavar: what stands for the value in the command line's help.
+        alone: the value when the flag stands alone, where it may.
+        limits: the least and largest that the command line takes, where the span of a widget is narrower. There is no largest
+            whole number.
+        zero: 0 has a meaning of its own below the limits.
+        group: the heading in the command line's help, where that is not "restoration" or the nested dataclass.
+        command_line: whether the command line has it.
         advanced: folded away until somebody looks for it.
         slider: shown as a slider.
         node: whether the nodes that do the whole job show it; others are inputs of a node of their own.
@@ -27,6 +35,13 @@ class Option:
     label: str | None = None
     widget: str | None = None
     flag: str | None = None
+    switches: tuple[tuple[str, Any], ...] = ()
+    metavar: str | None = None
+    alone: Any = None
+    limits: tuple[float, float] | None = None
+    zero: bool = False
+    group: str | None = None
+    command_line: bool = True
     advanced: bool = True
     slider: bool = False
     node: bool = True
@@ -38,11 +53,12 @@ def option(default: Any, help: str, **about: Any) -> Any:
 
 
 class OptionField(NamedTuple):
-    """One option of a fix: where its field is, the field's default, and what people are told about it."""
+    """One option: where its field is, the field's default and annotation, and what people are told about it."""
 
     path: tuple[str, ...]
     default: Any
     about: Option
+    type: Any
 
     @property
     def widget(self) -> str:
@@ -50,9 +66,15 @@ class OptionField(NamedTuple):
         return self.about.widget or self.path[-1]
 
     @property
-    def flag(self) -> str:
-        """Its word on the command line."""
-        return self.about.flag or "--" + self.path[-1].replace("_", "-")
+    def flags(self) -> list[str]:
+        """Its words on the command line."""
+        return (self.about.flag or "--" + self.path[-1].replace("_", "-")).split()
+
+    @property
+    def group(self) -> str:
+        """Its heading in the command line's help."""
+        nested = self.path[-2] if len(self.path) > 1 else "options"
+        return self.about.group or ("restoration" if nested == "options" else nested)
 
 
 def option_fields(options: Any) -> Iterator[OptionField]:
@@ -62,7 +84,7 @@ def option_fields(options: Any) -> Iterator[OptionField]:
         if is_dataclass(value):
             yield from (inner._replace(path=(one.name, *inner.path)) for inner in option_fields(value))
         elif "option" in one.metadata:
-            yield OptionField((one.name,), value, one.metadata["option"])
+            yield OptionField((one.name,), value, one.metadata["option"], one.type)
 
 
 def with_values(options: Any, values: Mapping[tuple[str, ...], Any]) -> Any:

@@ -31,6 +31,7 @@ class Selection:
         choices=CHOICES,
         label="which faces",
         advanced=False,
+        switches=(("--only-center", "center"), ("--only-largest", "largest")),
     )
     order: str = option(
         "found",
@@ -46,6 +47,7 @@ class Selection:
         flag="--faces",
         advanced=False,
         node=False,
+        metavar="N,N",
     )
     first: int = option(1, "Begin with this one of the faces that are left.", span=(1, 10000, 1), advanced=False, node=False)
     count: int = option(0, "How many faces to keep. 0 keeps all.", span=(0, 10000, 1), advanced=False, node=False)
@@ -55,6 +57,8 @@ class Selection:
         span=(0.0, 16384, 1.0),
         label="smallest size",
         node=False,
+        limits=(0, 1e6),
+        metavar="PX",
     )
     max_size: float = option(
         0,
@@ -63,6 +67,9 @@ class Selection:
         span=(0, 16384, 1),
         label="skip larger than",
         widget="largest",
+        limits=(0, 1e6),
+        metavar="PX",
+        flag="--max-size --skip-larger-than",
     )
     min_percent: float = option(
         0.0,
@@ -70,6 +77,8 @@ class Selection:
         span=(0.0, 100, 0.5),
         label="smallest size in percent",
         node=False,
+        limits=(0, 1e6),
+        metavar="P",
     )
     max_percent: float = option(
         0.0,
@@ -77,10 +86,16 @@ class Selection:
         span=(0.0, 200, 0.5),
         label="largest size in percent",
         node=False,
+        limits=(0, 1e6),
+        metavar="P",
     )
     eye_distance: float = 0.0
     confidence: float = option(
-        0.0, "Only faces of which the detector is at least this sure. 0 sets no limit.", span=(0.0, 1.0, 0.01), node=False
+        0.0,
+        "Only faces of which the detector is at least this sure. 0 sets no limit.",
+        span=(0.0, 1.0, 0.01),
+        node=False,
+        command_line=False,
     )
     sharpness: float = option(
         0.0,
@@ -91,6 +106,8 @@ class Selection:
         flag="--only-blurred",
         advanced=False,
         node=False,
+        limits=(0, 10),
+        alone=BLURRED,
     )
     inside: float = option(
         0.5,
@@ -98,6 +115,7 @@ class Selection:
         span=(0.0, 1.0, 0.05),
         label="share inside the mask",
         node=False,
+        command_line=False,
     )
     duplicates: bool = option(
         False,

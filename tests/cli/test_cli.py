@@ -1,5 +1,7 @@
 """The command line does what it says, says what it does, and never loses a file."""
 
+import argparse
+import dataclasses
 import os
 import signal
 import subprocess
@@ -16,19 +18,22 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from codeformer_core import checkpoints, cli, image_io
+from codeformer_core import checkpoints, cli, image_io, options
 from codeformer_core.checkpoints import manifest
-from codeformer_core.cli import main, options
-from codeformer_core.cli.choices import selection
-from codeformer_core.cli.jobs import ENDS
+from codeformer_core.cli import arguments, main
+from codeformer_core.cli.arguments import Arguments
+from codeformer_core.cli.declared import typed_arguments
+from codeformer_core.image_io.encode import FORMATS
 from codeformer_core.imaging.colour import COLOURS
 from codeformer_core.imaging.resize import rescale
 from codeformer_core.imaging.tiling import TILE
+from codeformer_core.masks.holes import TOLERANCE
 from codeformer_core.masks.parsing import PART_CLASSES
 from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.precision import CHOICES as PRECISIONS
 from codeformer_core.networks.retinaface import RetinaFace
-from codeformer_core.options import BLURRED, GREY, DetectionOptions, Selection
+from codeformer_core.options import FixOptions, OptionField, option_fields, with_values
+from codeformer_core.options.option import option
 from codeformer_core.selection.select import ORDERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +100,15 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["fix", "--help"], ["colorize", "--help"], ["inpaint", "--help"], ["video", "--help"], ["models", "where"]],
+    [
+        ["--help"],
+        ["fix", "--help"],
+        ["colorize", "--help"],
+        ["inpaint", "--help"],
+        ["video", "--help"],
+        ["models", "where"],
+        ["crop", "--help"],
+    ],
 )
 def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
     code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"
@@ -110,20 +123,76 @@ def test_python_m_is_the_command() -> None:
     assert done.returncode == 2
 
 
+def typed(*words: str) -> Arguments:
+    """What a command gets from a command line."""
+    return typed_arguments(cli.build_parser().parse_args(words))
+
+
 def test_choices_and_defaults_are_the_core_s() -> None:
-    assert (tuple(MASKS), tuple(ENDS), tuple(ORDERS)) == (options.MASKS, options.FORMATS, options.ORDERS)
-    assert (tuple(PART_CLASSES), BLURRED, PRECISIONS) == (options.PARTS, options.BLURRED, options.PRECISIONS)
-    for command in cli.COMMANDS.keys() - {"models", "bench", "train", "crop"}:
-        args = cli.arguments().parse_args([command, "a.png", "-o", "out"])
-        assert DetectionOptions(args.detection_side, args.confidence, args.overlap, args.eye_distance) == DetectionOptions()
-        assert selection(args) == Selection()
-        assert args.model is None  # what the command does says which
-        assert checkpoints.lookup(args.detector).role == "detector"  # type: ignore[union-attr]
-    args = cli.arguments().parse_args(["fix", "a.png", "-o", "out"])
-    assert checkpoints.lookup(args.parser).role == "parser"  # type: ignore[union-attr]
-    assert (args.bg_tile, args.colour.replace("-", " ")) == (TILE, next(iter(COLOURS)))
-    for colour, grey in zip(COLOURS, GREY, strict=True):
-        cli.arguments().parse_args(["fix", "a.png", "-o", "o", "--grey", grey, "--colour", colour.replace(" ", "-")])
+    ends = {end for end in arguments.FORMATS.values() if end}
+    assert ends <= FORMATS.keys() and arguments.PRECISIONS == PRECISIONS
+    assert (tuple(MASKS), tuple(ORDERS), tuple(PART_CLASSES), tuple(COLOURS)) == (
+        options.MASKS,
+        options.ORDERS,
+        options.PARTS,
+        options.COLOURS,
+    )
+    assert (FixOptions().tile, arguments.Arguments().tolerance) == (TILE, TOLERANCE * 255)
+    for command in cli.COMMANDS.keys() - {"models", "train"}:
+        found = typed(command, "a.png", "-o", "out")
+        assert found.options == FixOptions() and found.command == command and found.done
+        assert found.model is None  # what the command does says which
+        assert checkpoints.lookup(found.detector).role == "detector"  # type: ignore[union-attr]
+        assert checkpoints.lookup(found.parser).role == "parser"  # type: ignore[union-attr]
+
+
+def another_value(field: OptionField) -> tuple[list[str], object]:
+    """Words that set an option to another value than its default, and that value."""
+    if field.about.switches:
+        flag, value = field.about.switches[-1]
+        return [flag], value
+    if isinstance(field.default, bool):
+        return [field.flags[0]], not field.default
+    if field.about.choices:
+        value = field.about.choices[-1]
+        return [field.flags[0], value.replace(" ", "-")], (value,) if "tuple" in str(field.type) else value
+    if field.default == ():
+        return [field.flags[0], "2,3"], (2, 3)
+    low, high, _ = field.about.span or (0, 0, 0)
+    value = next(value for value in (high, low) if value != field.default)
+    return [field.flags[0], str(value)], value
+
+
+def fix_fields(defaults: Arguments) -> Iterator[OptionField]:
+    return (field for field in option_fields(defaults) if field.path[0] == "options" and field.about.command_line)
+
+
+@pytest.mark.parametrize("field", list(fix_fields(Arguments())), ids=lambda field: field.path[-1])
+def test_every_option_of_a_fix_can_be_typed_and_arrives(field: OptionField) -> None:
+    words, value = another_value(field)
+    for command in ("video",) if field.group == "steadiness" else ("fix", "video"):
+        found = typed(command, "a", "-o", "out", *words)
+        assert found.options == with_values(FixOptions(), {field.path[1:]: value}) != FixOptions()
+
+
+def test_a_new_field_is_an_option_of_fix_and_video_with_nothing_else_to_do() -> None:
+    sparkle = option(0.25, "How much the eyes sparkle: 5 % is plenty.", span=(0.0, 1.0, 0.05))
+    extended = dataclasses.make_dataclass("Extended", [("sparkle", float, sparkle)], bases=(FixOptions,), frozen=True)
+    defaults = Arguments(options=extended())
+    for command in ("fix", "video"):
+        parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+        cli.COMMANDS[command].add(parser, defaults)
+        assert "sparkle: 5 % is plenty. (default 0.25)" in " ".join(parser.format_help().split())
+        found = typed_arguments(parser.parse_args(["a", "-o", "out", "--sparkle", "0.5"]), defaults)
+        assert (
+            found.options.sparkle == 0.5
+            and typed_arguments(parser.parse_args(["a", "-o", "b"]), defaults).options.sparkle == 0.25
+        )
+
+
+def test_the_benchmark_has_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--full"]) == 2
+    assert "`python -m benchmarks`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -141,6 +210,10 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         ["colorize", "IN", "-o", "OUT", "--aligned", "--count", "1"],
         ["fix", "IN", "-o", "OUT", "--only-largest", "--first", "2"],
         ["fix", "IN", "-o", "OUT", "--only-largest", "--order", "left"],
+        ["fix", "IN", "-o", "OUT", "--only-largest", "--first", "2", "--order", "found"],
+        ["video", "IN", "-o", "OUT", "-w", "0.3,0.8"],
+        ["crop", "IN", "-o", "OUT.png"],
+        ["fix", "IN", "-o", "OUT", "--colour", "as restored"],
         ["fix", "IN", "-o", "OUT", "--faces", "0"],
         ["fix", "IN", "-o", "OUT", "--fidelity", "0.5,2"],
         ["fix", "IN", "-o", "OUT", "--parts", "skin,wings"],

@@ -11,9 +11,8 @@ import torch
 from known_faces import KnownFaces
 
 from codeformer_core import checkpoints
-from codeformer_core.cli import main, options
+from codeformer_core.cli import arguments, main
 from codeformer_core.networks.retinaface import RetinaFace
-from codeformer_core.options import Steadiness
 from codeformer_core.video_io import CODECS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,4 +123,4 @@ def test_a_damaged_video_is_done_and_its_damage_told(clip, networks, tmp_path, c
 
 
 def test_the_options_say_what_the_core_has():
-    assert tuple(CODECS) == options.CODECS and Steadiness().codes == options.STRENGTH
+    assert tuple(CODECS) == arguments.CODECS

@@ -1,0 +1,48 @@
+"""`codeformer video`: videos in, videos with restored faces out."""
+
+from ..video.pipeline import FixedVideo, fix_video
+from ..video_io import CONTAINERS, read_frames
+from .arguments import Arguments
+from .context import ImageResult, RunContext
+from .plan import ImageTask, Media
+from .run import run
+
+#: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
+READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
+
+VIDEOS = Media("video", READ, tuple(CONTAINERS), ".mp4")
+
+
+def video(arguments: Arguments) -> int:
+    """Restore the faces of videos; see `run.run`."""
+    return run(arguments, VIDEOS, "restoration", _fix)
+
+
+def _fix(task: ImageTask, context: RunContext) -> ImageResult:
+    arguments, extras = context.arguments, context.networks
+    if arguments.inside or arguments.keep_out:  # the first frame says what proportions the masks must have
+        first = next(read_frames(task.source, arguments.start, count=1)).image(context.device)
+        extras = context.extras(task, first)
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    done = fix_video(
+        task.source,
+        task.target,
+        context.detector,
+        context.restorer,
+        context.options,
+        extras,
+        start=arguments.start,
+        duration=arguments.duration,
+        codec=arguments.codec,
+        crf=arguments.crf,
+        overwrite=arguments.overwrite,
+        device=context.device,
+        tick=context.progress("frame"),
+    )
+    return ImageResult([f"{task.source}: {_outcome(done)} -> {task.target}", *done.notices], done.people, done.people)
+
+
+def _outcome(done: FixedVideo) -> str:
+    if not done.people:
+        return f"{done.frames} frames, no face found"
+    return f"{done.frames} frames, faces in {done.with_faces} of them: {done.people} found and restored"
