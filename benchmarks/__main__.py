@@ -22,7 +22,7 @@ from .official import MARK
 from .turns import Row, measure
 from .workers import Setting, Worker
 
-#: What `allocator.keep_memory` asks of glibc, for processes that are yet to start.
+#: What `cli.run.keep_memory` asks of glibc, for processes that are yet to start.
 _KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 #: Name -> the environment of our process and of the official code's.

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import networks
 from .manifest import lookup
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def load(path: Path, operations: Any = None, precision: str = "exact") -> Any:
 def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None, precision: str = "exact") -> Any:
     """`load` for a file that is to be called `name`; without `mapped` it can be renamed while the network lives."""
     from torch import nn
+
+    from .. import networks
 
     if Path(name).suffix.lower() != ".onnx":
         return networks.load(_tensors(path, name, mapped), operations or nn, name, precision)
