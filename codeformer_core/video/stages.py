@@ -78,8 +78,8 @@ def track_stage(
         images = _stack(chunk, device)
         faces, skipped = detect(images, detector, options, inside)
         for index, frame in enumerate(chunk):
-            skipped_here = [Skipped(_in_first(face), why) for face, why in skipped if face.image_index == index]
-            pending.append(FrameState(frame, skipped_here))
+            skipped_faces = [Skipped(_in_first(face), why) for face, why in skipped if face.image_index == index]
+            pending.append(FrameState(frame, skipped_faces))
             detections = [_in_first(face) for face in faces if face.image_index == index]
             for tracked in tracker.push(detections, cuts.push(images[index : index + 1])):
                 yield pending.popleft()._replace(tracked=tracked)

@@ -17,7 +17,7 @@ def face(x: float, y: float = 100.0, side: float = 100.0, score: float = 0.9) ->
     return Face(0, (x, y, x + side, y + side), points, score)
 
 
-def follow(frames: list[list[Face]], steadiness: Steadiness, cuts: tuple[int, ...] = ()) -> list[list[Tracked]]:
+def track(frames: list[list[Face]], steadiness: Steadiness, cuts: tuple[int, ...] = ()) -> list[list[Tracked]]:
     tracker, out = Tracker(steadiness), []
     for index, faces in enumerate(frames):
         out += tracker.push(faces, index in cuts)
@@ -52,34 +52,34 @@ def test_off_gives_each_frame_back_at_once():
 
 def test_a_face_keeps_its_track_and_the_order_of_the_frame():
     frames = [[face(0.0), face(300.0)], [face(305.0), face(5.0)], [face(10.0), face(310.0)]]
-    assert numbers(follow(frames, PLAIN)) == [[0, 1], [1, 0], [0, 1]]
+    assert numbers(track(frames, PLAIN)) == [[0, 1], [1, 0], [0, 1]]
 
 
 def test_the_closest_pair_is_the_same_face():
     frames = [[face(0.0)], [face(30.0), face(2.0)]]
-    assert numbers(follow(frames, PLAIN)) == [[0], [1, 0]]
+    assert numbers(track(frames, PLAIN)) == [[0], [1, 0]]
 
 
 def test_a_face_elsewhere_or_of_another_size_is_another_face():
     frames = [[face(0.0)], [face(60.0)], [face(60.0, side=170.0)]]
-    assert numbers(follow(frames, PLAIN)) == [[0], [1], [2]]
+    assert numbers(track(frames, PLAIN)) == [[0], [1], [2]]
 
 
 def test_a_face_is_expected_where_it_was_going():
     steps = [0, 30, 70, 120, 180, 250, 330, 420]  # in the end almost its own width from frame to frame
-    assert numbers(follow([[face(float(x))] for x in steps], PLAIN)) == [[0]] * len(steps)
+    assert numbers(track([[face(float(x))] for x in steps], PLAIN)) == [[0]] * len(steps)
 
 
 def test_faces_that_pass_each_other_are_not_exchanged():
     frames = [[face(12.0 * step, y=100.0), face(240.0 - 12.0 * step, y=170.0)] for step in range(21)]
-    assert numbers(follow(frames, PLAIN)) == [[0, 1]] * 21
+    assert numbers(track(frames, PLAIN)) == [[0, 1]] * 21
 
 
 @pytest.mark.parametrize("missed", [1, 3])
 def test_a_gap_is_filled(missed):
     path = [face(10.0 * step) for step in range(12)]
     frames = [[] if 5 <= index < 5 + missed else [one] for index, one in enumerate(path)]
-    out = follow(frames, Steadiness(window=0, max_age=3, min_hits=1, fade_frames=0))
+    out = track(frames, Steadiness(window=0, max_age=3, min_hits=1, fade_frames=0))
     assert numbers(out) == [[0]] * 12 and opacities(out) == [1.0] * 12
     for index in range(5, 5 + missed):
         assert out[index][0].face.box == pytest.approx(path[index].box, abs=0.1)
@@ -90,48 +90,48 @@ def test_a_gap_is_filled(missed):
 def test_a_longer_gap_is_an_end_and_a_beginning():
     frames = [HERE] * 4 + [[]] * 4 + [HERE] * 4
     assert (
-        numbers(follow(frames, Steadiness(window=3, max_age=3, min_hits=1, fade_frames=0))) == [[0]] * 4 + [[]] * 4 + [[1]] * 4
+        numbers(track(frames, Steadiness(window=3, max_age=3, min_hits=1, fade_frames=0))) == [[0]] * 4 + [[]] * 4 + [[1]] * 4
     )
 
 
 def test_a_face_that_is_seldom_found_is_dropped():
     false = [face(400.0)]
     frames = [HERE + (false if index in (3, 9, 10) else []) for index in range(20)]
-    out = follow(frames, Steadiness(window=0, max_age=2, min_hits=3, fade_frames=0))
+    out = track(frames, Steadiness(window=0, max_age=2, min_hits=3, fade_frames=0))
     assert numbers(out) == [[0]] * 20
-    assert numbers(follow(frames, Steadiness(window=0, max_age=6, min_hits=3, fade_frames=0)))[3:11] == [[0, 1]] * 8
+    assert numbers(track(frames, Steadiness(window=0, max_age=6, min_hits=3, fade_frames=0)))[3:11] == [[0, 1]] * 8
 
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_shot_of_few_frames_keeps_its_faces(length):
-    assert numbers(follow([HERE] * length, Steadiness(min_hits=3))) == [[0]] * length
+    assert numbers(track([HERE] * length, Steadiness(min_hits=3))) == [[0]] * length
     frames = [HERE] * 6 + [[face(300.0)]] * length + [HERE] * 6
-    assert numbers(follow(frames, Steadiness(min_hits=3), cuts=(6, 6 + length))) == [[0]] * 6 + [[1]] * length + [[2]] * 6
+    assert numbers(track(frames, Steadiness(min_hits=3), cuts=(6, 6 + length))) == [[0]] * 6 + [[1]] * length + [[2]] * 6
 
 
 def test_masks_fade_in_and_out_within_a_shot():
     frames = [[]] * 3 + [HERE] * 8 + [[]] * 9
-    out = follow(frames, Steadiness(max_age=2, min_hits=1, fade_frames=3))
+    out = track(frames, Steadiness(max_age=2, min_hits=1, fade_frames=3))
     assert opacities(out) == [None] * 3 + [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25] + [None] * 9
 
 
 def test_masks_do_not_fade_where_the_video_begins_or_ends():
-    assert opacities(follow([HERE] * 12, Steadiness())) == [1.0] * 12
+    assert opacities(track([HERE] * 12, Steadiness())) == [1.0] * 12
 
 
 def test_masks_do_not_fade_at_cuts():
     frames = [HERE] * 6 + [[face(300.0)]] * 6
-    assert opacities(follow(frames, Steadiness(fade_frames=3), cuts=(6,))) == [1.0] * 12
+    assert opacities(track(frames, Steadiness(fade_frames=3), cuts=(6,))) == [1.0] * 12
 
 
 def test_no_face_is_tracked_across_a_cut():
-    out = follow([HERE] * 6 + [[]] + [HERE] * 6, Steadiness(), cuts=(7,))
+    out = track([HERE] * 6 + [[]] + [HERE] * 6, Steadiness(), cuts=(7,))
     assert numbers(out) == [[0]] * 6 + [[]] + [[1]] * 6
 
 
 def test_nothing_is_smoothed_across_a_cut():
     near = [face(60.0)]
-    out = follow([HERE] * 6 + [near] * 6, Steadiness(), cuts=(6,))
+    out = track([HERE] * 6 + [near] * 6, Steadiness(), cuts=(6,))
     assert out[5][0].face.box == pytest.approx(HERE[0].box) and out[6][0].face.box == pytest.approx(near[0].box)
 
 
@@ -152,14 +152,14 @@ def test_a_frame_is_finished_after_the_delay():
 def test_what_a_frame_becomes_is_known_after_the_delay(steadiness):
     """Whatever follows later changes nothing in it."""
     frames = [[] if index in (7, 8, 9, 16, 23, 24, 25, 26, 27) else [face(50.0 + index % 3)] for index in range(40)]
-    whole = follow(frames, steadiness)
+    whole = track(frames, steadiness)
     tracker, out = Tracker(steadiness), []
     for faces in frames:
         out += tracker.push(faces)
     assert out == whole[: len(out)] and len(out) == len(frames) - tracker.delay
     for end in (10, 18, 30):
         known = max(0, end - tracker.delay)
-        assert numbers(follow(frames[:end], steadiness))[:known] == numbers(whole)[:known]
+        assert numbers(track(frames[:end], steadiness))[:known] == numbers(whole)[:known]
 
 
 def test_memory_does_not_grow():

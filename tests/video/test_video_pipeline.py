@@ -1,4 +1,4 @@
-"""Consecutive frames: each as a picture when nothing is steadied, and never dependent on how many are looked at together."""
+"""Consecutive frames: without smoothing each equals a still image, and results never depend on how frames are batched."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def tiny(tiny_checkpoint):
 
 @pytest.fixture(scope="module")
 def clip(photo):
-    """(14, 3, 160, 160): a portrait that moves to the right and is away in the middle, under noise."""
+    """(14, 3, 160, 160): a portrait that moves to the right and is missing in the middle, with noise."""
     picture = F.interpolate(photo("photos/astronaut_1face.png"), size=160, mode="bilinear", antialias=True)
     frames = torch.cat([picture.roll(2 * index, 3) for index in range(FRAMES)])
     frames[6:8] = 0.5
@@ -31,18 +31,18 @@ def clip(photo):
 
 
 class Still:
-    def __init__(self, picture):
-        self.picture = picture
+    def __init__(self, pixels):
+        self.pixels = pixels
 
     def image(self, device="cpu"):
-        return self.picture.to(device)
+        return self.pixels.to(device)
 
 
 def stills(clip):
     return [Still(clip[index : index + 1]) for index in range(len(clip))]
 
 
-def test_without_steadiness_every_frame_is_fixed_like_a_picture(clip, known_faces, tiny):
+def test_without_steadiness_every_frame_is_fixed_like_an_image(clip, known_faces, tiny):
     options = replace(OPTIONS, steady=False, chunk=4, fidelity=0.7, mask="box")
     for index, done in enumerate(fix_stream(stills(clip), known_faces, tiny, options)):
         alone = fix_faces(clip[index : index + 1], known_faces, tiny, replace(OPTIONS, fidelity=0.7, mask="box"))

@@ -1,4 +1,4 @@
-"""Videos: what is damaged, cut off, of another kind or cannot be written ends in a sentence, and leaves nothing behind."""
+"""Damaged, truncated and foreign files, and failed writes: a clear message, and no partial file."""
 
 import io
 import random

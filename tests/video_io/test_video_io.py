@@ -1,4 +1,4 @@
-"""Videos: frames and back, with everything beside the pixels that must be kept."""
+"""Reading and writing videos keeps everything but the changed pixels: samples, PTS, colour space, streams, tags."""
 
 import io
 import subprocess
