@@ -1,6 +1,6 @@
 """The paper's own claims, measured on faces that a trained network has never seen.
 
-python -m codeformer_core.training.claims runs/starter-3/network.pth runs/starter-1/network.pth faces claims.md
+python -m benchmarks.claims runs/starter-3/network.pth runs/starter-1/network.pth faces claims.md
 """
 
 import argparse
@@ -16,12 +16,12 @@ from torch import Tensor
 from codeformer_core import checkpoints
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.vqgan import Encoder
-from codeformer_core.training import sheets
 from codeformer_core.training.codes import nearest
 from codeformer_core.training.config import Degradation
 from codeformer_core.training.dataset import cut, picture, split, to_tensor
 from codeformer_core.training.degrade import shrunk
-from codeformer_core.training.scores import crispness, frechet, patches, psnr, ssim
+from codeformer_core.training.metrics import crispness, frechet, patches, psnr, ssim
+from codeformer_core.training.saving import save_sheet
 
 #: The paper's whole ranges, and the severe half of them.
 DEGRADED = {
@@ -185,7 +185,7 @@ def sheet(network: CodeFormer, files: list[Path], path: Path, kind: str = "sever
     """Faces one below the other: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
     faces = Faces(files, network.side, DEGRADED[kind])
     draw: Callable[[float], Tensor] = lambda w: network.restore(faces.linear, w)  # noqa: E731
-    sheets.write([x * 2 - 1 for x in (faces.clear, faces.linear, faces.cubic, draw(0.0), draw(0.5), draw(1.0))], path)
+    save_sheet([x * 2 - 1 for x in (faces.clear, faces.linear, faces.cubic, draw(0.0), draw(0.5), draw(1.0))], path)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "video_io",
     },
     "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration"},
-    "training": {"checkpoints", "networks"},
+    "training": {"checkpoints", "networks", "runtime"},
     "__main__": {"cli"},
     "__init__": {"api", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
 }

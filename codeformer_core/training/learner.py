@@ -1,18 +1,18 @@
-"""What changes from step to step of a run, and one step."""
+"""The state of a training run (networks, EMA, optimisers) and one optimisation step."""
 
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from . import codes, parallel, saving, sheets
-from .average import Average
+from ..networks.codeformer import CodeFormer
+from . import codes, distributed, saving
 from .config import Config, Faces, Optimiser
 from .dataset import Batch, Sampler, split
-from .discriminator import Discriminator
-from .losses import adaptive_weight
+from .losses import Discriminator, adaptive_weight
 from .stages import Stage
 
 #: Betas of Adam (options/*.yml of the reference).
@@ -30,14 +30,14 @@ class Run:
         process: which of several processes this is.
     """
 
-    def __init__(self, config: Config, process: parallel.Process) -> None:
+    def __init__(self, config: Config, process: distributed.Process) -> None:
         self.config, self.process = config, process
         self.step = 0
         torch.manual_seed(config.seed)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.stage = Stage(config, process.device)
-        self.average = Average(self.stage.network, config.optimiser.average)
+        self.ema = ema_of(self.stage.network, config.optimiser.average)
         self.optimiser = _adam(self.stage.parameters, config.optimiser)
         self.discriminator = self.critic = None
         if config.losses.adversarial and config.stage != 2:
@@ -49,13 +49,19 @@ class Run:
         if config.stage > 1 and not (config.faces.shift or config.faces.zoom or config.faces.colour):
             self.stage.table = self._table(files)
 
+    @property
+    def averaged(self) -> CodeFormer:
+        """The network with the EMA weights."""
+        assert isinstance(self.ema.module, CodeFormer)
+        return self.ema.module
+
     def state(self) -> dict[str, Any]:
-        """All that `resume` needs."""
+        """What `resume` needs; the keys are a file format."""
         return {
             "same": _same(self.config),
             "step": self.step,
             "network": self.stage.network.state_dict(),
-            "average": self.average.parameters,
+            "average": self.averaged.state_dict(),
             "used": self.stage.used,
             "optimiser": self.optimiser.state_dict(),
             "discriminator": self.discriminator.state_dict() if self.discriminator else None,
@@ -75,10 +81,10 @@ class Run:
             )
         self.step = state["step"]
         self.stage.network.load_state_dict(state["network"])
-        if self.process.leads:
+        if self.process.is_main:
             self.stage.used.copy_(state["used"])
-        for name, value in state["average"].items():
-            self.average.parameters[name].copy_(value)
+        self.averaged.load_state_dict(state["average"])
+        self.ema.n_averaged.fill_(self.step + 1)
         self.optimiser.load_state_dict(state["optimiser"])
         if self.discriminator and self.critic:
             self.discriminator.load_state_dict(state["discriminator"])
@@ -90,9 +96,9 @@ class Run:
         kept, encoder = self.config.out / "codes.pt", self.stage.encoder
         assert encoder is not None  # stages II and III have one
         entries = self.stage.network.quantize.embedding.weight
-        of = codes.origin(files, side, [*encoder.state_dict().values(), entries]) if process.leads else ""
+        of = codes.origin(files, side, [*encoder.state_dict().values(), entries]) if process.is_main else ""
         found = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
-        stored = saving.resume(kept, process.device) if process.leads else None
+        stored = saving.load(kept, process.device) if process.is_main else None
         known = process.any(stored is not None and stored.get("of") == of)
         if stored is not None and known:
             found.copy_(stored["codes"])
@@ -101,15 +107,17 @@ class Run:
                 mine, side, lambda clear: self.stage.true_codes(clear.to(process.device))
             )
         process.sum(found)
-        if process.leads and not known:
-            saving.replace({"of": of, "codes": found}, kept)
+        if process.is_main and not known:
+            saving.save({"of": of, "codes": found}, kept)
         return found
 
     def learn(self, batch: Batch) -> dict[str, float]:
-        """One step; the losses before it."""
+        """One optimisation step; returns the losses before it."""
         config, network = self.config, self.stage.network
         if self.stage.place_entries(self.step, self.sampler, self.process):
-            self.average.follow("quantize.embedding.weight", network.quantize.embedding.weight)
+            self.averaged.quantize.embedding.weight.data.copy_(
+                network.quantize.embedding.weight
+            )  # not averaged with old places
         batch = Batch(*(part.to(self.process.device) for part in batch))
         for optimiser in filter(None, (self.optimiser, self.critic)):
             for group in optimiser.param_groups:
@@ -121,12 +129,12 @@ class Run:
             total = losses.picture + losses.code
             if judged and self.discriminator and losses.drawn is not None:
                 total = total + self._adversarial(self.discriminator, losses.picture, losses.drawn, parts)
-        self._move(total, self.optimiser)
-        self.average.update(network, self.step)
+        self._optimise(total, self.optimiser)
+        self.ema.update_parameters(network)
         if judged and self.discriminator and self.critic and losses.drawn is not None:
             with self._precision():
-                parts["discriminator"] = self.discriminator.judge(batch.clear, losses.drawn.detach())
-            self._move(parts["discriminator"], self.critic)
+                parts["discriminator"] = self.discriminator.hinge_loss(batch.clear, losses.drawn.detach())
+            self._optimise(parts["discriminator"], self.critic)
         self.step += 1
         return {"loss": total.item()} | {name: value.item() for name, value in parts.items()}
 
@@ -139,14 +147,14 @@ class Run:
         last = last if isinstance(last, Tensor) and last.requires_grad else drawn
         return self.config.losses.adversarial * adaptive_weight(picture, parts["adversarial"], last) * parts["adversarial"]
 
-    def _move(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    def _optimise(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for parameter in parameters:  # before the first quantisation the codebook has no gradient
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self.process.average(parameter.grad for parameter in parameters)
+        self.process.average_gradients(parameter.grad for parameter in parameters)
         torch.nn.utils.clip_grad_norm_(parameters, self.config.optimiser.clip)
         optimiser.step()
 
@@ -154,31 +162,41 @@ class Run:
         return torch.autocast(self.process.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16")
 
     def save(self) -> None:
-        """The state, and the network for others."""
+        """Write the training state and the network for inference."""
         self.process.sum(self.stage.used)
-        if not self.process.leads:  # who saves counts for all from here on, as it will after going on
+        if not self.process.is_main:  # who saves counts for all from here on, as it will after going on
             self.stage.used.zero_()
         else:
-            saving.replace(self.state(), self.config.out / "state.pt")
-            saving.network(self.stage.saved(self.average.parameters), self.config.out / "network.pth")
+            saving.save(self.state(), self.config.out / "state.pt")
+            saving.save_network(self.stage.saved(self.averaged.state_dict()), self.config.out / "network.pth")
 
     def sheet(self) -> None:
-        """Faces that were held out (or, without such, learnt from): clear, degraded, drawn by the averaged weights."""
-        if not self.process.leads:
+        """Write a contact sheet of held-out faces (or training faces): clear, degraded, generated with the EMA weights."""
+        if not self.process.is_main:
             return
         config = self.config
         files = (self.held or self.sampler.files)[:SHOWN]
         as_they_are = Faces(config.faces.folder)
         batch = Sampler(files, as_they_are, config.degradation, config.network.side, len(files), seed=0)(0)
         batch = Batch(*(part.to(self.process.device) for part in batch))
-        network = self.stage.network
-        now = {name: value.detach().clone() for name, value in network.named_parameters()}
-        network.load_state_dict(self.average.parameters)
         with self._precision():
-            drawn = self.stage.draw(batch, self.step)
-        network.load_state_dict(now)
+            drawn = self.stage.draw(self.averaged, batch, self.step)
         rows = [batch.clear, drawn] if config.stage == 1 else [batch.clear, batch.degraded, drawn]
-        sheets.write(rows, config.out / "sheets" / f"{self.step:07d}.png")
+        saving.save_sheet(rows, config.out / "sheets" / f"{self.step:07d}.png")
+
+
+def ema_of(network: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of a network's parameters.
+
+    The decay warms up, min(decay, (1 + step) / (10 + step)), so that the initial weights are soon forgotten.
+    """
+
+    def update(averages: Any, currents: Any, count: Any) -> None:  # count = 1 + step, since the initial weights are counted
+        get_ema_multi_avg_fn(min(decay, int(count) / (9 + int(count))))(averages, currents, count)
+
+    ema = AveragedModel(network, multi_avg_fn=update)
+    ema.n_averaged.fill_(1)
+    return ema
 
 
 def rate(step: int, how: Optimiser) -> float:

@@ -1,4 +1,4 @@
-"""How far a drawn face is from the clear one, and how much the discriminator may say about it."""
+"""Losses of the generated image: gradient L1, perceptual, and adversarial (PatchGAN, hinge loss, adaptive weight)."""
 
 from pathlib import Path
 
@@ -11,6 +11,9 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 #: The layers of VGG16 that LPIPS compares (Zhang et al., 2018): the last of each of the five groups.
 LAYERS = (3, 8, 15, 22, 29)
+
+#: Channels of the first layer at a crop side of 512 (`ndf` of the reference's options); smaller crops get fewer.
+WIDTH = 64
 
 
 def structure(drawn: Tensor, clear: Tensor) -> Tensor:
@@ -55,11 +58,36 @@ class Perceptual(nn.Module):
         return total
 
 
+class Discriminator(nn.Module):
+    """PatchGAN (Isola et al., 2017): images (N, 3, S, S) in [-1, 1] -> logits of each patch being real (N, 1, s, s).
+
+    Group instead of batch normalisation: small batches and several processes then behave alike.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        width = max(8, WIDTH * min(side, 256) // 256)
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        depth = 3 if side < 256 else 4
+        for level in range(1, depth + 1):
+            before, after = width * min(8, 2 ** (level - 1)), width * min(8, 2**level)
+            stride = 2 if level < depth else 1
+            layers += [nn.Conv2d(before, after, 4, stride, 1, bias=False), nn.GroupNorm(8, after), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width * min(8, 2**depth), 1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+    def hinge_loss(self, clear: Tensor, drawn: Tensor) -> Tensor:
+        """The discriminator's own hinge loss."""
+        return 0.5 * (F.relu(1 - self(clear).float()).mean() + F.relu(1 + self(drawn).float()).mean())
+
+
 def adaptive_weight(picture: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
-    """How much the adversarial loss counts, so that both losses pull alike at the last layer (Esser et al., 2021, eq. 7).
+    """VQGAN's adaptive weight of the adversarial loss: ratio of gradient norms at the last layer (Esser et al., 2021, eq. 7).
 
     Args:
-        picture: the losses of the picture, a scalar.
+        picture: the reconstruction loss, a scalar.
         adversarial: the adversarial loss, a scalar.
         last: the weights of the generator's last convolution.
     """

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from . import parallel, saving
+from . import distributed, saving
 from .config import Config
 from .dataset import Batch, Sampler
 from .learner import Run
@@ -30,23 +30,23 @@ def train(config: Config, quiet: bool = False) -> int:
         ValueError: the folder of faces, the file to start from or the state to go on from does not fit.
         FloatingPointError: a loss is not finite; what was saved before stays.
     """
-    process = parallel.join()
+    process = distributed.start()
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         run = Run(config, process)
-        state = saving.resume(config.out / "state.pt", process.device)
+        state = saving.load(config.out / "state.pt", process.device)
         if state:
             run.resume(state)
-        _loop(run, quiet or not process.leads)
+        _loop(run, quiet or not process.is_main)
         run.save()
         return run.step
     finally:
-        parallel.leave(process)
+        distributed.stop(process)
 
 
 def _loop(run: Run, quiet: bool) -> None:
     config, steps = run.config, run.config.optimiser.steps
-    log = saving.Log(config.out / "log.jsonl", run.step) if run.process.leads else None
+    log = saving.Log(config.out / "log.jsonl", run.step) if run.process.is_main else None
     bar = tqdm(total=steps, initial=run.step, disable=quiet, desc=f"stage {config.stage}", mininterval=1)
     with bar, contextlib.closing(_batches(run.sampler, run.step, steps)) as batches, _stopping() as stopped:
         for batch in batches:

@@ -1,42 +1,49 @@
-"""What a run leaves on disk: the state to go on from, the network that others load, the log. Files are whole or absent."""
+"""Files of a run: the training state, the network for inference, contact sheets, the log; weights are written atomically."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.utils import save_image
 
 from ..networks.transformer import join_attention
+from ..runtime.atomic_write import atomic_write
 
 
-def replace(content: Any, path: Path) -> None:
-    """Write with torch.save beside `path`, then rename: whoever reads finds the old file or the new one."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+def save(content: Any, path: Path) -> None:
+    """`torch.save` through an atomic rename: readers find the old file or the new one; it is on disk before it is renamed."""
+    with atomic_write(path, overwrite=True) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
 
 
-def network(parameters: Mapping[str, Tensor], path: Path) -> None:
-    """The averaged weights as the released files have them, under `params_ema`."""
-    replace({"params_ema": {k: v.cpu().clone() for k, v in join_attention(parameters).items()}}, path)
+def save_network(parameters: Mapping[str, Tensor], path: Path) -> None:
+    """The EMA weights in the layout of the released files, under `params_ema`."""
+    save({"params_ema": {k: v.cpu().clone() for k, v in join_attention(parameters).items()}}, path)
 
 
-def resume(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What `replace` has written of a run's state; None where there is none."""
+def load(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `save` has written; None without such a file."""
     return torch.load(path, map_location=device, weights_only=True) if path.is_file() else None
 
 
+def save_sheet(rows: Sequence[Tensor], path: Path) -> None:
+    """A contact sheet: rows of faces (N, 3, S, S) around [-1, 1] in a grid; a column shows one face."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = torch.cat([row.float().cpu() for row in rows])
+    save_image(images, path, nrow=len(rows[0]), padding=0, normalize=True, value_range=(-1, 1))
+
+
 class Log:
-    """Losses by step, one JSON object a line.
+    """Losses by step as JSON lines.
 
     Args:
-        path: the file; lines of `step` and later, which are about to be done again, are dropped.
+        path: the file; lines from `step` on are dropped, since those steps are repeated.
     """
 
     def __init__(self, path: Path, step: int) -> None:

@@ -13,8 +13,8 @@ from ..networks.transformer import split_attention
 from .codes import clusters, nearest, vectors
 from .config import Config
 from .dataset import Batch, Sampler
+from .distributed import Process
 from .losses import Perceptual, structure
-from .parallel import Process
 
 #: stage -> the parts of `CodeFormer` that it trains; everything else is frozen.
 TRAINED = {
@@ -110,16 +110,16 @@ class Stage:
         with torch.no_grad():
             return nearest(self.encoder(clear)[0], self.network.quantize.embedding.weight)
 
-    def draw(self, batch: Batch, step: int) -> Tensor:
-        """The faces of a contact sheet, (N, 3, S, S) around [-1, 1]."""
+    def draw(self, network: CodeFormer, batch: Batch, step: int) -> Tensor:
+        """Faces of a contact sheet, (N, 3, S, S) around [-1, 1], by a network such as the EMA."""
         with torch.no_grad():
             if self.config.stage > 1:
-                return self.network(batch.degraded, 1.0 if self.config.stage == 3 else 0.0, match_style=False)
-            features = self.network.encode(batch.clear)[0]
+                return network(batch.degraded, 1.0 if self.config.stage == 3 else 0.0, match_style=False)
+            features = network.encode(batch.clear)[0]
             if step >= self.config.codebook.continuous:
-                codes = nearest(features, self.network.quantize.embedding.weight)
-                features = self.network.quantize(codes, like=features)
-            return self.network.generator(features)
+                codes = nearest(features, network.quantize.embedding.weight)
+                features = network.quantize(codes, like=features)
+            return network.generator(features)
 
     def _codebook(self, batch: Batch, step: int) -> Losses:
         """Stage I: the face again, through the nearest codes."""
@@ -134,7 +134,7 @@ class Stage:
             quantised = self.network.quantize(codes, like=features)
             code = F.mse_loss(quantised, features.detach()) + counts.commitment * F.mse_loss(features, quantised.detach())
             parts["code"] = code
-            x = features + (quantised - features).detach()  # the gradient goes past the choice
+            x = features + (quantised - features).detach()  # straight-through estimator
         drawn = self.network.generator(x).float()
         picture = self._picture(drawn, batch.clear, parts)
         return Losses(picture, counts.code * code, parts, drawn)
@@ -191,7 +191,7 @@ class Stage:
             process.sum(self.used)
             chosen = points[torch.randint(len(points), (len(entries),), generator=draw).to(points.device)]
             placed = torch.where(self.used[:, None] > 0, entries, chosen)
-        process.share(placed)
+        process.broadcast(placed)
         entries.copy_(placed)
         self.used.zero_()
         return True

@@ -20,9 +20,9 @@ from benchmarks import claims
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.networks.vqgan import Architecture
-from codeformer_core.training import codes, losses, parallel, saving, scores
+from codeformer_core.training import codes, distributed, losses, metrics, saving
 from codeformer_core.training.config import Codebook, Config, Degradation, Every, Faces, Optimiser, Weights, read
-from codeformer_core.training.learner import Run, rate
+from codeformer_core.training.learner import Run, ema_of, rate
 from codeformer_core.training.run import train
 from codeformer_core.training.stages import TRAINED
 
@@ -39,7 +39,7 @@ TINY = Architecture(
     fuse_sides=(),
 )
 MILD = Degradation(blur=(0.1, 3.0), shrink=(1.0, 4.0), noise=(0.0, 5.0), jpeg=(80.0, 95.0))
-ALONE = parallel.Process(0, 1, torch.device("cpu"))
+ALONE = distributed.Process(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +171,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    state = saving.resume(tmp_path / "killed" / "state.pt", torch.device("cpu"))
+    state = saving.load(tmp_path / "killed" / "state.pt", torch.device("cpu"))
     assert state and state["step"] % 2 == 0
     for name in ("killed", "whole"):
         ends = replace(endless.optimiser, steps=state["step"] + 3)
@@ -193,7 +193,7 @@ def test_a_run_that_is_asked_to_stop_saves_its_last_step(faces, tmp_path):
 
     threading.Thread(target=ask).start()
     done = train(endless, quiet=True)
-    state = saving.resume(tmp_path / "state.pt", torch.device("cpu"))
+    state = saving.load(tmp_path / "state.pt", torch.device("cpu"))
     assert state and 0 < state["step"] == done == history(tmp_path)[-1]["step"] + 1
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -204,16 +204,51 @@ def test_another_run_is_not_gone_on_with(faces, tmp_path):
         train(told(faces, tmp_path, seed=1), quiet=True)
 
 
+def test_the_ema_decay_warms_up():
+    network = torch.nn.Linear(2, 2)
+    ema = ema_of(network, decay=0.3)
+    expected = network.weight.detach().clone()
+    for step in range(6):
+        torch.nn.init.normal_(network.weight)
+        expected.lerp_(network.weight.detach(), 1 - min(0.3, (1 + step) / (10 + step)))
+        ema.update_parameters(network)
+    assert torch.equal(ema.module.weight, expected)
+
+
+def test_the_state_file_keeps_its_layout_and_the_ema_goes_on(faces, tmp_path):
+    """Version 0.1.0 wrote the EMA as named parameters, without a count: the count follows from the step."""
+    first = Run(told(faces, tmp_path), ALONE)
+    for step in range(3):
+        first.learn(first.sampler(step))
+    state = first.state()
+    keys = {"same", "step", "network", "average", "used", "optimiser", "discriminator", "critic"}
+    assert state.keys() == keys and state["average"].keys() == dict(first.stage.network.named_parameters()).keys()
+    saving.save(state, tmp_path / "state.pt")
+    second = Run(told(faces, tmp_path), ALONE)
+    second.resume(saving.load(tmp_path / "state.pt", ALONE.device))
+    for run in (first, second):
+        run.learn(run.sampler(3))
+    assert second.ema.n_averaged == first.ema.n_averaged == 5
+    averages = [run.ema.module.state_dict() for run in (first, second)]
+    assert all(torch.equal(averages[0][name], averages[1][name]) for name in averages[0])
+
+
+def test_metrics_without_torchmetrics_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
+    with pytest.raises(ImportError, match=r"pip install 'codeformer-suite\[train\]'"):
+        metrics.psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
+
+
 def test_files_are_whole_or_absent(tmp_path):
-    saving.replace({"a": torch.ones(3)}, tmp_path / "state.pt")
+    saving.save({"a": torch.ones(3)}, tmp_path / "state.pt")
 
     class Unsaveable:
         def __reduce__(self):
             raise RuntimeError("the disk is full")
 
     with pytest.raises(RuntimeError, match="disk is full"):
-        saving.replace({"a": Unsaveable()}, tmp_path / "state.pt")
-    assert torch.equal(saving.resume(tmp_path / "state.pt", torch.device("cpu"))["a"], torch.ones(3))
+        saving.save({"a": Unsaveable()}, tmp_path / "state.pt")
+    assert torch.equal(saving.load(tmp_path / "state.pt", torch.device("cpu"))["a"], torch.ones(3))
 
 
 def test_two_processes_learn_as_one(faces, trained, tmp_path):
@@ -254,13 +289,13 @@ def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, t
     (tmp_path / "out").mkdir()
     first = table()
     wrong = torch.load(kept, weights_only=True)
-    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    saving.save(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
     assert not table().any()  # taken from the file
     changed = checkpoints.read(trained / "1" / "network.pth")
     changed["quantize.embedding.weight"] = changed["quantize.embedding.weight"].flip(0)
     torch.save({"params_ema": changed}, tmp_path / "other.pth")
     assert torch.equal(table(tmp_path / "other.pth"), TINY.codebook_size - 1 - first)
-    saving.replace(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
+    saving.save(wrong | {"codes": torch.zeros_like(wrong["codes"])}, kept)
     for face in own.iterdir():
         Image.open(face).rotate(90).save(face)
     assert table().any()
@@ -395,16 +430,16 @@ def test_a_claim_holds_only_where_every_number_says_so():
 
 def test_scores_of_known_pictures():
     clear = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert scores.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
-    assert scores.ssim(clear, clear).item() == pytest.approx(1)
-    assert scores.ssim(1 - clear, clear).item() < 0 < scores.ssim(clear * 0.9, clear).item()
-    assert scores.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
+    assert metrics.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
+    assert metrics.ssim(clear, clear).item() == pytest.approx(1)
+    assert metrics.ssim(1 - clear, clear).item() < 0 < metrics.ssim(clear * 0.9, clear).item()
+    assert metrics.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
 
 
 def test_sets_of_points_are_as_far_apart_as_their_gaussians():
     points = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
     points = (points - points.mean(dim=0)) / points.std(dim=0)
-    assert scores.frechet(points.flip(0), points) == pytest.approx(0, abs=1e-5)
-    assert scores.frechet(points + 2, points) == pytest.approx(3 * 4, abs=1e-4)  # three axes, each moved by 2
-    assert scores.frechet(points * 3, points) == pytest.approx(3 * 4, rel=0.01)  # each axis with a spread of 3 instead of 1
-    assert scores.patches(torch.rand(2, 3, 32, 24)).shape == (2, 12, 64)
+    assert metrics.frechet(points.flip(0), points) == pytest.approx(0, abs=1e-5)
+    assert metrics.frechet(points + 2, points) == pytest.approx(3 * 4, abs=1e-4)  # three axes, each moved by 2
+    assert metrics.frechet(points * 3, points) == pytest.approx(3 * 4, rel=0.01)  # each axis with a spread of 3 instead of 1
+    assert metrics.patches(torch.rand(2, 3, 32, 24)).shape == (2, 12, 64)
