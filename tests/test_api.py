@@ -54,7 +54,7 @@ KINDS = {
 def test_every_kind_of_picture_comes_back_as_the_same_kind(networks, portrait, expected, kind):
     picture = KINDS[kind](portrait)
     before = picture.copy() if not isinstance(picture, torch.Tensor) else picture.clone()
-    result = fix(picture, *networks, fidelity=0.7)
+    result = fix(picture, *networks, FixOptions(fidelity=0.7))
     assert type(result) is type(picture)
     found, given, kept = (np.asarray(value) for value in (result, picture, before))
     assert found.dtype == given.dtype and found.shape == given.shape and np.array_equal(given, kept)
@@ -81,7 +81,7 @@ def test_a_picture_that_is_stored_turned_comes_back_upright(networks, portrait):
 
 
 def test_a_picture_may_be_enlarged(networks, portrait):
-    assert fix(portrait, *networks, upscale=2).size == (320, 320)
+    assert fix(portrait, *networks, FixOptions(upscale=2)).size == (320, 320)
 
 
 def test_what_is_true_of_a_picture_stays_with_it(networks, portrait):
@@ -138,7 +138,7 @@ def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path
 
 def test_the_readme_restores_a_picture_in_four_lines(shared, data, tiny_checkpoint, tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "import fix, load" in code)
+    block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "fix, load" in code)
     assert len(block.strip().splitlines()) == 4
     (tmp_path / "codeformer.pth").write_bytes(tiny_checkpoint.read_bytes())
     detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"

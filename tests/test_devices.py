@@ -26,7 +26,7 @@ from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.options import DetectionOptions, FixOptions, Selection
 from codeformer_core.paste import paste
-from codeformer_core.pipeline import apply_to_faces, fix_aligned, fix_faces, postprocess_crops
+from codeformer_core.pipeline import Extras, apply_to_faces, fix_aligned, fix_faces
 from codeformer_core.restoration import colorize, inpaint, restore
 from codeformer_core.video.pipeline import fix_frames
 
@@ -84,8 +84,9 @@ def made() -> dict:
 HALF = torch.cat([torch.ones(1, 1, 20, 15), torch.zeros(1, 1, 20, 15)], dim=3)
 
 
-def fixed(**options) -> Callable:
-    return lambda image, faces, have: fix_faces(image, Known(faces), have["restorer"], FixOptions(batch=2, **options)).images
+def fixed(extras: Extras = Extras(), **options) -> Callable:
+    options = FixOptions(batch=2, **options)
+    return lambda image, faces, have: fix_faces(image, Known(faces), have["restorer"], options, extras).images
 
 
 def stepped(step: Callable) -> Callable:
@@ -95,16 +96,16 @@ def stepped(step: Callable) -> Callable:
 WAYS: dict[str, Callable] = {
     "plain": fixed(),
     "box": fixed(mask="box"),
-    "face": fixed(mask="face", parser=Halves()),
+    "face": fixed(Extras(parser=Halves()), mask="face"),
     "keep detail": fixed(keep_detail=True),
     "enlarged": fixed(upscale=1.5),
     "reduced": fixed(upscale=0.5),
     "mean and spread": fixed(colour="mean and spread"),
     "coarse colours": fixed(colour="coarse colours"),
     "grey": fixed(grey="on"),
-    "a fidelity for each": fixed(fidelity=torch.tensor([0.2, 0.5, 0.8])),
-    "a painted fidelity": fixed(fidelity=torch.linspace(0, 1, 48).reshape(3, 1, 4, 4)),
-    "in an area": fixed(area=HALF),
+    "a fidelity for each": fixed(fidelity=(0.2, 0.5, 0.8)),
+    "a painted fidelity": fixed(Extras(fidelity_mask=torch.linspace(0, 1, 16).reshape(1, 1, 4, 4))),
+    "in an area": fixed(Extras(inside=HALF)),
     "not sharp": fixed(selection=Selection(sharpness=4e-4)),
     "blended": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), blend=torch.tensor([0.2, 1, 0.5]))),
     "parts": stepped(lambda faces, have: limit(restore(faces, have["restorer"]), ["skin"], Halves(), grow=-2, feather=3)),
@@ -112,7 +113,7 @@ WAYS: dict[str, Callable] = {
     "kept inside": stepped(lambda faces, have: restrict_to(restore(faces, have["restorer"]), HALF)),
     "colorize": stepped(lambda faces, have: colorize(faces, have["colorizer"], keep_luminance=True)),
     "inpaint": stepped(lambda faces, have: inpaint(faces, have["inpainter"], HALF)),
-    "faces enlarged": stepped(lambda faces, have: postprocess_crops(restore(faces, have["restorer"]), "as restored", Twice())),
+    "faces enlarged": fixed(Extras(face_upscaler=Twice()), upscale=2.0),
     "picture enlarged": lambda image, faces, have: upscale_images(image, Twice(), 3.0, tile=64),
     "frames": lambda image, faces, have: (
         fix_frames(

@@ -347,10 +347,9 @@ def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, known_faces):
     assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.1)
 
 
-@pytest.mark.parametrize("batch", [0, -1])
-def test_a_batch_without_faces_is_refused(crew, known_faces, batch):
-    with pytest.raises(ValueError, match=f"Found a batch of {batch} faces"):
-        fix_faces(crew, known_faces, Recorder(), FixOptions(batch=batch))
+def test_a_negative_batch_is_refused(crew, known_faces):
+    with pytest.raises(ValueError, match="Found a batch of -1 faces"):
+        fix_faces(crew, known_faces, Recorder(), FixOptions(batch=-1))
 
 
 def test_colours_over_a_restored_face_keep_the_restoration(photo, known_faces):

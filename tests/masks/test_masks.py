@@ -256,7 +256,7 @@ def test_the_face_style_is_the_reference_s(images):
     aligned = align(images, [posed(90, 120, 0.3), posed(170, 120, 0.4, image=1)])
     mask_map = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], np.float32)
     assert {PARSENET[number] for number in np.flatnonzero(mask_map)} == set().union(*(MEANT[name] for name in FACE_PARTS))
-    masks = MASKS["face"].make(aligned, Drawn())
+    masks = MASKS["face"].crop_mask(aligned, Drawn())
     for labels, mask in zip(LABELS, masks, strict=False):
         expected = mask_map[labels.numpy()]
         for _ in range(2):
@@ -267,8 +267,8 @@ def test_the_face_style_is_the_reference_s(images):
 
 def test_the_other_styles_call_no_parser(aligned):
     parser = Drawn()
-    assert MASKS["square"].make is None
-    box = MASKS["box"].make(aligned, parser)
+    assert MASKS["square"].crop_mask is None
+    box = MASKS["box"].crop_mask(aligned, parser)
     assert box.amax() == 1 and box[..., 0, :].amax() < 0.05 and box[0, 0, 64, 6] == pytest.approx(6.5 / 12.8)
     assert parser.calls == []
 

@@ -179,7 +179,6 @@ def test_progress_counts_the_faces(pack, restorer, picture, one_face, monkeypatc
         image=picture,
         detector=one_face,
         choice="all",
-        **pack.core("faces").DetectionOptions()._asdict(),
     ).result[0]
     pack.run("CodeFormerRestore", faces=faces, model=restorer, fidelity=0.5, match_style=True, grey="auto")
     assert seen == [(0, 2), (1, 2), (2, 2)]

@@ -290,7 +290,7 @@ def test_pictures_of_aligned_faces_are_faces(pack, restorer):
     pictures = torch.rand(2, 100, 100, 3)
     faces = pack.run("CodeFormerFacesFromCrops", crops=pictures).result[0]
     _, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING).result
-    expected = pack.core("pipeline").fix_aligned(pictures.movedim(-1, 1), restorer).movedim(1, -1)
+    expected = pack.core("pipeline").fix_aligned(pictures.movedim(-1, 1), restorer).images.movedim(1, -1)
     assert len(faces) == 2 and torch.allclose(crops, expected, atol=1e-5)
 
 

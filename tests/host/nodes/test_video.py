@@ -322,7 +322,7 @@ def test_the_pace_is_said_once_a_second_from_the_first_frame_on(pack, monkeypatc
     videos = importlib.import_module(f"{pack.hosted.__package__}.video")
     clock, said = iter([100.0, 100.0, 100.5, 102.0, 102.5, 103.0]), []
     monkeypatch.setattr(videos.time, "monotonic", lambda: next(clock))  # the clock of Windows stands still for 16 ms
-    monkeypatch.setattr(videos.host, "show", said.append)
+    monkeypatch.setattr(videos.memory, "show", said.append)
     tick = videos.paced(lambda done, total: None)
     for done in range(1, 7):
         tick(done, 0)
