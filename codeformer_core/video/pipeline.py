@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,32 +13,22 @@ from ..faces import AlignedFaces, Detector, Skipped
 from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
-from ..paste import paste
-from ..pipeline import Extras, Fixed, batch_size, limit_paste_area, upscale_background
+from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, extent, read_frames
-from .stages import F, FrameState, SteadyRestorer, align_stage, decode_stage, encode_stage, restore_stage, track_stage
-
-
-class FixedFrame(NamedTuple, Generic[F]):
-    """One frame of `fix_stream`.
-
-    Attributes:
-        frame: the frame that came in.
-        image: (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
-        mask: (1, 1, H', W') in [0, 1], where a face was pasted; None when none was.
-        aligned: the faces that were restored; None without any.
-        tracks: the track number of each of them; one face has one number in all frames of a shot.
-        skipped: the faces that were detected in this frame and left alone, and why.
-    """
-
-    frame: F
-    image: Tensor | None
-    mask: Tensor | None
-    aligned: AlignedFaces | None
-    tracks: tuple[int, ...]
-    skipped: list[Skipped]
+from .stages import (
+    F,
+    FrameState,
+    SteadyRestorer,
+    align_stage,
+    changes_every_pixel,
+    decode_stage,
+    encode_stage,
+    paste_stage,
+    restore_stage,
+    track_stage,
+)
 
 
 def fix_stream(
@@ -48,7 +38,7 @@ def fix_stream(
     options: FixOptions = FixOptions(),
     extras: Extras = Extras(),
     device: torch.device | str = "cpu",
-) -> Iterator[FixedFrame[F]]:
+) -> Iterator[FrameState[F]]:
     """Restore the faces of consecutive frames, one frame in, one frame out: a streaming `fix_faces`.
 
     With `options.steady` off every frame is treated as `fix_faces` treats an image.
@@ -62,7 +52,7 @@ def fix_stream(
         device: where frames are worked on.
 
     Yields:
-        Every frame, in order; the first after the frames that its tracking and smoothing look ahead to.
+        The finished state of every frame, in order; the first after the frames that its tracking and smoothing look ahead to.
 
     Raises:
         ValueError: an option or a mask that does not suit a sequence, before the first frame.
@@ -81,8 +71,7 @@ def fix_stream(
         restored = decode_stage(encoded, restorer, fidelity, options, extras)
     else:
         restored = restore_stage(states, restorer, fidelity, options, extras)
-    for state in restored:
-        yield _pasted(state, options, extras, device)
+    yield from paste_stage(restored, options, extras, device)
 
 
 def _single_fidelity(options: FixOptions) -> float:
@@ -139,22 +128,6 @@ class _MemoryFrame(NamedTuple):
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
         return self.pixels.to(device)
-
-
-def _pasted(state: FrameState[F], options: FixOptions, extras: Extras, device: torch.device | str) -> FixedFrame[F]:
-    """Paste the faces of a frame back, into the enlarged frame where an enlargement is asked for."""
-    image, mask, aligned = None, None, state.aligned
-    if aligned or _changes_every_pixel(options, extras):
-        image = upscale_background(state.frame.image(device), options, extras)
-    if aligned and image is not None:
-        aligned = limit_paste_area(aligned, options, extras)
-        image, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
-    tracks = tuple(tracked.track for tracked in state.tracked)
-    return FixedFrame(state.frame, image, mask, aligned, tracks, state.skipped)
-
-
-def _changes_every_pixel(options: FixOptions, extras: Extras) -> bool:
-    return extras.upscaler is not None or options.upscale != 1
 
 
 #: Frames that are prefetched, decoded in the video's own pixel format: 3 MB each at 1920 x 1080.
@@ -214,7 +187,7 @@ def fix_video(
     """
     reader = read_frames(source, start, duration)
     total, frames, with_faces, tracks = extent(reader.video, start, duration).frames, 0, 0, set()
-    whole_frame = _changes_every_pixel(options, extras)
+    whole_frame = changes_every_pixel(options, extras)
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
@@ -223,7 +196,7 @@ def fix_video(
         for done in fix_stream(prefetched, detector, restorer, options, extras, device):
             writer.write(done.frame, done.image, None if whole_frame else done.mask)
             frames += 1
-            with_faces += bool(done.tracks)
-            tracks.update(done.tracks)
+            with_faces += bool(done.tracked)
+            tracks.update(tracked.track for tracked in done.tracked)
             tick(frames, max(total, frames) if total else 0)
     return FixedVideo(frames, with_faces, len(tracks), [*reader.notices, *writer.notices])

@@ -1,4 +1,4 @@
-"""The stages of a video: track, align, then restore, or encode and decode with temporal smoothing in between.
+"""The stages of a video: track, align, then restore (or encode, smooth over time and decode), and paste.
 
 Each stage is a generator over `FrameState` and holds only the few frames that it needs, so that memory does not grow with the
 length of a video. No result depends on how frames are grouped into batches.
@@ -18,7 +18,8 @@ from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
 from ..options import OFF, FixOptions
-from ..pipeline import Extras, detect, postprocess_crops
+from ..paste import paste
+from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
 from ..restoration import Restorer, check_finite
 from .code_averaging import LogitAverager
 from .scene_cuts import SceneCutDetector
@@ -49,15 +50,16 @@ class SteadyRestorer(Restorer, Protocol):
 
 
 class FrameState(NamedTuple, Generic[F]):
-    """A frame on its way through the stages.
+    """A frame on its way through the stages, each of which fills in its fields.
 
     Attributes:
         frame: the frame that came in.
         skipped: the faces that were detected in it and are left alone, and why.
         tracked: after `track_stage`, its faces.
-        aligned: after `align_stage`, the same faces with degraded crops; after the last stage with restored ones. None without
-            faces.
-        encoded: after `encode_stage`, their encodings with averaged logits.
+        aligned: after `align_stage`, the same faces with degraded crops, later with restored ones; None without faces.
+        encoded: between `encode_stage` and `decode_stage`, their encodings with averaged logits.
+        image: after `paste_stage`, (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
+        mask: after `paste_stage`, (1, 1, H', W') in [0, 1], where faces were pasted; None without any.
     """
 
     frame: F
@@ -65,6 +67,8 @@ class FrameState(NamedTuple, Generic[F]):
     tracked: Sequence[Tracked] = ()
     aligned: AlignedFaces | None = None
     encoded: EncodedFaces | None = None
+    image: Tensor | None = None
+    mask: Tensor | None = None
 
 
 def track_stage(
@@ -143,6 +147,26 @@ def decode_stage(
         yield from group
 
 
+def paste_stage(
+    states: Iterable[FrameState[F]], options: FixOptions, extras: Extras, device: torch.device | str
+) -> Iterator[FrameState[F]]:
+    """Enlarge frames where an enlargement is asked for, and paste the faces back."""
+    for state in states:
+        if state.aligned or changes_every_pixel(options, extras):
+            image = upscale_background(state.frame.image(device), options, extras)
+            if state.aligned:
+                aligned = limit_paste_area(state.aligned, options, extras)
+                image, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
+                state = state._replace(aligned=aligned, mask=mask)
+            state = state._replace(image=image)
+        yield state
+
+
+def changes_every_pixel(options: FixOptions, extras: Extras) -> bool:
+    """Whether the frames are enlarged or cleaned as a whole, beside their faces."""
+    return extras.upscaler is not None or options.upscale != 1
+
+
 def _full_batches(states: Iterable[FrameState[F]], options: FixOptions) -> Iterator[list[FrameState[F]]]:
     """Consecutive frames whose faces fill a batch of the network; at most a chunk of frames, so that none waits long."""
     group: list[FrameState[F]] = []
@@ -165,7 +189,7 @@ def _with_restored(group: Sequence[FrameState[F]], crops: Tensor, options: FixOp
     aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
     crops = keep_grey(check_finite(crops).to(aligned.crops), aligned.originals, aligned.grey, options.grey)
     finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
-    return [state._replace(aligned=finished.of_image(next(index))) if state.aligned else state for state in group]
+    return [state._replace(aligned=finished.of_image(next(index)), encoded=None) if state.aligned else state for state in group]
 
 
 def _in_first(face: Face) -> Face:

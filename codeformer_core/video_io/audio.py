@@ -37,24 +37,21 @@ class AudioSamples:
 
     Attributes:
         rate: samples per second.
-        damaged: packets that could not be decoded.
     """
 
     def __init__(
         self,
         stream: av.audio.stream.AudioStream,
-        start: Fraction,
-        end: Fraction | None,
+        window: TimeRange,
         layout: str | None = None,
         rate: int | None = None,
     ) -> None:
-        """`start` and `end` are seconds of the file's own time; None is its end. `layout` and `rate` are the stream's own."""
+        """`layout` and `rate` are the stream's own by default."""
         context = stream.codec_context
         self.rate = rate or context.sample_rate
-        self.damaged = 0
         self._resampler = av.AudioResampler(format="fltp", layout=layout or context.layout, rate=self.rate)
-        self._reached = round(start * self.rate)  # position of the next sample to give
-        self._last = None if end is None else round(end * self.rate)
+        self._reached = round(window.origin * self.rate)  # position of the next sample to give
+        self._last = None if window.seconds is None else round((window.origin + window.seconds) * self.rate)
         self._next: int | None = None  # position of the next decoded sample
 
     def feed(self, packet: av.Packet) -> Iterator[np.ndarray]:
@@ -62,18 +59,14 @@ class AudioSamples:
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
-            self.damaged += 1
-            return
-        for frame in frames:
-            assert isinstance(frame, av.AudioFrame)
-            if frame.pts is not None and frame.time_base:
+            return  # the next packet's PTS leaves a gap, which is filled with silence
+        for frame in frames if packet.size else [*frames, None]:
+            assert frame is None or isinstance(frame, av.AudioFrame)
+            if frame is not None and frame.pts is not None and frame.time_base:
                 at = round(frame.pts * frame.time_base * self.rate)
                 if self._next is None or abs(at - self._next) > self.rate // 100:  # less is rounding of the PTS
                     self._next = at
             for piece in self._resampler.resample(frame):
-                yield from self._placed(piece.to_ndarray())
-        if packet.size == 0:
-            for piece in self._resampler.resample(None):
                 yield from self._placed(piece.to_ndarray())
 
     @property
@@ -119,7 +112,7 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
             return None
         if part.start is not None:
             container.seek(max(0, int((part.origin - Fraction(PREROLL)) * av.time_base)))
-        samples = AudioSamples(stream, part.origin, None if part.seconds is None else part.origin + part.seconds)
+        samples = AudioSamples(stream, part)
         try:
             for packet in container.demux(stream):
                 pieces += samples.feed(packet)
@@ -154,8 +147,7 @@ class AudioEncoder:
         assert isinstance(new, av.audio.stream.AudioStream)
         new.codec_context.bit_rate = _BITS_PER_CHANNEL * new.codec_context.layout.nb_channels
         self.stream, self.name = new, {"aac": "AAC", "libopus": "Opus"}.get(encoder, encoder)
-        end = None if window.seconds is None else window.origin + window.seconds
-        self._samples = AudioSamples(stream, window.origin, end, self._layout, rate)
+        self._samples = AudioSamples(stream, window, self._layout, rate)
         self._pts = 0
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:

@@ -62,12 +62,6 @@ class Codec:
         """The default quality; None without an encoder."""
         return next((encoder.crf for encoder in self.encoders if _available(encoder.name)), None)
 
-    @property
-    def bits(self) -> tuple[int, ...]:
-        """The bit depths that it supports; empty without an encoder."""
-        found = (formats(encoder.name) for encoder in self.encoders if _available(encoder.name))
-        return tuple(sorted({pixels.components[0].bits for pixels in next(found, ())}))
-
 
 #: By the name that users choose. The qualities keep luma at a PSNR of 50 dB, visually lossless: 45 frames of a face at 1280 x
 #: 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster

@@ -21,9 +21,8 @@ _MISSING = 0.2  # seconds; containers differ by less in how they count the durat
 
 _NAMED = 5  # damaged positions that a notice lists
 
-
 #: A decoded frame and its PTS in the time base `Video.unit`.
-StampedFrame = tuple[int, av.VideoFrame]
+TimedFrame = tuple[int, av.VideoFrame]
 
 
 @dataclass
@@ -39,32 +38,31 @@ class FrameDecoder:
     window: TimeRange
     notices: list[str] = field(default_factory=list)
     _damaged: list[float] = field(default_factory=list)
-    _mended: int = 0
+    _restamped: int = 0
 
-    def frames(self, begin: int | None = None) -> Iterator[StampedFrame]:
+    def frames(self, begin: int | None = None) -> Iterator[TimedFrame]:
         """The frames from the range's start, or from the PTS `begin` in it, to its end."""
         begin = self.window.start if begin is None else begin
         last = None
         try:
             with self._opened_at(begin) as container:
-                for stamp, frame in self._mend(self._decoded(container)):
-                    if begin is not None and stamp < begin:
+                for pts, frame in self._with_repaired_pts(self._decoded(container)):
+                    if begin is not None and pts < begin:
                         continue
-                    if self.window.end is not None and stamp >= self.window.end:
+                    if self.window.end is not None and pts >= self.window.end:
                         return
-                    last = stamp + (frame.duration or self._nominal)
-                    yield stamp, frame
+                    last = pts + (frame.duration or self._frame_duration)
+                    yield pts, frame
             self._report_end(last)
         finally:
             self._report()
 
-    def stamp_of(self, number: int) -> int | None:
+    def pts_of(self, number: int) -> int | None:
         """The PTS of a frame, counted from the range's start, by demuxing without decoding; None where that is not certain."""
         start, smallest = self.window.start, []
         with open_video(self.source) as container:
             stream = first_stream(container)
-            kinds = ("mov", "matroska")
-            if not self.video.container.startswith(kinds) or stream.codec_context.name not in _COUNTABLE:
+            if not self.video.container.startswith(("mov", "matroska")) or stream.codec_context.name not in _COUNTABLE:
                 return None
             self._seek(container, stream, start)
             try:
@@ -89,18 +87,14 @@ class FrameDecoder:
         """
         if begin is None:
             return open_video(self.source)
-        for margin in (
-            0,
-            2,
-            10,
-        ):  # seconds to go back further; the file is reopened each time, since a flushed decoder may lose frames
+        for margin in (0, 2, 10):  # seconds to go back further; reopened each time, since a flushed decoder may lose frames
             with open_video(self.source) as container:
                 target = begin - round(margin / self.video.unit)
                 if not self._seek(container, first_stream(container), target):
                     break
                 first = next(self._decoded(container, count_damage=False), None)
-                stamp = first.pts if first is not None and first.key_frame else None
-            if stamp is not None and stamp <= begin:
+                pts = first.pts if first is not None and first.key_frame else None
+            if pts is not None and pts <= begin:
                 container = open_video(self.source)
                 self._seek(container, first_stream(container), target)
                 return container
@@ -127,8 +121,8 @@ class FrameDecoder:
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
-                    stamp = packet.pts if packet.pts is not None else packet.dts
-                    damaged.append(float((stamp or 0) * self.video.unit))
+                    pts = packet.pts if packet.pts is not None else packet.dts
+                    damaged.append(float((pts or 0) * self.video.unit))
                     continue
                 for frame in frames:
                     if frame.is_corrupt:
@@ -139,39 +133,39 @@ class FrameDecoder:
                 self.notices.append(f"{self.video.name} cannot be read to its end ({error}): what follows is left out.")
 
     @property
-    def _nominal(self) -> int:
+    def _frame_duration(self) -> int:
         """The duration of a frame at the average rate, in the time base."""
         return max(1, round(1 / (self.video.rate * self.video.unit))) if self.video.rate else 1
 
-    def _mend(self, frames: Iterator[av.VideoFrame]) -> Iterator[StampedFrame]:
+    def _with_repaired_pts(self, frames: Iterator[av.VideoFrame]) -> Iterator[TimedFrame]:
         """Frames with strictly increasing PTS, all with the size and pixel format of the first."""
-        nominal, last, shift, size = self._nominal, None, 0, None
+        duration, last, shift, size = self._frame_duration, None, 0, None
         for frame in frames:
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            if stamp is None:
-                stamp = last + nominal if last is not None else 0
-                self._mended += 1
+            pts = frame.pts if frame.pts is not None else frame.dts
+            if pts is None:
+                pts = last + duration if last is not None else 0
+                self._restamped += 1
             else:
-                stamp += shift
-                if last is not None and stamp <= last:
-                    self._mended += 1
-                    restarts = (last - stamp) * self.video.unit > 1  # over a second back: a discontinuity, as in joined files
-                    shift += last + nominal - stamp if restarts else 0
-                    stamp = last + (nominal if restarts else 1)
-            last = stamp
+                pts += shift
+                if last is not None and pts <= last:
+                    self._restamped += 1
+                    restarts = (last - pts) * self.video.unit > 1  # over a second back: a discontinuity, as in joined files
+                    shift += last + duration - pts if restarts else 0
+                    pts = last + (duration if restarts else 1)
+            last = pts
             found = (frame.width, frame.height, frame.format.name)
             size = size or found
             if found != size:
-                self._note_size(found, stamp)
+                self._note_size(found, pts)
                 frame = frame.reformat(width=size[0], height=size[1], format=size[2])
-            yield stamp, frame
+            yield pts, frame
 
-    def _note_size(self, kind: tuple[int, int, str], stamp: int) -> None:
-        words = "changes its size on the way"
-        if not any(words in notice for notice in self.notices):
-            at = float(stamp * self.video.unit)
+    def _note_size(self, kind: tuple[int, int, str], pts: int) -> None:
+        change = "changes its size on the way"
+        if not any(change in notice for notice in self.notices):
+            at = float(pts * self.video.unit)
             height, width = self.video.stored_size
-            found = f"{self.video.name} {words} (to {kind[0]} x {kind[1]} at {at:.2f} s)"
+            found = f"{self.video.name} {change} (to {kind[0]} x {kind[1]} at {at:.2f} s)"
             self.notices.append(f"{found}: fitted to the first size, {width} x {height}.")
 
     def _report(self) -> None:
@@ -183,9 +177,9 @@ class FrameDecoder:
                 f"{name} is damaged at {named} s{' and elsewhere' if len(places) > _NAMED else ''}: what could not be decoded "
                 "there was guessed from its neighbours, or left out, in which case the frame before stands longer."
             )
-        if self._mended:
+        if count := self._restamped:
             self.notices.append(
-                f"{name}: {self._mended} frames had no time of their own, or one that is not behind the frame before: set anew."
+                f"{name}: {count} frames had no time of their own, or one that is not behind the frame before: set anew."
             )
 
     def _report_end(self, last: int | None) -> None:
@@ -193,6 +187,6 @@ class FrameDecoder:
         if last is None or not self.video.measured or not self.video.duration:
             return
         reached = float(last * self.video.unit) - self.video.begin
-        if self.video.duration - reached > max(_MISSING, 3 * float(self._nominal * self.video.unit)):
+        if self.video.duration - reached > max(_MISSING, 3 * float(self._frame_duration * self.video.unit)):
             found = f"{self.video.name} should last {self.video.duration:.1f} s and ends at {reached:.1f} s"
             self.notices.append(f"{found}: it is cut off, or damaged at the end. What is there was read.")

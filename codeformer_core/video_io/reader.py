@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 
 import av
 import torch
@@ -53,9 +54,6 @@ class FrameReader(Iterator[Frame]):
         self.notices = self._decoder.notices
         self._frames = self._selected(first, count, every)
 
-    def __iter__(self) -> "FrameReader":
-        return self
-
     def __next__(self) -> Frame:
         return next(self._frames)
 
@@ -64,19 +62,14 @@ class FrameReader(Iterator[Frame]):
         self._frames.close()
 
     def _selected(self, first: int, count: int, every: int) -> Generator[Frame, None, None]:
-        part, wanted = self._decoder.window, first
-        begin = self._decoder.stamp_of(first) if first >= _WORTH_SEEKING else None
-        if begin is not None:
-            wanted = 0
-        given = 0
-        for number, (stamp, raw) in enumerate(self._decoder.frames(begin)):
-            if number < wanted or (number - wanted) % every:
-                continue
-            yield Frame(number - wanted, stamp * part.unit - part.origin, raw, self.video)
-            given += 1
-            if count and given == count:
-                break
-        if not given:
+        part, frame = self._decoder.window, None
+        begin = self._decoder.pts_of(first) if first >= _WORTH_SEEKING else None
+        skipped = first if begin is None else 0
+        decoded = enumerate(self._decoder.frames(begin), -skipped)
+        for index, (pts, raw) in islice(decoded, skipped, skipped + (count - 1) * every + 1 if count else None, every):
+            frame = Frame(index, pts * part.unit - part.origin, raw, self.video)
+            yield frame
+        if frame is None:
             lasts = f"it lasts {self.video.duration:.2f} s" if self.video.duration else "it is shorter"
             behind = f", from frame {first} on" if first else ""
             raise ValueError(f"{self.video.name} has no frame in the window {part}{behind}: {lasts}. Choose another window.")
