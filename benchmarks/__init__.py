@@ -1,5 +1,5 @@
-"""How long each step takes and how much memory, here and in the official code, with made-up weights and pictures.
+"""Time and memory of each step, in this project and in the official code, with synthetic (seeded) weights and images.
 
-`cases` says what is measured, `ours` and `official` do it, each in a process of its own (`workers`) and by turns (`running`);
-`report` says what came out. Nothing is fetched: speed does not depend on what the weights are.
+`cases` lists the measurements; `ours` and `official` prepare them, each in its own process (`workers`), and `alternate` runs
+them in turns; `report` prints the results. Nothing is downloaded: speed does not depend on the values of the weights.
 """

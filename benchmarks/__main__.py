@@ -1,6 +1,5 @@
-"""`python -m benchmarks`: how long each step takes here, and beside the official code."""
+"""`python -m benchmarks`: time and memory of each step, also beside the official code."""
 
-import argparse
 import json
 import sys
 import tempfile
@@ -9,20 +8,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
-from codeformer_core.cli.networks import device_of
-from codeformer_core.cli.values import between, existing, json_file, numbers, several, sizes, whole
 from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
 
-from . import report
-from .cases import FULL, PRECISIONS, QUICK, STEPS, Scale, cases
+from . import arguments, report
+from .alternate import Row, measure
+from .cases import FULL, QUICK, Scale, cases
 from .official import MARK
-from .turns import Row, measure
 from .workers import Setting, Worker
 
-#: What `cli.run.keep_memory` asks of glibc, for processes that are yet to start.
+#: What `cli.run.keep_memory` asks of glibc, set in the environment of new processes.
 _KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 
 #: Name -> the environment of our process and of the official code's.
@@ -33,47 +29,15 @@ ALLOCATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
-def arguments() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Measure how fast this machine is, and beside the official code.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument_group("what is measured", "in a minute or two, unless more is asked for").add_argument
-    add("--full", action="store_true", help="every step, size and batch: hours on a CPU")
-    add("--steps", type=several(STEPS), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
-    add("--sizes", type=sizes, metavar="WxH,WxH", help="of pictures and videos, such as 1920x1080,4000x3000")
-    add("--faces", type=numbers, metavar="N,N", help="faces in a picture")
-    add("--batches", type=numbers, metavar="N,N", help="crops in one call of a network")
-    add("--precisions", type=several(PRECISIONS), metavar="P,P", help=f"of the networks: {', '.join(PRECISIONS)}")
-    add("--device", default="all", help="all (default: the CPU, and CUDA where there is one), cpu, cuda, cuda:1, mps, ...")
-    add("--tiny", action="store_true", help="a tiny CodeFormer, to try the bench itself")
-    add = parser.add_argument_group("how").add_argument
-    add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: run it too, by turns")
-    add("--rounds", type=whole(1), metavar="N", help="runs of each case, after one that does not count")
-    add("--seconds", type=between(0, 1e6), metavar="S", help="begin no third run of a case after so long")
-    add(
-        "--allocator",
-        choices=("as-it-comes", "kept", "ours-kept"),
-        default="as-it-comes",
-        help="kept: memory once used is not given back (glibc), for ours and the official code, or for ours only",
-    )
-    add("--json", type=json_file, metavar="FILE.json", help="write the numbers there too")
-    add("--overwrite", action="store_true", help="replace FILE.json if it exists")
-    add("-q", "--quiet", action="store_true", help="no progress bar")
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. What was measured is shown even when it is stopped or something fails."""
+    """Run the command. Results so far are shown even after Ctrl-C or a failure."""
     try:
-        args = arguments().parse_args(argv)
-    except SystemExit as status:  # argparse has said why
+        args = arguments.parser(tuple(ALLOCATORS)).parse_args(argv)
+    except SystemExit as status:  # argparse has printed the reason
         return int(status.code or 0)
     try:
-        scale, devices = _scale(args), _devices(args.device)
-        _refuse(args)
+        scale, devices = _scale(args), arguments.devices(args.device)
+        _check(args)
     except (ValueError, FileExistsError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
@@ -100,13 +64,7 @@ def _scale(args: Namespace) -> Scale:
     return (FULL if args.full else QUICK)._replace(**chosen)
 
 
-def _devices(name: str) -> list[str]:
-    if name == "all":
-        return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    return [str(device_of(name))]
-
-
-def _refuse(args: Namespace) -> None:
+def _check(args: Namespace) -> None:
     if args.json and not args.overwrite:
         refuse_existing(args.json)
     if args.reference and not (args.reference / MARK).is_file():
@@ -119,7 +77,7 @@ def _refuse(args: Namespace) -> None:
 
 
 def _measure_all(args: Namespace, scale: Scale, devices: Sequence[str], rows: list[Row], failures: list[str]) -> None:
-    """Every case, device by device; rows and failures are added as they come."""
+    """Measure case by case; rows and failures are appended as they come, so that Ctrl-C loses none."""
     todo = list(cases(scale, devices))
     with (
         tempfile.TemporaryDirectory(prefix="codeformer-bench-") as folder,
@@ -127,7 +85,7 @@ def _measure_all(args: Namespace, scale: Scale, devices: Sequence[str], rows: li
     ):
         for device in devices:
             with ExitStack() as stack:
-                workers = [stack.enter_context(Worker(setting)) for setting in _settings(args, device, Path(folder))]
+                workers = [stack.enter_context(Worker(setting)) for setting in _worker_settings(args, device, Path(folder))]
                 for index, case in enumerate(todo):
                     if case.device != device:
                         continue
@@ -139,7 +97,7 @@ def _measure_all(args: Namespace, scale: Scale, devices: Sequence[str], rows: li
                     bar.update((index + 1) * (scale.rounds + 1) - bar.n)  # rounds that were not needed
 
 
-def _settings(args: Namespace, device: str, folder: Path) -> list[Setting]:
+def _worker_settings(args: Namespace, device: str, folder: Path) -> list[Setting]:
     ours, theirs = ALLOCATORS[args.allocator]
     settings = [Setting(device, folder, args.tiny, None, ours)]
     return settings + [Setting(device, folder, False, args.reference.resolve(), theirs)] if args.reference else settings

@@ -1,4 +1,4 @@
-"""What is measured: the steps, and what each of them depends on."""
+"""The measurements: their steps, and the parameters that each depends on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class Measurement(NamedTuple):
-    """What one run measures.
+    """One measurement.
 
     Attributes:
-        steps: the rows that it gives, in the order in which they are done.
+        steps: its rows, in order of execution.
         axes: the attributes of `Case` that they depend on.
     """
 
@@ -18,7 +18,7 @@ class Measurement(NamedTuple):
     axes: tuple[str, ...]
 
 
-#: What is done in one go. The network is run once more in parts, since telling these apart costs time on a GPU.
+#: Steps that share a run. The parts of the network have their own, since timing them apart synchronises the GPU.
 MEASUREMENTS: dict[str, Measurement] = {
     "start": Measurement(("python", "import torch", "codeformer --help"), ()),
     "load": Measurement(("load",), ()),
@@ -35,23 +35,23 @@ MEASUREMENTS: dict[str, Measurement] = {
     "fixed video": Measurement(("fix video", "networks in it"), ("precision", "size")),
 }
 
-#: Every step that can be asked for.
+#: The choices of --steps.
 STEPS = tuple(step for measurement in MEASUREMENTS.values() for step in measurement.steps)
 
-#: How exactly networks compute, see `networks.precision`.
+#: Precisions of the networks, see `networks.precision`.
 PRECISIONS = ("exact", "balanced", "fast")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement; what it does not depend on is None.
+    """One measurement at given parameters; those that it does not depend on are None.
 
     Attributes:
         name: a row of `MEASUREMENTS`.
         device: as torch calls it.
         precision: of the networks.
-        size: (width, height) of the picture in pixels.
-        faces: in the picture.
+        size: (width, height) of the image in pixels.
+        faces: in the image.
         batch: crops per call.
     """
 
@@ -64,12 +64,12 @@ class Case:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The rows that it gives."""
+        """Names of its rows."""
         return MEASUREMENTS[self.name].steps
 
     @property
     def picture(self) -> str:
-        """The picture's size as it is written; empty where there is none."""
+        """The image size as text; empty without one."""
         return f"{self.size[0]}x{self.size[1]}" if self.size else ""
 
     def __str__(self) -> str:
@@ -84,8 +84,8 @@ class Scale(NamedTuple):
     Attributes:
         steps: of `STEPS`.
         sizes, faces, batches, precisions: the values of the axes, see `Case`.
-        rounds: how often each case is run at most, after one run that does not count.
-        seconds: after so many seconds a case ends, with two rounds or more.
+        rounds: at most, after one warm-up.
+        seconds: time limit of a case, checked after two rounds.
     """
 
     steps: tuple[str, ...]
@@ -97,10 +97,10 @@ class Scale(NamedTuple):
     seconds: float
 
 
-#: What is measured only when it is asked for by name or with everything.
+#: Steps that run only with --steps or --full.
 SLOW = ("compile", "restore compiled", "picture", "fix video", "networks in it")
 
-#: A table in a minute or two.
+#: The default: takes a minute or two.
 QUICK = Scale(
     steps=tuple(step for step in STEPS if step not in SLOW),
     sizes=((1920, 1080),),
@@ -111,7 +111,7 @@ QUICK = Scale(
     seconds=10,
 )
 
-#: Everything; on a CPU it takes hours.
+#: --full: hours on a CPU.
 FULL = Scale(
     steps=STEPS,
     sizes=((1920, 1080), (4000, 3000)),
@@ -124,7 +124,7 @@ FULL = Scale(
 
 
 def cases(scale: Scale, devices: Sequence[str]) -> Iterator[Case]:
-    """Every case of a scale on these devices. What does not depend on the device is measured on the first only."""
+    """Every case of a scale on these devices. Measurements that do not depend on the device run on the first only."""
     values = {"precision": scale.precisions, "size": scale.sizes, "faces": scale.faces, "batch": scale.batches}
     for device in devices:
         for name, (steps, axes) in MEASUREMENTS.items():

@@ -1,4 +1,8 @@
-"""Seconds and bytes on any device."""
+"""Wall time and peak memory on any device.
+
+`torch.utils.benchmark.Timer` does not fit single alternating rounds: each `timeit` runs two warm-ups of its own, on one thread
+unless told otherwise, and does not synchronise MPS.
+"""
 
 import ctypes
 import gc
@@ -12,7 +16,7 @@ _STATUS, _REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def now(device: torch.device) -> float:
-    """Seconds, when everything that was asked of the device is done."""
+    """Seconds of a monotonic clock, after synchronising the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -21,16 +25,16 @@ def now(device: torch.device) -> float:
 
 
 def timed(call: Callable[[], object], device: torch.device) -> float:
-    """How many seconds a call takes."""
+    """Wall time of a call in seconds."""
     start = now(device)
     call()
     return now(device) - start
 
 
 class Peak:
-    """How much memory was needed at most since this was made, beyond what was held then.
+    """Peak memory since the instance was made, beyond the memory in use at that time.
 
-    On CUDA what torch allocated there; on a CPU the process's resident memory, which Linux alone tells.
+    On CUDA what torch's allocator counts; on a CPU the resident set size (Linux only).
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -40,12 +44,12 @@ class Peak:
             torch.cuda.reset_peak_memory_stats(device)
             self._before = torch.cuda.memory_allocated(device)
         elif _REFERENCES.exists():
-            _give_back()
-            _REFERENCES.write_text("5")  # Linux, proc(5): the highest resident memory is counted from here on
+            _trim_heap()
+            _REFERENCES.write_text("5")  # Linux, proc(5): resets the peak resident set size, VmHWM
             self._before = _resident("VmRSS")
 
     def bytes(self) -> int | None:
-        """The peak so far; None where it is not known."""
+        """The peak so far; None on other devices and systems."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device) - self._before
         return max(0, _resident("VmHWM") - self._before) if _REFERENCES.exists() else None
@@ -55,8 +59,8 @@ def _resident(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in _STATUS.read_text().splitlines() if line.startswith(field))
 
 
-def _give_back() -> None:
-    """Let the allocator return what it keeps, so that it counts again when it is used."""
+def _trim_heap() -> None:
+    """Return free heap memory to the system, so that using it again counts."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)

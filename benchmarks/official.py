@@ -1,6 +1,6 @@
-"""The same measurements on the official code, out of a checkout of sczhou/CodeFormer that the user has; nothing of it is kept.
+"""The same measurements on the official code, imported from a user's checkout of sczhou/CodeFormer; nothing of it is copied.
 
-It is run as its inference_codeformer.py runs it, with the square mask, and with the same made-up weights as ours.
+It is run as its inference_codeformer.py runs it, with the square mask, and with the same synthetic weights as this project.
 """
 
 import sys
@@ -17,14 +17,14 @@ from torch import Tensor
 
 from . import synthetic_weights
 from .cases import Case
-from .ours import FIDELITY, Materials, Round, Stopwatch
+from .ours import FIDELITY, Resources, Round, Stopwatch
 
-#: A file that tells a checkout.
+#: A file that identifies a checkout.
 MARK = Path("facelib", "utils", "face_restoration_helper.py")
 
 
-class Official(Materials):
-    """What the official code's cases have in common."""
+class Official(Resources):
+    """Networks and inputs that the official code's cases share."""
 
     def __init__(self, device: str, folder: Path, reference: Path) -> None:
         super().__init__(device, folder, tiny=False)
@@ -36,13 +36,13 @@ class Official(Materials):
         try:
             self._helper_class = import_module("facelib.utils.face_restoration_helper").FaceRestoreHelper
             self._network_class = import_module("basicsr.archs.codeformer_arch").CodeFormer
-            self.tools = import_module("basicsr.utils")
+            self.utilities = import_module("basicsr.utils")
         except ImportError as error:
             raise ValueError(
                 f"The official code in {reference} cannot be imported ({error}). "
                 f"Install what it needs beside this project: pip install {error.name or ''}"
             ) from error
-        for part in ("facelib.detection", "facelib.parsing"):  # instead of fetching them
+        for part in ("facelib.detection", "facelib.parsing"):  # instead of downloading them
             vars(import_module(part))["load_file_from_url"] = lambda url, **_: str(self.file(url.rpartition("/")[2]))
 
     def built(self) -> Any:
@@ -62,13 +62,13 @@ class Official(Materials):
         return self._helper_class(1, face_size=512, det_model="retinaface_resnet50", use_parse=False, device=self.device)
 
     def pixels(self, case: Case) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The picture as the official code takes it, (H, W, 3) BGR in 8 bits, and the landmarks (5, 2) of its faces."""
+        """The image in the official code's layout, (H, W, 3) BGR in 8 bits, and the landmarks (5, 2) of its faces."""
         scene = self.scene(case)
         rgb = scene.image[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
         return np.ascontiguousarray(rgb[:, :, ::-1]), [np.array(face.landmarks) for face in scene.faces]
 
     def opened(self, pixels: np.ndarray) -> Any:
-        """The helper with nothing in it but a picture."""
+        """The helper, holding this image only."""
         self.helper.clean_all()
         self.helper.read_image(pixels)
         return self.helper
@@ -106,7 +106,7 @@ def _paste(case: Case, official: Official) -> Round:
     helper.restored_faces = [255 - crop for crop in helper.cropped_faces]
 
     def paste() -> None:
-        helper.inverse_affine_matrices = []  # pasting changes them
+        helper.inverse_affine_matrices = []  # pasting modifies them
         helper.get_inverse_affine()
         helper.paste_faces_to_input_image()
 
@@ -115,7 +115,7 @@ def _paste(case: Case, official: Official) -> Round:
 
 def _restore(case: Case, official: Official) -> Round:
     crops = official.crops(case, 512) * 2 - 1
-    official.restorer  # noqa: B018 - loaded now
+    official.restorer  # noqa: B018 - loads the network outside of the timing
     return official.once(lambda: official.restored(crops))
 
 
@@ -140,19 +140,19 @@ def _parse(case: Case, official: Official) -> Round:
     return official.once(parse)
 
 
-def _picture(case: Case, official: Official) -> Round:
+def _image(case: Case, official: Official) -> Round:
     pixels, landmarks = official.pixels(case)
-    tools = official.tools
-    official.restorer  # noqa: B018 - loaded now
+    utilities = official.utilities
+    official.restorer  # noqa: B018 - loads the network outside of the timing
 
     def fix() -> None:
         helper = official.opened(pixels)
         helper.get_face_landmarks_5(resize=640, eye_dist_threshold=5)
-        helper.all_landmarks_5 = list(landmarks)  # made-up weights find none
+        helper.all_landmarks_5 = list(landmarks)  # synthetic weights detect none
         helper.align_warp_face()
         for crop in helper.cropped_faces:
-            degraded = tools.img2tensor(crop / 255.0, bgr2rgb=True, float32=True).sub_(0.5).div_(0.5)
-            restored = tools.tensor2img(official.restored(degraded[None].to(official.device)), min_max=(-1, 1))
+            degraded = utilities.img2tensor(crop / 255.0, bgr2rgb=True, float32=True).sub_(0.5).div_(0.5)
+            restored = utilities.tensor2img(official.restored(degraded[None].to(official.device)), min_max=(-1, 1))
             helper.add_restored_face(restored, crop)
         helper.get_inverse_affine()
         helper.paste_faces_to_input_image()
@@ -160,7 +160,7 @@ def _picture(case: Case, official: Official) -> Round:
     return official.once(fix)
 
 
-#: Name of a measurement -> what prepares it; the others have no counterpart.
+#: Name of a measurement -> the function that prepares it; the others have no counterpart.
 PREPARE: dict[str, Callable[[Case, Official], Round]] = {
     "load": _load,
     "detect": _detect,
@@ -169,5 +169,5 @@ PREPARE: dict[str, Callable[[Case, Official], Round]] = {
     "restore": _restore,
     "parse": _parse,
     "paste": _paste,
-    "picture": _picture,
+    "picture": _image,
 }

@@ -1,4 +1,4 @@
-"""Every measurement on this project's code: from a case to a round, which says how many seconds each of its steps took."""
+"""Every measurement on this project's code: each function turns a case into a round, which returns the seconds of its steps."""
 
 import os
 import subprocess
@@ -24,14 +24,14 @@ from . import scenes, synthetic_weights
 from .cases import Case
 from .clock import now, timed
 
-#: Runs once; seconds in the order of `Case.steps`.
+#: Runs the case once; returns seconds in the order of `Case.steps`.
 Round = Callable[[], list[float]]
 
 FIDELITY = 0.5
 
 
-class Materials:
-    """What cases have in common: the device, and networks that are loaded when they are first needed."""
+class Resources:
+    """Device, inputs and lazily loaded networks that the cases share."""
 
     def __init__(self, device: str, folder: Path, tiny: bool) -> None:
         self.device = torch.device(device)
@@ -42,7 +42,7 @@ class Materials:
         return synthetic_weights.file(self.folder, name, self.tiny)
 
     def network(self, name: str, precision: str | None = None) -> Any:
-        """What is in a file of `weights`; the last one of each file is kept."""
+        """The network of a synthetic weight file; the last one of each file is cached."""
         key = precision or "exact"
         if name not in self._networks or self._networks[name][0] != key:
             self._networks.pop(name, None)  # never two at once
@@ -50,7 +50,7 @@ class Materials:
         return self._networks[name][1]
 
     def loaded(self, name: str, precision: str | None = None) -> Any:
-        """The same, anew."""
+        """The same, not cached."""
         return checkpoints.load(self.file(name), precision=precision or "exact").to(self.device)
 
     def scene(self, case: Case) -> scenes.Scene:
@@ -66,7 +66,7 @@ class Materials:
 
 
 class Stopwatch:
-    """When the parts of a CodeFormer begin: encode, predict and decode, seen by hooks on modules of the released names."""
+    """Times encoder, transformer and generator of a CodeFormer by forward hooks on modules that the official code has too."""
 
     def __init__(self, network: Any, device: torch.device) -> None:
         self._device, self._marks = device, [0.0]
@@ -84,8 +84,8 @@ class Stopwatch:
         return [after - before for before, after in zip(self._marks, self._marks[1:], strict=False)]
 
 
-class Searched:
-    """A detector that searches and then says where the faces of the scene are: made-up weights find none."""
+class WithKnownFaces:
+    """A detector that runs and then adds the scene's faces, since synthetic weights detect none."""
 
     def __init__(self, detector: Any, faces: list[Face]) -> None:
         self._detector, self._faces = detector, faces
@@ -95,8 +95,8 @@ class Searched:
         return found + [face._replace(image_index=index) for index in range(len(images)) for face in self._faces]
 
 
-class Watched:
-    """A network that counts the seconds in which it works."""
+class TimedNetwork:
+    """A proxy that adds up the seconds spent in a network's methods."""
 
     def __init__(self, network: Any, device: torch.device) -> None:
         self._network, self._device, self.seconds = network, device, 0.0
@@ -112,7 +112,7 @@ class Watched:
         return result
 
 
-def _start(case: Case, materials: Materials) -> Round:
+def _start(case: Case, resources: Resources) -> Round:
     root = Path(__file__).resolve().parent.parent
     programs = ("pass", "import torch", "from codeformer_core.cli import main; main(['--help'])")
     environment = os.environ | {"PYTHONPATH": str(root)}
@@ -126,69 +126,69 @@ def _start(case: Case, materials: Materials) -> Round:
     return lambda: [run(program) for program in programs]
 
 
-def _load(case: Case, materials: Materials) -> Round:
-    materials.file(synthetic_weights.RESTORER)
-    return materials.once(lambda: materials.loaded(synthetic_weights.RESTORER))
+def _load(case: Case, resources: Resources) -> Round:
+    resources.file(synthetic_weights.RESTORER)
+    return resources.once(lambda: resources.loaded(synthetic_weights.RESTORER))
 
 
-def _torch_load(case: Case, materials: Materials) -> Round:
-    path = materials.file(synthetic_weights.RESTORER)
-    return materials.once(lambda: torch.load(path, weights_only=True))
+def _torch_load(case: Case, resources: Resources) -> Round:
+    path = resources.file(synthetic_weights.RESTORER)
+    return resources.once(lambda: torch.load(path, weights_only=True))
 
 
-def _detect(case: Case, materials: Materials) -> Round:
-    image, detector = materials.scene(case).image, materials.network(synthetic_weights.DETECTOR)
-    return materials.once(lambda: detector.detect(image, DetectionOptions()))
+def _detect(case: Case, resources: Resources) -> Round:
+    image, detector = resources.scene(case).image, resources.network(synthetic_weights.DETECTOR)
+    return resources.once(lambda: detector.detect(image, DetectionOptions()))
 
 
-def _align(case: Case, materials: Materials) -> Round:
-    scene = materials.scene(case)
-    return materials.once(lambda: align(scene.image, scene.faces))
+def _align(case: Case, resources: Resources) -> Round:
+    scene = resources.scene(case)
+    return resources.once(lambda: align(scene.image, scene.faces))
 
 
-def _paste(case: Case, materials: Materials) -> Round:
-    scene = materials.scene(case)
+def _paste(case: Case, resources: Resources) -> Round:
+    scene = resources.scene(case)
     aligned = align(scene.image, scene.faces)
     aligned = aligned.with_crops(1 - aligned.crops)
-    return materials.once(lambda: paste(scene.image, aligned))
+    return resources.once(lambda: paste(scene.image, aligned))
 
 
-def _restore(case: Case, materials: Materials) -> Round:
-    network = materials.network(synthetic_weights.RESTORER, case.precision)
-    crops = materials.crops(case, network.side)
-    return materials.once(lambda: network.restore(crops, FIDELITY))
+def _restore(case: Case, resources: Resources) -> Round:
+    network = resources.network(synthetic_weights.RESTORER, case.precision)
+    crops = resources.crops(case, network.side)
+    return resources.once(lambda: network.restore(crops, FIDELITY))
 
 
-def _compiled(case: Case, materials: Materials) -> Round:
-    torch.compiler.reset()  # or graphs of other cases are used again, and after eight of them none is made any more
-    network = materials.loaded(synthetic_weights.RESTORER, case.precision).compiled()
-    crops = materials.crops(case, network.side)
-    run = materials.once(lambda: network.restore(crops, FIDELITY))
+def _compiled(case: Case, resources: Resources) -> Round:
+    torch.compiler.reset()  # otherwise graphs of other cases are reused, and after eight of them torch recompiles no more
+    network = resources.loaded(synthetic_weights.RESTORER, case.precision).compiled()
+    crops = resources.crops(case, network.side)
+    run = resources.once(lambda: network.restore(crops, FIDELITY))
     first = run()
     return lambda: first + run()
 
 
-def _parts(case: Case, materials: Materials) -> Round:
-    network = materials.loaded(synthetic_weights.RESTORER, case.precision)  # its own: hooks cost time
-    crops, watch = materials.crops(case, network.side), Stopwatch(network, materials.device)
+def _parts(case: Case, resources: Resources) -> Round:
+    network = resources.loaded(synthetic_weights.RESTORER, case.precision)  # not cached: hooks cost time
+    crops, watch = resources.crops(case, network.side), Stopwatch(network, resources.device)
     return lambda: watch.parts(lambda: network.restore(crops, FIDELITY))
 
 
-def _parse(case: Case, materials: Materials) -> Round:
-    crops, parser = materials.crops(case, 512), materials.network(synthetic_weights.PARSER, case.precision)
-    return materials.once(lambda: parser.parse(crops))
+def _parse(case: Case, resources: Resources) -> Round:
+    crops, parser = resources.crops(case, 512), resources.network(synthetic_weights.PARSER, case.precision)
+    return resources.once(lambda: parser.parse(crops))
 
 
-def _picture(case: Case, materials: Materials) -> Round:
-    scene = materials.scene(case)
-    detector = Searched(materials.network(synthetic_weights.DETECTOR), scene.faces)
-    restorer = materials.network(synthetic_weights.RESTORER, case.precision)
-    batch = 1 if materials.device.type == "cpu" else len(scene.faces)  # a CPU gains nothing from more
-    return materials.once(lambda: fix_faces(scene.image, detector, restorer, FixOptions(fidelity=FIDELITY, batch=batch)))
+def _image(case: Case, resources: Resources) -> Round:
+    scene = resources.scene(case)
+    detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), scene.faces)
+    restorer = resources.network(synthetic_weights.RESTORER, case.precision)
+    batch = 1 if resources.device.type == "cpu" else len(scene.faces)  # larger batches are no faster on a CPU
+    return resources.once(lambda: fix_faces(scene.image, detector, restorer, FixOptions(fidelity=FIDELITY, batch=batch)))
 
 
-def _video(case: Case, materials: Materials) -> Round:
-    source, target = materials.folder / f"{case}.mp4", materials.folder / "written.mp4"
+def _video(case: Case, resources: Resources) -> Round:
+    source, target = resources.folder / f"{case}.mp4", resources.folder / "written.mp4"
     scenes.clip(source, case.size or (1, 1))
 
     def write(frames: list[tuple[Any, Tensor]]) -> None:
@@ -198,29 +198,29 @@ def _video(case: Case, materials: Materials) -> Round:
 
     def run() -> list[float]:
         frames: list[tuple[Any, Tensor]] = []
-        reading = timed(lambda: frames.extend((frame, frame.image()) for frame in read_frames(source)), materials.device)
-        writing = timed(lambda: write(frames), materials.device)
+        reading = timed(lambda: frames.extend((frame, frame.image()) for frame in read_frames(source)), resources.device)
+        writing = timed(lambda: write(frames), resources.device)
         return [reading / len(frames), writing / len(frames)]
 
     return run
 
 
-def _fixed_video(case: Case, materials: Materials) -> Round:
-    source, target = materials.folder / f"{case}.mp4", materials.folder / "fixed.mp4"
+def _fixed_video(case: Case, resources: Resources) -> Round:
+    source, target = resources.folder / f"{case}.mp4", resources.folder / "fixed.mp4"
     scenes.clip(source, case.size or (1, 1))
-    searched = Searched(materials.network(synthetic_weights.DETECTOR), materials.scene(case).faces)
-    restorer = materials.network(synthetic_weights.RESTORER, case.precision)
+    detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), resources.scene(case).faces)
+    restorer = resources.network(synthetic_weights.RESTORER, case.precision)
 
     def run() -> list[float]:
-        networks: list[Any] = [Watched(network, materials.device) for network in (searched, restorer)]
-        seconds = timed(lambda: fix_video(source, target, *networks, overwrite=True, device=materials.device), materials.device)
+        networks: list[Any] = [TimedNetwork(network, resources.device) for network in (detector, restorer)]
+        seconds = timed(lambda: fix_video(source, target, *networks, overwrite=True, device=resources.device), resources.device)
         return [seconds / scenes.FRAMES, sum(network.seconds for network in networks) / scenes.FRAMES]
 
     return run
 
 
-#: Name of a measurement -> what prepares it.
-PREPARE: dict[str, Callable[[Case, Materials], Round]] = {
+#: Name of a measurement -> the function that prepares it.
+PREPARE: dict[str, Callable[[Case, Resources], Round]] = {
     "start": _start,
     "load": _load,
     "torch.load": _torch_load,
@@ -231,7 +231,7 @@ PREPARE: dict[str, Callable[[Case, Materials], Round]] = {
     "parse": _parse,
     "compiled": _compiled,
     "paste": _paste,
-    "picture": _picture,
+    "picture": _image,
     "video": _video,
     "fixed video": _fixed_video,
 }

@@ -1,4 +1,4 @@
-"""What was measured, for people and for programs."""
+"""Results as a text table and as JSON."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .turns import Row, Timing
+from .alternate import Row, Timing
 
 _CASE = ("step", "device", "precision", "picture", "faces", "batch")
 
@@ -17,15 +17,15 @@ _OURS = ("median", "least - most", "memory")
 
 _OFFICIAL = ("official", "memory", "ratio")
 
-_WORDS = 4  # columns that are read from the left
+_LEFT_ALIGNED = 4  # columns
 
 _PACKAGES = ("codeformer-suite", "torchvision", "opencv-python", "numpy", "av")
 
 
 def heading(about: dict[str, Any]) -> str:
-    """The machine, the versions, and what the columns of the table are."""
+    """The machine, the versions, and the units of the table."""
     machine = about["machine"]
-    things = [
+    parts = [
         machine["processor"],
         f"{machine['cores']} cores",
         f"{machine['threads']} threads",
@@ -34,8 +34,8 @@ def heading(about: dict[str, Any]) -> str:
     ]
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
-        f"{', '.join(things)}\n{versions}; allocator {about['allocator']}; {about['time']}\n"
-        "Times are milliseconds of one call (of one frame for videos), memory is MiB beyond what was held before."
+        f"{', '.join(parts)}\n{versions}; allocator {about['allocator']}; {about['time']}\n"
+        "Times are milliseconds of one call (of one frame for videos), memory is the peak in MiB beyond what was in use before."
     )
 
 
@@ -47,7 +47,7 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if index < _WORDS else cell.rjust(width)
+            cell.ljust(width) if index < _LEFT_ALIGNED else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
@@ -72,7 +72,7 @@ def _mib(timing: Timing) -> str:
 
 
 def content(rows: Sequence[Row], about: dict[str, Any]) -> dict[str, Any]:
-    """What the JSON file holds: the machine and versions, and every row with seconds and bytes."""
+    """Content of the JSON file: machine, versions, and every row in seconds and bytes."""
     return about | {"rows": [_row(row) for row in rows]}
 
 

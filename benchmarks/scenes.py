@@ -1,4 +1,4 @@
-"""Pictures, faces, crops and clips to measure with, made on the spot and always the same."""
+"""Synthetic, seeded images, faces, crops and clips."""
 
 import math
 from fractions import Fraction
@@ -13,34 +13,34 @@ from torch import Tensor
 from codeformer_core.align import template
 from codeformer_core.faces import Face
 
-#: A crop covers this fraction of the picture's shorter side, as in a photo of a group: 180 pixels at 1080, 500 at 3000.
+#: A crop covers this fraction of the image's shorter side, as in a photo of a group: 180 pixels at 1080, 500 at 3000.
 CROP = 1 / 6
 
-#: Degrees by which faces lean at most.
-LEAN = 15.0
+#: Largest in-plane rotation of a face, in degrees.
+MAX_ROTATION = 15.0
 
 #: Frames of a clip.
 FRAMES = 12
 
 
 class Scene(NamedTuple):
-    """A picture (1, 3, H, W) RGB in [0, 1], in steps of 1/255, and where its faces are."""
+    """An image (1, 3, H, W) RGB in [0, 1], in steps of 1/255, and where its faces are."""
 
     image: Tensor
     faces: list[Face]
 
 
 def scene(size: tuple[int, int], faces: int) -> Scene:
-    """A picture of (width, height) pixels with so many faces of one size, in rows."""
+    """An image of (width, height) pixels with `faces` faces of equal size in rows."""
     width, height = size
     columns = math.ceil(math.sqrt(faces * width / height))
     rows = math.ceil(faces / columns)
     side = CROP * min(size)
     places = (((index % columns + 0.5) * width / columns, (index // columns + 0.5) * height / rows) for index in range(faces))
-    return Scene(picture(size), [_face(x, y, side, LEAN * math.sin(index)) for index, (x, y) in enumerate(places)])
+    return Scene(image(size), [_face(x, y, side, MAX_ROTATION * math.sin(index)) for index, (x, y) in enumerate(places)])
 
 
-def picture(size: tuple[int, int]) -> Tensor:
+def image(size: tuple[int, int]) -> Tensor:
     """Soft colours with a little noise, (1, 3, height, width) in [0, 1], in steps of 1/255."""
     generator = torch.Generator().manual_seed(0)
     soft = F.interpolate(torch.rand(1, 3, 27, 36, generator=generator), size=size[::-1], mode="bicubic")
@@ -49,11 +49,11 @@ def picture(size: tuple[int, int]) -> Tensor:
 
 def crops(count: int, side: int) -> Tensor:
     """Crops (count, 3, side, side) in [0, 1]."""
-    return picture((side, side * count)).unflatten(2, (count, side)).transpose(1, 2)[0].contiguous()
+    return image((side, side * count)).unflatten(2, (count, side)).transpose(1, 2)[0].contiguous()
 
 
 def _face(x: float, y: float, side: float, degrees: float) -> Face:
-    """A face whose crop has its centre at (x, y), covers `side` pixels and leans."""
+    """A face whose crop has its centre at (x, y), covers `side` pixels and is rotated."""
     angle = math.radians(degrees)
     turn = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]], dtype=torch.float64)
     points = (template(512) - 255.5) * (side / 512) @ turn + torch.tensor([x, y], dtype=torch.float64)
@@ -62,9 +62,9 @@ def _face(x: float, y: float, side: float, degrees: float) -> Face:
 
 
 def clip(path: Path, size: tuple[int, int]) -> None:
-    """A video of `FRAMES` frames in which the picture moves, written to `path`."""
-    width, height = (side // 2 * 2 for side in size)  # what most players ask for
-    pixels = picture((width, height))[0].permute(1, 2, 0).mul(255).byte()
+    """A video of `FRAMES` frames in which the image scrolls, written to `path`."""
+    width, height = (side // 2 * 2 for side in size)  # even: yuv420p
+    pixels = image((width, height))[0].permute(1, 2, 0).mul(255).byte()
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=Fraction(FRAMES), options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -1,4 +1,4 @@
-"""A process of its own for ours and for the official code, each doing what it is told and waiting for its turn."""
+"""A process each for this project and for the official code, driven over a pipe."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ from .cases import Case
 
 @dataclass(frozen=True)
 class Setting:
-    """What a worker works with.
+    """Settings of a worker.
 
     Attributes:
         device: as torch calls it.
-        folder: where made-up weights and clips are kept.
+        folder: of synthetic weights and clips.
         tiny: whether the networks are tiny.
-        reference: the official code's folder; None for ours.
-        environment: set before anything is imported.
+        reference: the official code's folder; None measures this project.
+        environment: variables set before anything is imported.
     """
 
     device: str
@@ -35,11 +35,11 @@ class Setting:
 
 
 class Worker:
-    """The other side of a process. A context manager, which ends it."""
+    """A process that measures; leaving the context manager ends it."""
 
     def __init__(self, setting: Setting) -> None:
         context = get_context("spawn")
-        self._line, other = context.Pipe()
+        self._pipe, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, setting), daemon=True)
         before = {name: os.environ.get(name) for name in setting.environment}
         os.environ.update(setting.environment)  # some are read by the C library when a process starts
@@ -53,24 +53,24 @@ class Worker:
         other.close()
 
     def prepare(self, case: Case) -> bool:
-        """Get ready for a case; False when there is nothing like it there."""
+        """Prepare a case; False where the official code has no counterpart."""
         return self._ask(("prepare", case))
 
     def round(self) -> list[float]:
-        """Do it once: seconds in the order of `Case.steps`."""
+        """Run the case once: seconds in the order of `Case.steps`."""
         return self._ask(("round", None))
 
     def peak(self) -> int | None:
-        """Bytes needed at most since the case was prepared, see `clock.Peak`."""
+        """Peak memory in bytes since the case was prepared, see `clock.Peak`."""
         return self._ask(("peak", None))
 
-    def _ask(self, question: tuple[str, Case | None]) -> Any:
-        self._line.send(question)
+    def _ask(self, request: tuple[str, Case | None]) -> Any:
+        self._pipe.send(request)
         try:
-            good, answer = self._line.recv()
+            succeeded, answer = self._pipe.recv()
         except EOFError:
-            raise RuntimeError(f"The process that measures ended at {question[0]} (no memory left, perhaps).") from None
-        if not good:
+            raise RuntimeError(f"The measuring process ended at {request[0]} (no memory left, perhaps).") from None
+        if not succeeded:
             raise RuntimeError(answer)
         return answer
 
@@ -78,51 +78,51 @@ class Worker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._line.close()
+        self._pipe.close()
         self._process.terminate()
         self._process.join()
 
 
-def _serve(line: Connection, setting: Setting) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks
+def _serve(pipe: Connection, setting: Setting) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     if setting.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the official code takes a GPU wherever there is one
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(EOFError):
-        answers: dict[str, Callable[[Any], Any]] | None = None
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the official code uses a GPU whenever one is visible
+    with open(os.devnull, "w") as devnull, contextlib.redirect_stdout(devnull), contextlib.suppress(EOFError):
+        handlers: dict[str, Callable[[Any], Any]] | None = None
         while True:
-            question, case = line.recv()
+            request, case = pipe.recv()
             try:
-                answers = answers or _answers(setting)
-                line.send((True, answers[question](case)))
-            except Exception as error:  # noqa: BLE001 - it rises in `_ask`; the official code may raise anything
-                line.send((False, f"{type(error).__name__}: {error}"))
+                handlers = handlers or _handlers(setting)
+                pipe.send((True, handlers[request](case)))
+            except Exception as error:  # noqa: BLE001 - raised again in `_ask`; the official code may raise anything
+                pipe.send((False, f"{type(error).__name__}: {error}"))
 
 
-def _answers(setting: Setting) -> dict[str, Callable[[Any], Any]]:
-    """How each question is answered. torch is imported here, where the environment is set."""
+def _handlers(setting: Setting) -> dict[str, Callable[[Any], Any]]:
+    """Request -> its handler. torch is imported here, after the environment is set."""
     import torch
 
     from benchmarks import ours
     from benchmarks.clock import Peak
 
     prepares: Mapping[str, Callable[[Case, Any], ours.Round]] = ours.PREPARE
-    materials: Any
+    resources: Any
     if setting.reference is None:
-        materials = ours.Materials(setting.device, setting.folder, setting.tiny)
+        resources = ours.Resources(setting.device, setting.folder, setting.tiny)
     else:
         from benchmarks import official
 
         warnings.simplefilter("ignore")  # it was written for older versions of torch
         prepares = official.PREPARE
-        materials = official.Official(setting.device, setting.folder, setting.reference)
-    held: dict[str, Any] = {}
+        resources = official.Official(setting.device, setting.folder, setting.reference)
+    current: dict[str, Any] = {}
 
     def prepare(case: Case) -> bool:
-        held.clear()
+        current.clear()
         if case.name not in prepares:
             return False
-        held["round"] = prepares[case.name](case, materials)
-        held["peak"] = Peak(torch.device(setting.device))
+        current["round"] = prepares[case.name](case, resources)
+        current["peak"] = Peak(torch.device(setting.device))
         return True
 
-    return {"prepare": prepare, "round": lambda _: held["round"](), "peak": lambda _: held["peak"].bytes()}
+    return {"prepare": prepare, "round": lambda _: current["round"](), "peak": lambda _: current["peak"].bytes()}

@@ -1,4 +1,4 @@
-"""`python -m benchmarks` says what it measured, whatever becomes of it. No test looks at times."""
+"""`python -m benchmarks` reports its results even when it is stopped. No test depends on times."""
 
 import json
 import os
@@ -53,13 +53,17 @@ def test_a_tiny_run_ends_with_a_table_and_numbers(tmp_path, capfd):
         (["--reference", "nowhere"], "nowhere does not exist"),
         (["--steps", "dream"], "'dream' is none of python, import torch,"),
         (["--sizes", "1920"], "found '1920', expected a size such as 1920x1080"),
+        (["--sizes", "32x1080"], "found 32x1080, expected sides of 64 pixels or more"),
+        (["--rounds", "0"], "found '0', expected a whole number from 1 on"),
+        (["--faces", "1,many"], "found 'many', expected a whole number from 1 on"),
+        (["--seconds", "-1"], "found '-1', expected a number from 0 to 1e6"),
         (["--device", "abacus"], "the device abacus cannot be used"),
         (["--json", "numbers.txt"], "numbers.txt does not end in .json"),
         (["--json", "old.json"], "old.json exists already"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_said_before_the_work(tmp_path, monkeypatch, capsys, options, says):
+def test_wrong_options_are_refused_before_measuring(tmp_path, monkeypatch, capsys, options, says):
     monkeypatch.chdir(tmp_path)
     Path("old.json").write_text("{}")
     assert main(["--tiny", *options]) == 2
@@ -67,7 +71,7 @@ def test_what_cannot_be_done_is_said_before_the_work(tmp_path, monkeypatch, caps
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_what_was_measured_is_shown_when_it_is_stopped(tmp_path):
+def test_results_are_shown_after_ctrl_c(tmp_path):
     """Stopped when the first case is done: its weights are there, and those of the next measurement are not."""
     command = [
         sys.executable,
@@ -114,7 +118,7 @@ def test_everything_can_be_measured():
 
 @pytest.mark.parametrize("size", [(1920, 1080), (400, 300)])
 @pytest.mark.parametrize("faces", [1, 20])
-def test_faces_lie_inside_their_picture(size, faces):
+def test_faces_lie_inside_the_image(size, faces):
     scene = scenes.scene(size, faces)
     assert scene.image.shape == (1, 3, *size[::-1]) and len(scene.faces) == faces
     assert torch.equal((scene.image * 255).round() / 255, scene.image)  # so that 8 bits hold it
@@ -123,18 +127,18 @@ def test_faces_lie_inside_their_picture(size, faces):
     assert torch.equal(scene.image, scenes.scene(size, faces).image)
 
 
-def test_made_up_weights_have_the_released_layout(data):
+def test_synthetic_weights_have_the_released_layout(data):
     released = json.loads((data / "parity" / "keys_restoration.json").read_text())["keys"]
     layout = synthetic_weights.layout(synthetic_weights.RESTORER)
     assert {name: list(value.shape) for name, value in layout.items()} == {name: list(shape) for name, shape, _ in released}
 
 
-def test_a_made_up_detector_finds_nothing(tmp_path):
+def test_a_synthetic_detector_detects_nothing(tmp_path):
     detector = checkpoints.load(synthetic_weights.file(tmp_path, synthetic_weights.DETECTOR))
-    assert detector.detect(scenes.picture((160, 120)), DetectionOptions(side=96)) == []
+    assert detector.detect(scenes.image((160, 120)), DetectionOptions(side=96)) == []
 
 
-def test_made_up_weights_load_and_are_always_the_same(tmp_path):
+def test_synthetic_weights_load_and_are_reproducible(tmp_path):
     path = synthetic_weights.file(tmp_path, synthetic_weights.RESTORER, tiny=True)
     network = checkpoints.load(path)
     assert network.restore(torch.zeros(1, 3, network.side, network.side)).isfinite().all()

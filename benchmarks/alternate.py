@@ -1,4 +1,4 @@
-"""Ours and the official code by turns, and what comes of it."""
+"""Run a case in turns, this project and the official code round by round, and summarise the times."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +15,8 @@ class Timing:
 
     Attributes:
         median, least, most: seconds.
-        rounds: how many.
-        peak: bytes needed at most, beyond what was held before; None where it is not known. Of all steps of a case together.
+        rounds: number of rounds.
+        peak: peak memory in bytes beyond what was in use before, of all steps of a case together; None where unknown.
     """
 
     median: float
@@ -28,7 +28,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One step of a case: ours, and the official code's when it was run too."""
+    """One step of a case, with the official code's timing if it was run too."""
 
     step: str
     case: Case
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the official code."""
+        """Speed-up over the official code."""
         return self.official.median / self.ours.median if self.official else None
 
 
@@ -47,30 +47,30 @@ def measure(
     """The rows of a case.
 
     Args:
-        workers: ours, and the official code's or none. They take turns, so that a machine that slows down slows both.
-        rounds: at most so many, after one that does not count.
-        seconds: no further round is begun after so many, if there are two.
+        workers: this project's, and optionally the official code's; alternating, so that a slower machine slows both.
+        rounds: at most, after one warm-up.
+        seconds: time limit, checked after two rounds.
         tick: called after every round.
 
     Raises:
-        RuntimeError: it cannot be run, in a sentence.
+        RuntimeError: the case cannot be run.
     """
     ready = [worker for worker in workers if worker.prepare(case)]
     for worker in ready:
         worker.round()
     tick()
-    taken: list[list[list[float]]] = [[] for _ in ready]  # worker, round, step
+    times: list[list[list[float]]] = [[] for _ in ready]  # worker, round, step
     start = time.monotonic()
     for count in range(rounds):
         if count >= 2 and time.monotonic() - start > seconds:
             break
-        for worker, times in zip(ready, taken, strict=True):
-            times.append(worker.round())
+        for worker, rounds_of_worker in zip(ready, times, strict=True):
+            rounds_of_worker.append(worker.round())
         tick()
     peaks = [worker.peak() for worker in ready]
     timings = [
-        [Timing(median(times), min(times), max(times), len(times), peak) for times in zip(*rounds_of_worker, strict=True)]
-        for rounds_of_worker, peak in zip(taken, peaks, strict=True)
+        [Timing(median(step), min(step), max(step), len(step), peak) for step in zip(*rounds_of_worker, strict=True)]
+        for rounds_of_worker, peak in zip(times, peaks, strict=True)
     ]
     official = timings[1] if len(timings) > 1 else [None] * len(case.steps)
     return [Row(step, case, mine, other) for step, mine, other in zip(case.steps, timings[0], official, strict=True)]
