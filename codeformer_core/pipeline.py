@@ -21,6 +21,7 @@ from .masks.styles import get_mask_style
 from .options import FixOptions
 from .paste import paste
 from .restoration import Restorer, restore
+from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
 from .selection.select import select
 from .selection.sharpness import measure_sharpness
@@ -152,7 +153,7 @@ def restore_crops(
 
 def batch_size(options: FixOptions, restorer: Restorer) -> int:
     """Faces per call: as chosen, else what the restorer says that suits its device, else 1."""
-    return options.batch or getattr(restorer, "batch", 1)
+    return options.batch or automatic_batch(restorer)
 
 
 def postprocess_crops(

@@ -13,6 +13,7 @@ from .imaging.colour import keep_grey, replace_luminance
 from .imaging.resize import resize
 from .masks.limits import restrict_to
 from .options import GREY
+from .runtime.batching import run_in_batches
 from .runtime.progress import Tick, no_tick
 
 
@@ -124,12 +125,11 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
     """
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
-    total = len(aligned)
+    total, parts = len(aligned), []
     tick(0, total)
-    parts = []
-    for start in range(0, total, batch):
-        parts.append(call(slice(start, start + batch)))
-        tick(min(start + batch, total), total)
+    for part, result in run_in_batches(call, total, lambda: batch):
+        parts.append(result)
+        tick(part.stop, total)
     if not parts:
         return aligned.crops
     return check_finite(torch.cat(parts)).to(aligned.crops)

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from .. import checkpoints
 from ..networks.precision import suited
 from ..pipeline import Extras
-from ..runtime.batching import largest_batch
 from ..upscaler import load_upscaler
 from .arguments import Arguments
 from .context import RunContext
@@ -31,14 +30,6 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch built without CUDA
         reason = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
-
-
-def at_once(network: Any, device: torch.device) -> int:
-    """How many faces a restorer takes in one call: 1 where more are no faster, else what fits into free memory."""
-    if device.type != "cuda":
-        return 1
-    free, _ = torch.cuda.mem_get_info(device)
-    return largest_batch(lambda count: network.memory_used(count, network.side, network.side), free)
 
 
 def load_networks(arguments: Arguments, device: torch.device, trained_for: str | None) -> RunContext:
@@ -71,8 +62,6 @@ def load_networks(arguments: Arguments, device: torch.device, trained_for: str |
     enlarging = face_upscaler if arguments.aligned else upscaler
     if enlarging and "options.upscale" not in arguments.typed:
         options = replace(options, upscale=enlarging.scale)
-    if restorer:
-        options = replace(options, batch=options.batch or at_once(restorer, device))
     detector = SavedFaces.read(arguments.faces_from) if arguments.faces_from else networks.get("detector")
     extras = Extras(parser=networks.get("parser"), upscaler=upscaler, face_upscaler=face_upscaler)
     return RunContext(arguments, device, options, restorer, detector, extras)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..runtime.out_of_memory import is_out_of_memory
 from ..runtime.progress import Tick, no_tick
 from . import buffers
 
@@ -26,9 +27,6 @@ GRID = 16
 
 #: Below this side, in pixels, a tile is nearly all context, and smaller ones save no more memory.
 SMALLEST = 64
-
-# What PyTorch says on CUDA, ROCm, XPU, MPS and the CPU when there is no memory left.
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class ImageModel(Protocol):
@@ -196,7 +194,7 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
     try:
         output = run(piece)
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if _half(region) < SMALLEST:
             raise RuntimeError(
@@ -216,8 +214,3 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
             "finite in the picture, or use another upscaler or device."
         )
     return True
-
-
-def _out_of_memory(error: Exception) -> bool:
-    by_type = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))  # the name in every torch; the same in new ones
-    return by_type or any(words in str(error).lower() for words in _NO_MEMORY)

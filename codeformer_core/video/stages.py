@@ -6,6 +6,7 @@ length of a video. No result depends on how frames are grouped into batches.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count, islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from ..options import OFF, FixOptions
 from ..paste import paste
 from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
 from ..restoration import Restorer, check_finite
+from ..runtime.batching import BatchLimit
 from .code_averaging import LogitAverager
 from .scene_cuts import SceneCutDetector
 from .tracking import Tracked, Tracker
@@ -105,10 +107,15 @@ def restore_stage(
     states: Iterable[FrameState[F]], restorer: Restorer, fidelity: float, options: FixOptions, extras: Extras
 ) -> Iterator[FrameState[F]]:
     """Restore the crops of each frame by itself."""
+    batches = BatchLimit(options.batch)
+
+    def restore(crops: Tensor, part: slice) -> Tensor:
+        return restorer.restore(crops[part], fidelity, options.match_style)
+
     for group in _full_batches(states, options):
         crops = _degraded(group)
         if crops is not None:
-            restored = [restorer.restore(batch, fidelity, options.match_style) for batch in crops.split(options.batch)]
+            restored = batches.run(partial(restore, crops), len(crops))
             group = _with_restored(group, torch.cat(restored), options, extras)
         yield from group
 
@@ -117,12 +124,16 @@ def encode_stage(
     states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions
 ) -> Iterator[FrameState[F]]:
     """Encode the crops, and average the code logits of each track over neighbouring frames."""
-    averager = LogitAverager(options.steadiness.strength)
+    averager, batches = LogitAverager(options.steadiness.strength), BatchLimit(options.batch)
+
+    def encode(crops: Tensor, part: slice) -> EncodedFaces:
+        return restorer.encode_faces(crops[part], fidelity)
+
     pending: deque[FrameState[F]] = deque()
     for group in _full_batches(states, options):
         crops, encoded, first = _degraded(group), None, 0
         if crops is not None:
-            encoded = join_encoded([restorer.encode_faces(batch, fidelity) for batch in crops.split(options.batch)])
+            encoded = join_encoded(batches.run(partial(encode, crops), len(crops)))
         for state in group:
             pending.append(state)
             rows = range(first, first := first + len(state.tracked))
@@ -137,12 +148,16 @@ def decode_stage(
     states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions, extras: Extras
 ) -> Iterator[FrameState[F]]:
     """Decode the encodings into restored crops."""
+    batches = BatchLimit(options.batch)
+
+    def decode(encoded: EncodedFaces, part: slice) -> Tensor:
+        return restorer.decode_faces(encoded.rows(part), fidelity, options.match_style)
+
     for group in _full_batches(states, options):
         parts = [state.encoded for state in group if state.encoded]
         if parts:
             encoded = join_encoded(parts)
-            batches = [encoded.rows(slice(first, first + options.batch)) for first in range(0, encoded.faces, options.batch)]
-            restored = [restorer.decode_faces(batch, fidelity, options.match_style) for batch in batches]
+            restored = batches.run(partial(decode, encoded), encoded.faces)
             group = _with_restored(group, torch.cat(restored), options, extras)
         yield from group
 

@@ -16,7 +16,8 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ...codeformer_core.imaging.resize import resize
-from ...codeformer_core.runtime.batching import MAX_BATCH, largest_batch
+from ...codeformer_core.runtime.batching import MAX_BATCH, BatchLimit, largest_batch, run_in_batches
+from ...codeformer_core.runtime.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Hosted:
         network: the core's network.
         patcher: how the host knows it; None for a network that only runs on the CPU, outside the host's care.
         device: where it runs.
-        most: the largest number of pictures in one call; halved for good when memory runs out.
+        most: the largest number of images in one call.
     """
 
     #: Whether its layers are the host's, which cast their weights when they run, so that some may stay in main memory.
@@ -49,6 +50,8 @@ class Hosted:
                 network, load_device=self.device, offload_device=mm.unet_offload_device()
             )
         self.most = 1 if mm.is_device_cpu(self.device) else MAX_BATCH
+        self._execution: tuple[str, str] | None = None
+        self._batches = BatchLimit(self.most)
 
     @classmethod
     def home(cls) -> torch.device:
@@ -57,46 +60,58 @@ class Hosted:
             return mm.get_torch_device()
         return torch.device("cpu")
 
-    def at_once(self, height: int, width: int) -> int:
-        """How many pictures of this size one call takes: 1 on the CPU, else what fits into free memory, up to 8."""
-        if self.most == 1:
+    def at_once(self, height: int, width: int, limit: BatchLimit | None = None) -> int:
+        """How many images of this size one call takes: 1 on the CPU, else what fits into free memory, up to the limit."""
+        most = (limit or self._limit()).most
+        if most == 1:
             return 1
         free = mm.get_free_memory(self.device) - (self.patcher.model_size() - self.patcher.loaded_size())
-        return largest_batch(lambda count: self.network.memory_used(count, height, width), free, self.most)
+        return largest_batch(lambda count: self.network.memory_used(count, height, width), free, most)
 
     def in_parts(self, call: Callable[[slice], T], count: int, height: int, width: int) -> list[T]:
         """`call(part)` for consecutive parts of 0 to `count`, each placed by the host, halved when memory runs out."""
-        results: list[T] = []
-        start = 0
-        while start < count:
+
+        def place_for(size: int) -> None:
             mm.throw_exception_if_processing_interrupted()
-            size = min(self.at_once(height, width), count - start)
             if self.patcher is not None:
                 needed = self.network.memory_used(size, height, width)
                 mm.load_models_gpu([self.patcher], memory_required=needed, force_full_load=not self.casts)
-            result = self._attempt(call, slice(start, start + size))
-            if result is None:  # out of memory; only now is the traceback gone, and with it the failed call's tensors
-                mm.soft_empty_cache()
-                self.most = size // 2
-                log.warning("Out of memory with %d at once; going on with %d.", size, self.most)
-            else:
-                results.append(result)
-                start += size
-        return results
 
-    def _attempt(self, call: Callable[[slice], T], part: slice) -> T | None:
-        try:
+        limit = self._limit()
+        parts = run_in_batches(
+            self._cancellable(call),
+            count,
+            lambda: self.at_once(height, width, limit),
+            limit=limit,
+            prepare=place_for,
+            out_of_memory=_out_of_memory,
+            release=mm.soft_empty_cache,
+        )
+        return [result for _, result in parts]
+
+    def _limit(self) -> BatchLimit:
+        """The largest batch of the node's running execution: halved when memory runs out, full again in the next one."""
+        context = get_executing_context()
+        execution = None if context is None else (context.prompt_id, context.node_id)
+        if execution is None or execution != self._execution:
+            self._execution, self._batches = execution, BatchLimit(self.most)
+        return self._batches
+
+    def _cancellable(self, call: Callable[[slice], T]) -> Callable[[slice], T]:
+        def watched(part: slice) -> T:
             with nullcontext() if self.casts or self.patcher is None else cancellable(self.network):
                 return call(part)
-        except (mm.OOM_EXCEPTION, mm.ACCELERATOR_ERROR) as error:
-            mm.raise_non_oom(error)
-            if part.stop - part.start == 1:
-                raise
-            return None
+
+        return watched
 
     def to_device(self, images: Tensor) -> Tensor:
         """Images where the network runs, in the type of its arithmetic."""
         return images.to(self.device, torch.float32)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """By the core's table, or in the host's own words."""
+    return is_out_of_memory(error) or mm.is_oom(error)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 
 from codeformer_core import networks
 from codeformer_core.checkpoints import read
-from codeformer_core.cli.networks import at_once, load_network
+from codeformer_core.cli.networks import load_network
 from codeformer_core.networks import parsenet, precision
 from codeformer_core.networks.folding import folded_kernel
 from codeformer_core.networks.normalisation import GroupNorm
+from codeformer_core.runtime.batching import automatic_batch
 
 CPU = torch.device("cpu")
 
@@ -79,7 +80,7 @@ def test_devices_without_bfloat16_gain_nothing():
 def test_the_command_line_s_precision_reaches_the_network(tiny_checkpoint):
     network = load_network(tiny_checkpoint, "restorer", "restoration", CPU, "fast")
     assert network.precision == precision.PRECISIONS["fast"]
-    assert at_once(network, CPU) == 1
+    assert automatic_batch(network) == 1
 
 
 def test_folded_up_sampling_is_up_sampling_and_convolution():

@@ -1,6 +1,7 @@
 """How the networks share the machine with the host: memory, Cancel, progress."""
 
 import gc
+import sys
 import weakref
 
 import pytest
@@ -47,7 +48,22 @@ def test_the_memory_that_is_asked_for_is_what_the_network_says(pack, restorer, m
     assert asked == [(restorer.network.memory_used(count, 64, 64), False) for count in (2, 1)]
 
 
-def test_when_memory_runs_out_the_batch_is_halved_and_stays_so(pack, tiny_checkpoint):
+@pytest.fixture
+def execution(pack, monkeypatch):
+    """Runs a node's execution of this name, as the host's own code sees it."""
+    from comfy_execution.utils import ExecutionContext
+
+    memory = sys.modules[f"{pack.hosted.__package__}.memory"]
+
+    def begin(name):
+        context = ExecutionContext(prompt_id=name, node_id="1", list_index=0)
+        monkeypatch.setattr(memory, "get_executing_context", lambda: context)
+
+    begin("the first")
+    return begin
+
+
+def test_when_memory_runs_out_the_batch_is_halved_and_grows_back(pack, tiny_checkpoint, execution):
     network = pack.network(tiny_checkpoint)
     sizes = []
 
@@ -65,8 +81,14 @@ def test_when_memory_runs_out_the_batch_is_halved_and_stays_so(pack, tiny_checkp
     hosted = pack.hosted.HostedRestorer(network)
     hosted.most = 4
     restored = hosted.restore(crops(5), 0.5)
-    assert sizes == [4, 2, 1, 1, 1, 1, 1] and hosted.most == hosted.batch == 1
-    assert torch.equal(restored, whole)
+    assert sizes == [4, 2, 1, 1, 1, 1, 1] and torch.equal(restored, whole)
+    sizes.clear()
+    hosted.restore(crops(2), 0.5)
+    assert sizes == [1, 1]  # what ran out of memory is not tried again in this execution
+    sizes.clear()
+    execution("the next")
+    hosted.restore(crops(2), 0.5)
+    assert sizes == [2, 1, 1]
 
 
 def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
@@ -91,8 +113,6 @@ def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
     hosted = pack.hosted.HostedRestorer(network)
     hosted.most = 4
     seen = hosted.encode_faces(crops(3), weights)
-    assert hosted.most == 1
-    hosted.most = 4
     assert torch.allclose(hosted.decode_faces(seen, weights), whole, atol=1e-4)
 
 
