@@ -98,7 +98,7 @@ def _codec_input() -> io.Input:
 
 def _quality_input(encoder: Encoder) -> io.Input:
     # Its name and tooltip are in locales/ alone: given here, the browser would show them in every language.
-    return io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.worst)
+    return io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.max_crf)
 
 
 NODES = [CodeFormerFixFacesInVideo]

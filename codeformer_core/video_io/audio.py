@@ -32,7 +32,7 @@ class Audio(NamedTuple):
     rate: int
 
 
-class AudioSamples:
+class AudioDecoder:
     """Decodes packets to the samples of a time range, with silence in the gaps.
 
     Attributes:
@@ -54,7 +54,7 @@ class AudioSamples:
         self._last = None if window.seconds is None else round((window.origin + window.seconds) * self.rate)
         self._next: int | None = None  # position of the next decoded sample
 
-    def feed(self, packet: av.Packet) -> Iterator[np.ndarray]:
+    def decode(self, packet: av.Packet) -> Iterator[np.ndarray]:
         """(C, T) float32 pieces without gaps. The empty packet at the end of the file flushes."""
         try:
             frames = packet.decode()
@@ -104,23 +104,23 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
     Raises:
         OSError, ValueError: the file cannot be opened or is not a video, or a number is out of range.
     """
-    part = time_range(probe(source), start, duration)
+    window = time_range(probe(source), start, duration)
     pieces: list[np.ndarray] = []
     with open_video(source) as container:
         stream = next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
         if stream is None:
             return None
-        if part.start is not None:
-            container.seek(max(0, int((part.origin - Fraction(PREROLL)) * av.time_base)))
-        samples = AudioSamples(stream, part)
+        if window.start is not None:
+            container.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
+        decoder = AudioDecoder(stream, window)
         try:
             for packet in container.demux(stream):
-                pieces += samples.feed(packet)
-                if samples.complete:
+                pieces += decoder.decode(packet)
+                if decoder.complete:
                     break
         except BROKEN:  # truncated: what could be read is kept
             pass
-    return Audio(torch.from_numpy(np.concatenate(pieces, 1)), samples.rate) if pieces else None
+    return Audio(torch.from_numpy(np.concatenate(pieces, 1)), decoder.rate) if pieces else None
 
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # supported by both AAC and Opus
@@ -128,7 +128,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # supported by both AAC
 _BITS_PER_CHANNEL = 96_000  # bit/s; AAC counts as transparent from 64 000 to 96 000
 
 
-class AudioEncoder:
+class AudioTranscoder:
     """Transcodes an audio stream.
 
     Attributes:
@@ -147,19 +147,19 @@ class AudioEncoder:
         assert isinstance(new, av.audio.stream.AudioStream)
         new.codec_context.bit_rate = _BITS_PER_CHANNEL * new.codec_context.layout.nb_channels
         self.stream, self.name = new, {"aac": "AAC", "libopus": "Opus"}.get(encoder, encoder)
-        self._samples = AudioSamples(stream, window, self._layout, rate)
+        self._decoder = AudioDecoder(stream, window, self._layout, rate)
         self._pts = 0
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
         """The packets to write for a packet of the source; the empty packet at its end flushes."""
-        packets = [new for piece in self._samples.feed(packet) for new in self.stream.encode(self._frame(piece))]
+        packets = [new for piece in self._decoder.decode(packet) for new in self.stream.encode(self._frame(piece))]
         if not packet.size:
             packets += self.stream.encode(None)
         return packets
 
     def _frame(self, samples: np.ndarray) -> av.AudioFrame:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
-        frame.sample_rate = self._samples.rate
+        frame.sample_rate = self._decoder.rate
         frame.pts = self._pts
         self._pts += samples.shape[1]
         return frame

@@ -17,20 +17,20 @@ class Encoder(NamedTuple):
     Attributes:
         name: FFmpeg's.
         crf: the default quality; lower is better.
-        worst: the highest crf.
+        max_crf: the worst quality.
         options: of the encoder, beside the quality.
-        least: the smallest side in pixels; x265 ends the whole process below 24.
-        odd: 4:2:0 frames may have an odd number of rows and columns.
-        fields: it has an interlaced mode.
+        min_side: the smallest side in pixels; x265 ends the whole process below 24.
+        odd_sizes: 4:2:0 frames may have an odd number of rows and columns.
+        interlaced: it has an interlaced mode.
     """
 
     name: str
     crf: int
-    worst: int
+    max_crf: int
     options: dict[str, str]
-    least: int = 2
-    odd: bool = False
-    fields: bool = False
+    min_side: int = 2
+    odd_sizes: bool = False
+    interlaced: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class Codec:
 #: 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
 #: next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, Codec] = {
-    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, fields=True),)),
-    "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, least=32),)),
+    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, interlaced=True),)),
+    "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, min_side=32),)),
     "av1": Codec(
         "AV1",
         (
-            Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd=True),
-            Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd=True),
+            Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True),
+            Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd_sizes=True),
         ),
     ),
 }
@@ -114,9 +114,9 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
     for pixels in formats(encoder.name):
         down, across = 16 // pixels.chroma_height(16), 16 // pixels.chroma_width(16)
         grey = len(pixels.components) == 1
-        if not grey and (encoder.odd or pixels.is_rgb or (height % down == 0 and width % across == 0)):
+        if not grey and (encoder.odd_sizes or pixels.is_rgb or (height % down == 0 and width % across == 0)):
             fitting.append(pixels)
-    if not fitting or min(height, width) < encoder.least:
+    if not fitting or min(height, width) < encoder.min_side:
         raise ValueError(f"{encoder.name} cannot hold pictures of {width} x {height}. Use another codec.")
     return max(fitting, key=lambda pixels: _likeness(pixels, wanted)).name
 
@@ -142,13 +142,13 @@ def _chroma(pixels: av.VideoFormat) -> tuple[int, int]:
 
 
 # What players support in MP4, which is less than FFmpeg can mux.
-_MOV_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+_MOV_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 
 _MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png"})  # the last two are cover art
 
 _PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_u8", "adpcm_ima_qt"})
 
-_MP4 = _MOV_SOUND | _MP4_VIDEO | {"opus", "flac", "mov_text"}
+_MP4 = _MOV_AUDIO | _MP4_VIDEO | {"opus", "flac", "mov_text"}
 
 # The least movie timescale of MP4, whose edit lists count in it: less than an audio sample is lost. FFmpeg's default of 1000
 # cuts off the end of the last frame.
@@ -162,8 +162,8 @@ class Container(NamedTuple):
         format: FFmpeg's name of the muxer.
         name: for messages.
         codecs: the rows of `CODECS` that it supports; the first is the default.
-        carried: codecs of other streams that are copied into it; None is all that the muxer supports.
-        sound: encoder for audio that cannot be copied.
+        stream_codecs: codecs of other streams that are copied into it; None is all that the muxer supports.
+        audio_encoder: encoder for audio that cannot be copied.
         options: of the muxer.
         begins_at_zero: it has no negative PTS and no edit list, so that preroll cannot be hidden.
     """
@@ -171,8 +171,8 @@ class Container(NamedTuple):
     format: str
     name: str
     codecs: tuple[str, ...]
-    carried: frozenset[str] | None
-    sound: str
+    stream_codecs: frozenset[str] | None
+    audio_encoder: str
     options: dict[str, str]
     begins_at_zero: bool
 
@@ -183,9 +183,10 @@ class Container(NamedTuple):
         timescale = unit.denominator * -(-_LEAST_TIMESCALE // unit.denominator)
         return {**self.options, "movie_timescale": str(timescale)}
 
-    def carries(self, output: av.container.OutputContainer, codec: str) -> bool:
-        """Whether a stream of a codec (FFmpeg's canonical name) is copied."""
-        return codec in (output.supported_codecs if self.carried is None else self.carried)
+    def supports(self, output: av.container.OutputContainer, codec: av.Codec) -> bool:
+        """Whether streams of a codec are copied."""
+        supported = output.supported_codecs if self.stream_codecs is None else self.stream_codecs
+        return not {codec.name, codec.canonical_name}.isdisjoint(supported)
 
 
 #: faststart: players can start before the whole file is loaded. use_metadata_tags: every tag is kept, ComfyUI's workflow too.
@@ -195,7 +196,7 @@ _MOV = {"movflags": "faststart+use_metadata_tags"}
 CONTAINERS: dict[str, Container] = {
     ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV, False),
     ".mov": Container(
-        "mov", "QuickTime", ("h264", "hevc"), _MOV_SOUND | _MP4_VIDEO | _PCM | {"mov_text", "prores"}, "aac", _MOV, False
+        "mov", "QuickTime", ("h264", "hevc"), _MOV_AUDIO | _MP4_VIDEO | _PCM | {"mov_text", "prores"}, "aac", _MOV, False
     ),
     ".mkv": Container(
         "matroska", "Matroska", ("h264", "hevc", "av1"), None, "libopus", {"avoid_negative_ts": "disabled"}, True

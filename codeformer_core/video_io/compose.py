@@ -28,13 +28,13 @@ class FrameComposer:
         notices: sentences on properties of the source that the encoder cannot preserve.
     """
 
-    def __init__(self, video: Video, part: TimeRange, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
-        """`first` and `image` are the first to be composed; `part` is the time range that is read.
+    def __init__(self, video: Video, window: TimeRange, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
+        """`first` and `image` are the first to be composed; `window` is the time range that is read.
 
         Raises:
             ValueError: the encoder does not support frames of this size.
         """
-        self.video, self._part = video, part
+        self.video, self._window = video, window
         self.size = video.stored_size if image is None else _stored_size(video, image)
         source = planes.planar(first.raw).format
         self.pixel_format = codecs.pixel_format(encoder, source.name, *self.size)
@@ -43,7 +43,7 @@ class FrameComposer:
         if source.is_rgb and not target.is_rgb:
             self.colours = replace(video.colours, matrix=video.colours.for_size(*self.size), range=_LIMITED)
         self.notices = _lost(encoder.name, first.raw.format, source, target)
-        if video.interlaced and not (encoder.fields and self._same_size):
+        if video.interlaced and not (encoder.interlaced and self._same_size):
             self.notices.append("The source's frames are two fields each (interlaced): they are written as whole pictures.")
         if video.hdr:
             self.notices.append("HDR: colours are kept and marked, but not the data on the display that the film was made on.")
@@ -56,7 +56,7 @@ class FrameComposer:
         Raises:
             ValueError: image or mask differ in size from those before, or from each other.
         """
-        turn = self.video.turn
+        orientation = self.video.orientation
         mismatch = not self._same_size if image is None else _stored_size(self.video, image) != self.size
         if mismatch:
             raise ValueError(self._wrong_size(image))
@@ -70,15 +70,15 @@ class FrameComposer:
         else:
             result = av.VideoFrame(self.size[1], self.size[0], self.pixel_format)
         if image is not None and mask is not None and self._same_size:
-            planes.put(result, self.colours, turn.stored(image), turn.stored(mask))
+            planes.blend(result, self.colours, orientation.stored(image), orientation.stored(mask))
         elif image is not None:
-            planes.fill(result, self.colours, turn.stored(image))
+            planes.write(result, self.colours, orientation.stored(image))
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
-        result.time_base = self.video.unit
-        result.pts = round(Fraction(frame.time) / self.video.unit)
+        result.time_base = self.video.time_base
+        result.pts = round(Fraction(frame.time) / self.video.time_base)
         result.duration = frame.raw.duration or 0
-        if self._part.seconds is not None:
-            result.duration = min(result.duration, round((self._part.seconds - frame.time) / self.video.unit))
+        if self._window.seconds is not None:
+            result.duration = min(result.duration, round((self._window.seconds - frame.time) / self.video.time_base))
         return result
 
     @property
@@ -86,7 +86,7 @@ class FrameComposer:
         return self.size == self.video.stored_size
 
     def _wrong_size(self, image: Tensor | None) -> str:
-        height, width = self.size[::-1] if self.video.turn.swap else self.size
+        height, width = self.size[::-1] if self.video.orientation.swap else self.size
         found = "a frame without a picture" if image is None else f"a picture of {_size_text(image)}"
         return f"Got {found} in a video of {width} x {height}, expected the same size for every frame."
 
@@ -98,7 +98,7 @@ class FrameComposer:
         if frame.format.is_rgb and not self.pixel_format.startswith("gbr"):
             result = av.VideoFrame(frame.width, frame.height, self.pixel_format)
             if fill:
-                planes.fill(result, self.colours, planes.samples(frame, self.video.colours).to_rgb(planes.tensors(frame)))
+                planes.write(result, self.colours, planes.rgb(frame, self.video.colours))
             return result
         plain = name.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
         if plain == self.pixel_format or name.startswith("gray"):
@@ -115,7 +115,7 @@ class FrameComposer:
         """A new reference (av_frame_ref) to the same samples with its own properties, through an empty filter graph."""
         if self._graph is None:
             self._graph = graph = av.filter.Graph()
-            unit = frame.time_base or self.video.unit
+            unit = frame.time_base or self.video.time_base
             begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=unit)
             end = graph.add("buffersink")
             begin.link_to(end)
@@ -140,7 +140,7 @@ def _copied(frame: av.VideoFrame, name: str) -> av.VideoFrame:
 def _stored_size(video: Video, image: Tensor) -> tuple[int, int]:
     """(H, W) of an image (1, 3, H, W) in storage orientation."""
     height, width = image.shape[-2:]
-    return (width, height) if video.turn.swap else (height, width)
+    return (width, height) if video.orientation.swap else (height, width)
 
 
 def _size_text(image: torch.Tensor) -> str:

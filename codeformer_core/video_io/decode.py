@@ -45,7 +45,7 @@ class FrameDecoder:
         begin = self.window.start if begin is None else begin
         last = None
         try:
-            with self._opened_at(begin) as container:
+            with self._open_at(begin) as container:
                 for pts, frame in self._with_repaired_pts(self._decoded(container)):
                     if begin is not None and pts < begin:
                         continue
@@ -79,7 +79,7 @@ class FrameDecoder:
                 return None
         return heapq.nsmallest(number + 1, smallest)[-1] if number < len(smallest) else None
 
-    def _opened_at(self, begin: int | None) -> av.container.InputContainer:
+    def _open_at(self, begin: int | None) -> av.container.InputContainer:
         """The file, opened and sought to a keyframe from which the frame at `begin` and all later ones decode completely.
 
         Some containers seek by DTS, and with open GOPs the frames after a keyframe may refer to ones before it: the position
@@ -89,7 +89,7 @@ class FrameDecoder:
             return open_video(self.source)
         for margin in (0, 2, 10):  # seconds to go back further; reopened each time, since a flushed decoder may lose frames
             with open_video(self.source) as container:
-                target = begin - round(margin / self.video.unit)
+                target = begin - round(margin / self.video.time_base)
                 if not self._seek(container, first_stream(container), target):
                     break
                 first = next(self._decoded(container, count_damage=False), None)
@@ -122,11 +122,11 @@ class FrameDecoder:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
                     pts = packet.pts if packet.pts is not None else packet.dts
-                    damaged.append(float((pts or 0) * self.video.unit))
+                    damaged.append(float((pts or 0) * self.video.time_base))
                     continue
                 for frame in frames:
                     if frame.is_corrupt:
-                        damaged.append(float((frame.pts or 0) * self.video.unit))
+                        damaged.append(float((frame.pts or 0) * self.video.time_base))
                     yield frame
         except BROKEN as error:
             if count_damage:
@@ -135,7 +135,7 @@ class FrameDecoder:
     @property
     def _frame_duration(self) -> int:
         """The duration of a frame at the average rate, in the time base."""
-        return max(1, round(1 / (self.video.rate * self.video.unit))) if self.video.rate else 1
+        return max(1, round(1 / (self.video.rate * self.video.time_base))) if self.video.rate else 1
 
     def _with_repaired_pts(self, frames: Iterator[av.VideoFrame]) -> Iterator[TimedFrame]:
         """Frames with strictly increasing PTS, all with the size and pixel format of the first."""
@@ -149,7 +149,8 @@ class FrameDecoder:
                 pts += shift
                 if last is not None and pts <= last:
                     self._restamped += 1
-                    restarts = (last - pts) * self.video.unit > 1  # over a second back: a discontinuity, as in joined files
+                    # Over a second back is a discontinuity, as in joined files.
+                    restarts = (last - pts) * self.video.time_base > 1
                     shift += last + duration - pts if restarts else 0
                     pts = last + (duration if restarts else 1)
             last = pts
@@ -163,7 +164,7 @@ class FrameDecoder:
     def _note_size(self, kind: tuple[int, int, str], pts: int) -> None:
         change = "changes its size on the way"
         if not any(change in notice for notice in self.notices):
-            at = float(pts * self.video.unit)
+            at = float(pts * self.video.time_base)
             height, width = self.video.stored_size
             found = f"{self.video.name} {change} (to {kind[0]} x {kind[1]} at {at:.2f} s)"
             self.notices.append(f"{found}: fitted to the first size, {width} x {height}.")
@@ -186,7 +187,7 @@ class FrameDecoder:
         """Add a notice when the file ends too early; `last` is the PTS at the end of the last frame."""
         if last is None or not self.video.measured or not self.video.duration:
             return
-        reached = float(last * self.video.unit) - self.video.begin
-        if self.video.duration - reached > max(_MISSING, 3 * float(self._frame_duration * self.video.unit)):
+        reached = float(last * self.video.time_base) - self.video.begin
+        if self.video.duration - reached > max(_MISSING, 3 * float(self._frame_duration * self.video.time_base)):
             found = f"{self.video.name} should last {self.video.duration:.1f} s and ends at {reached:.1f} s"
             self.notices.append(f"{found}: it is cut off, or damaged at the end. What is there was read.")

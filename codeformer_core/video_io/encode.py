@@ -26,17 +26,17 @@ class VideoEncoder:
         assert isinstance(stream, av.video.stream.VideoStream)
         stream.height, stream.width = composer.size
         stream.pix_fmt = composer.pixel_format
-        stream.time_base = video.unit
+        stream.time_base = video.time_base
         context = stream.codec_context
-        context.time_base = video.unit
+        context.time_base = video.time_base
         context.options = {"crf": str(crf), **encoder.options}
         context.thread_type = "AUTO"  # PyAV's default makes x264 use sliced threads, which costs quality
-        if video.interlaced and encoder.fields and composer.size == video.stored_size:
+        if video.interlaced and encoder.interlaced and composer.size == video.stored_size:
             context.flags |= _FIELDS
         context.color_range, context.colorspace = colours.range, colours.matrix
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
-        if video.aspect:
-            context.sample_aspect_ratio = video.aspect
+        if video.sample_aspect_ratio:
+            context.sample_aspect_ratio = video.sample_aspect_ratio
         if encoder.name == "libx265" and container.format in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # Apple's players know hvc1 only, not hev1
         if video.matrix is not None:

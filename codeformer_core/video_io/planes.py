@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .yuv import ColourSpace, YUVSamples
+from .yuv import ColourSpace, SampleFormat
 
 # Packed and semi-planar pixel formats -> the planar one that FFmpeg converts them to without loss.
 _PLANAR = {
@@ -33,7 +33,7 @@ _PLANAR = {
 }
 
 
-class Rotation(NamedTuple):
+class Orientation(NamedTuple):
     """From storage to display orientation: transpose, then flip. One of the eight orientations of a display matrix."""
 
     swap: bool = False
@@ -64,49 +64,49 @@ def planar(frame: av.VideoFrame) -> av.VideoFrame:
     return frame
 
 
-def samples(frame: av.VideoFrame, colours: ColourSpace) -> YUVSamples:
+def sample_format(frame: av.VideoFrame, colours: ColourSpace) -> SampleFormat:
     """The layout and colour space of the samples of a planar frame."""
     pixels = frame.format
     planes = len(pixels.components)
-    step = (1, 1)
+    subsampling = (1, 1)
     if planes >= 3 and not pixels.is_rgb:
-        step = (-(-frame.height // frame.planes[1].height), -(-frame.width // frame.planes[1].width))
+        subsampling = (-(-frame.height // frame.planes[1].height), -(-frame.width // frame.planes[1].width))
     weights = colours.weights(frame.height, frame.width)
-    return YUVSamples(pixels.components[0].bits, pixels.is_rgb, step, colours.full, weights)
+    return SampleFormat(pixels.components[0].bits, pixels.is_rgb, subsampling, colours.full, weights)
 
 
 def arrays(frame: av.VideoFrame) -> list[np.ndarray]:
     """The planes (h, w) of a planar frame as views into its memory, without alpha: one when grey, else three."""
-    kind = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
+    dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
     if frame.format.name.endswith("be"):
-        kind = kind.newbyteorder(">")
+        dtype = dtype.newbyteorder(">")
     colours = [component for component in frame.format.components if not component.is_alpha]
     views = []
     for plane in list(frame.planes)[: len(colours)]:
-        rows = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)  # type: ignore[arg-type] # it is a buffer
+        rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)  # type: ignore[arg-type] # it is a buffer
         views.append((rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width])
     return views
 
 
-def tensors(frame: av.VideoFrame, device: torch.device | str = "cpu") -> list[Tensor]:
-    """The planes (h, w) of a planar frame as tensors (copies): uint8, or int32 for more bits."""
-    return [torch.tensor(plane if plane.itemsize == 1 else plane.astype(np.int32), device=device) for plane in arrays(frame)]
+def rgb(frame: av.VideoFrame, colours: ColourSpace, device: torch.device | str = "cpu") -> Tensor:
+    """(1, 3, H, W) float32 RGB in [0, 1], in storage orientation, of a planar frame."""
+    planes = [plane if plane.itemsize == 1 else plane.astype(np.int32) for plane in arrays(frame)]
+    return sample_format(frame, colours).to_rgb([torch.tensor(plane, device=device) for plane in planes])
 
 
-def image(frame: av.VideoFrame, colours: ColourSpace, turn: Rotation, device: torch.device | str = "cpu") -> Tensor:
+def image(frame: av.VideoFrame, colours: ColourSpace, orientation: Orientation, device: torch.device | str = "cpu") -> Tensor:
     """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame."""
-    frame = planar(frame)
-    return turn.upright(samples(frame, colours).to_rgb(tensors(frame, device))).contiguous()
+    return orientation.upright(rgb(planar(frame), colours, device)).contiguous()
 
 
-def fill(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor) -> None:
+def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor) -> None:
     """Write pixels (1, 3, H, W) RGB in [0, 1], in storage orientation, into a planar frame of that size."""
-    layout, targets = samples(frame, colours), arrays(frame)
+    layout, targets = sample_format(frame, colours), arrays(frame)
     for target, plane in zip(targets, layout.from_rgb(pixels, len(targets)), strict=True):
         target[:] = _rounded(plane, layout.bits)
 
 
-def put(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor) -> None:
+def blend(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor) -> None:
     """Replace the pixels under a mask in a planar frame of the same size; all other samples stay bit-identical.
 
     Where the mask is below 1, the rest is blended from the source's own samples, so that neither the conversion to RGB nor
@@ -118,11 +118,11 @@ def put(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor
         pixels: (1, 3, H, W) RGB in [0, 1], in storage orientation.
         mask: (1, 1, H, W) in [0, 1], in storage orientation.
     """
-    layout, targets = samples(frame, colours), arrays(frame)
+    layout, targets = sample_format(frame, colours), arrays(frame)
     rows, columns = (torch.nonzero(mask[0, 0].amax(axis))[:, 0].tolist() for axis in (1, 0))
     if not rows:
         return
-    down, across = layout.step  # aligned to the chroma grid, with a margin of one chroma sample for the interpolation
+    down, across = layout.subsampling  # aligned to the chroma grid, with a margin of one chroma sample for the interpolation
     top, left = max(0, (rows[0] // down - 1) * down), max(0, (columns[0] // across - 1) * across)
     bottom = min(frame.height, (rows[-1] // down + 2) * down)
     right = min(frame.width, (columns[-1] // across + 2) * across)
@@ -135,16 +135,16 @@ def put(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor
     new = layout.from_rgb(part, len(parts))
     before = layout.from_rgb(layout.to_rgb(source), len(parts))
     for index, target in enumerate(parts):
-        if index == 0 or layout.step == (1, 1):
+        if index == 0 or layout.subsampling == (1, 1):
             share, touched = weight[0, 0], weight[0, 0] > 0
         else:
             share = layout.subsample(weight[0])[0]
-            touched = functional.max_pool2d(weight, layout.step, ceil_mode=True)[0, 0] > 0
+            touched = functional.max_pool2d(weight, layout.subsampling, ceil_mode=True)[0, 0] > 0
         blended = new[index] + (1 - share) * (source[index] - before[index])
         target[:] = np.where(touched.cpu().numpy(), _rounded(blended, layout.bits), target)
 
 
 def _rounded(plane: Tensor, bits: int) -> np.ndarray:
     """Sample values (h, w) rounded and clipped to integers of `bits`."""
-    kind = np.uint8 if bits <= 8 else np.uint16
-    return plane.round().clamp(0, 2**bits - 1).cpu().numpy().astype(kind)
+    dtype = np.uint8 if bits <= 8 else np.uint16
+    return plane.round().clamp(0, 2**bits - 1).cpu().numpy().astype(dtype)

@@ -13,7 +13,7 @@ import av.container
 import av.error
 import av.video
 
-from .planes import Rotation
+from .planes import Orientation
 from .yuv import FULL, ColourSpace
 
 #: A file's path, or its bytes in memory.
@@ -50,10 +50,10 @@ class Video:
         bits: per sample.
         pixel_format: FFmpeg's name.
         colours: the colour space of the samples.
-        turn: from storage to display orientation.
+        orientation: from storage to display orientation.
         matrix: the display matrix as stored (nine numbers), None when there is none.
-        aspect: sample aspect ratio; 0 is unspecified.
-        unit: time base, the seconds of one step of PTS.
+        sample_aspect_ratio: 0 is unspecified.
+        time_base: seconds of one step of PTS.
         begin: the first PTS in seconds of the file's own time.
         codec, container: FFmpeg's names.
         has_audio: it has an audio stream that can be decoded.
@@ -71,10 +71,10 @@ class Video:
     bits: int
     pixel_format: str
     colours: ColourSpace
-    turn: Rotation
+    orientation: Orientation
     matrix: tuple[int, ...] | None
-    aspect: Fraction
-    unit: Fraction
+    sample_aspect_ratio: Fraction
+    time_base: Fraction
     begin: float
     codec: str
     container: str
@@ -87,7 +87,7 @@ class Video:
     def stored_size(self) -> tuple[int, int]:
         """(H, W) of the frames as stored, before rotation."""
         height, width = self.size
-        return (width, height) if self.turn.swap else (height, width)
+        return (width, height) if self.orientation.swap else (height, width)
 
 
 def name_of(source: Source) -> str:
@@ -153,21 +153,21 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
     frame = _first_frame(container, stream)
     if frame is None:
         raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
-    matrix, rotation, turn = _orientation(frame)
-    unit = stream.time_base or Fraction(1, 90000)
+    matrix, rotation, orientation = _orientation(frame)
+    time_base = stream.time_base or Fraction(1, 90000)
     rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-    duration = float((stream.duration or 0) * unit) or _tagged_duration(stream)
+    duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
     measured = bool(duration) or len(container.streams) == 1
     if not duration and container.duration:
         duration = container.duration / av.time_base
-    begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * unit)
+    begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * time_base)
     height, width = frame.height, frame.width
     kind, span = frame.format.name, int(frame.color_range)
     if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # these formats are full range by definition
         span = FULL
     return Video(
         name=name,
-        size=(width, height) if turn.swap else (height, width),
+        size=(width, height) if orientation.swap else (height, width),
         rotation=rotation,
         rate=Fraction(rate),
         frames=stream.frames or round(duration * rate),
@@ -175,10 +175,10 @@ def describe(container: av.container.InputContainer, name: str) -> Video:
         bits=frame.format.components[0].bits,
         pixel_format=kind,
         colours=ColourSpace(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
-        turn=turn,
+        orientation=orientation,
         matrix=matrix,
-        aspect=Fraction(stream.sample_aspect_ratio or 0),
-        unit=Fraction(unit),
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 0),
+        time_base=Fraction(time_base),
         begin=begin,
         codec=stream.codec_context.name,
         container=container.format.name,
@@ -210,23 +210,23 @@ def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Rotation]:
-    """Display matrix, degrees counter-clockwise, and `Rotation` of a decoded frame.
+def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Orientation]:
+    """Display matrix, degrees counter-clockwise, and `Orientation` of a decoded frame.
 
     The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
     """
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
-        return None, 0, Rotation()
+        return None, 0, Orientation()
     matrix = struct.unpack("=9i", bytes(side_data)[:36])
     a, b, _, c, d = matrix[:5]
     if abs(a) + abs(d) >= 100 * (abs(b) + abs(c)):
-        turn = Rotation(False, flip_rows=d < 0, flip_columns=a < 0)
+        orientation = Orientation(False, flip_rows=d < 0, flip_columns=a < 0)
     elif abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
-        turn = Rotation(True, flip_rows=b < 0, flip_columns=c < 0)
+        orientation = Orientation(True, flip_rows=b < 0, flip_columns=c < 0)
     else:  # not a multiple of 90 degrees: players disagree, so the storage orientation is kept
-        turn = Rotation()
-    return matrix, int(frame.rotation), turn
+        orientation = Orientation()
+    return matrix, int(frame.rotation), orientation
 
 
 def _reason(error: Exception) -> str:

@@ -35,7 +35,7 @@ class Frame:
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
         """(1, 3, H, W) float32 RGB in [0, 1], upright, with all the bits of the video, converted on `device`."""
-        return planes.image(self.raw, self.video.colours, self.video.turn, device)
+        return planes.image(self.raw, self.video.colours, self.video.orientation, device)
 
 
 class FrameReader(Iterator[Frame]):
@@ -62,17 +62,17 @@ class FrameReader(Iterator[Frame]):
         self._frames.close()
 
     def _selected(self, first: int, count: int, every: int) -> Generator[Frame, None, None]:
-        part, frame = self._decoder.window, None
+        window, frame = self._decoder.window, None
         begin = self._decoder.pts_of(first) if first >= _WORTH_SEEKING else None
         skipped = first if begin is None else 0
         decoded = enumerate(self._decoder.frames(begin), -skipped)
         for index, (pts, raw) in islice(decoded, skipped, skipped + (count - 1) * every + 1 if count else None, every):
-            frame = Frame(index, pts * part.unit - part.origin, raw, self.video)
+            frame = Frame(index, pts * window.time_base - window.origin, raw, self.video)
             yield frame
         if frame is None:
             lasts = f"it lasts {self.video.duration:.2f} s" if self.video.duration else "it is shorter"
             behind = f", from frame {first} on" if first else ""
-            raise ValueError(f"{self.video.name} has no frame in the window {part}{behind}: {lasts}. Choose another window.")
+            raise ValueError(f"{self.video.name} has no frame in the window {window}{behind}: {lasts}. Choose another window.")
 
 
 def read_frames(

@@ -10,7 +10,7 @@ import av.container
 import av.stream
 from av.stream import Discard, Disposition
 
-from .audio import PREROLL, AudioEncoder
+from .audio import PREROLL, AudioTranscoder
 from .codecs import Container
 from .probe import BROKEN, Source, first_stream, open_video
 from .time_range import TimeRange
@@ -70,7 +70,7 @@ class StreamCopier:
         self._output, self._container, self._window = output, container, window
         self.input = open_video(source)
         main = first_stream(self.input)
-        self._copiers: dict[int, PacketCopier | AudioEncoder] = {}
+        self._copiers: dict[int, PacketCopier | AudioTranscoder] = {}
         for stream in self.input.streams:
             if stream.index != main.index:
                 copier = self._copier(stream)
@@ -82,13 +82,13 @@ class StreamCopier:
         main.discard = Discard.all  # some demuxers then skip its packets unread
         if window.start is not None and self._copiers:
             self.input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
-        self._packets = self._ready()
+        self._packets = self._demuxed()
 
-    def label(self, new: av.stream.Stream) -> None:
+    def copy_video_tags(self, new: av.stream.Stream) -> None:
         """Give the encoded video stream the tags and disposition of the source's."""
-        _label(first_stream(self.input), new)
+        _copy_tags(first_stream(self.input), new)
 
-    def until(self, seconds: Fraction | None) -> None:
+    def mux_until(self, seconds: Fraction | None) -> None:
         """Mux the packets before a time of the range, so that streams are interleaved; None is all of them."""
         for packet in self._packets:
             self._output.mux(packet)
@@ -100,7 +100,7 @@ class StreamCopier:
         """Close the source."""
         self.input.close()
 
-    def _ready(self) -> Iterator[av.Packet]:
+    def _demuxed(self) -> Iterator[av.Packet]:
         if not self._copiers:
             return
         try:
@@ -109,33 +109,32 @@ class StreamCopier:
         except BROKEN as error:
             self.notices.append(f"Sound and other streams cannot be read to their end ({error}): the rest is left out.")
 
-    def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioEncoder | None:
+    def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioTranscoder | None:
         """How a stream is copied; None when it is not."""
         if stream.type == "attachment" and self._container.format == "matroska":
             attachment = self.input.streams.attachments[[s.index for s in self.input.streams.attachments].index(stream.index)]
             self._output.add_attachment(attachment.name or "attachment", attachment.mimetype or "", attachment.data)
             return None
-        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else None
+        codec = stream.codec_context.codec if stream.codec_context is not None else None
         if codec is not None and stream.type in ("audio", "video", "subtitle"):
-            if self._container.carries(self._output, codec) or self._container.carries(self._output, stream.codec_context.name):
+            if self._container.supports(self._output, codec):
                 new = self._output.add_stream_from_template(stream, opaque=True)
-                _label(stream, new)
+                _copy_tags(stream, new)
                 return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
             if isinstance(stream, av.audio.stream.AudioStream):
-                recoded = AudioEncoder(stream, self._output, self._container.sound, self._window)
-                _label(stream, recoded.stream)
-                self.notices.append(f"{self._container.name} does not carry sound as {codec}: encoded anew as {recoded.name}.")
-                return recoded
+                transcoder = AudioTranscoder(stream, self._output, self._container.audio_encoder, self._window)
+                _copy_tags(stream, transcoder.stream)
+                found = f"{self._container.name} does not carry sound as {codec.canonical_name}"
+                self.notices.append(f"{found}: encoded anew as {transcoder.name}.")
+                return transcoder
         if stream.type == "data" and self.input.chapters():
             return None  # MP4 stores chapters as a data stream too, and the muxer writes it anew
-        kind = f" ({codec})" if codec else ""
-        self.notices.append(
-            f"{_PLAIN.get(stream.type, 'A stream')}{kind} cannot be carried by {self._container.name}: left out."
-        )
+        found = _PLAIN.get(stream.type, "A stream") + (f" ({codec.canonical_name})" if codec else "")
+        self.notices.append(f"{found} cannot be carried by {self._container.name}: left out.")
         return None
 
 
-def _label(stream: av.stream.Stream, new: av.stream.Stream) -> None:
+def _copy_tags(stream: av.stream.Stream, new: av.stream.Stream) -> None:
     """Copy the tags (language, title) and the disposition of a stream."""
     new.metadata.update(kept_metadata(stream.metadata))
     new.disposition = Disposition(stream.disposition)

@@ -15,22 +15,22 @@ class TimeRange:
         start: the least PTS in it; None is the file's beginning, whatever its first PTS.
         end: the least PTS after it; None is the file's end.
         origin: seconds of the file's own time that are time 0 of the range.
-        unit: time base in seconds.
+        time_base: seconds of one step of PTS.
     """
 
     start: int | None
     end: int | None
     origin: Fraction
-    unit: Fraction
+    time_base: Fraction
 
     @property
     def seconds(self) -> Fraction | None:
         """From the origin to the end; None when it ends with the file."""
-        return None if self.end is None else self.end * self.unit - self.origin
+        return None if self.end is None else self.end * self.time_base - self.origin
 
     def __str__(self) -> str:
         first = float(self.origin) if self.start is not None else 0.0
-        return f"{first:g} s to {'the end' if self.end is None else f'{float(self.end * self.unit):g} s'}"
+        return f"{first:g} s to {'the end' if self.end is None else f'{float(self.end * self.time_base):g} s'}"
 
 
 def time_range(video: Video, start: float = 0.0, duration: float = 0.0) -> TimeRange:
@@ -41,12 +41,12 @@ def time_range(video: Video, start: float = 0.0, duration: float = 0.0) -> TimeR
     """
     if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
         raise ValueError(f"A window of {duration:g} s from {start:g} s on, expected seconds from 0 on.")
-    first = round(Fraction(start) / video.unit) if start else None
-    last = round(Fraction(start + duration) / video.unit) if duration else None
+    first = round(Fraction(start) / video.time_base) if start else None
+    last = round(Fraction(start + duration) / video.time_base) if duration else None
     origin = first
     if origin is None:  # a file's own time begins at 0, or with its first frame where that has a negative PTS
-        origin = min(0, round(Fraction(video.begin) / video.unit))
-    return TimeRange(first, last, origin * video.unit, video.unit)
+        origin = min(0, round(Fraction(video.begin) / video.time_base))
+    return TimeRange(first, last, origin * video.time_base, video.time_base)
 
 
 class Extent(NamedTuple):

@@ -22,7 +22,7 @@ from .reader import Frame
 from .remux import StreamCopier
 from .time_range import time_range
 
-_WAITING = 4  # frames in the encoder's queue: enough to even out its pace, little memory when they are enlarged
+_QUEUE_SIZE = 4  # frames in the encoder's queue: enough to even out its pace, little memory when they are enlarged
 
 _ADVICE = {
     errno.ENOSPC: "Make room, or choose another disk",
@@ -88,8 +88,8 @@ class VideoWriter:
             )
         self._encoder = CODECS[codec].encoder
         self._crf = self._encoder.crf if crf is None else crf
-        if not 0 <= self._crf <= self._encoder.worst:
-            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {self._encoder.worst}.")
+        if not 0 <= self._crf <= self._encoder.max_crf:
+            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {self._encoder.max_crf}.")
         if isinstance(source, (str, Path)) and self.path.exists() and self.path.samefile(source):
             raise FileExistsError(f"{self.path} is the video that is read and cannot be written at once. Choose another name.")
         if not overwrite:
@@ -97,7 +97,7 @@ class VideoWriter:
         self._source, self._video = source, probe(source)
         self._window = time_range(self._video, start, duration)
         self._atomic = atomic_write(self.path, overwrite)
-        self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._abandoned = self._ended = False
@@ -109,7 +109,7 @@ class VideoWriter:
         except OSError as error:
             with suppress(OSError):
                 self._atomic.__exit__(type(error), error, error.__traceback__)
-            raise self._sentence(error) from error
+            raise self._explained(error) from error
         self._thread = threading.Thread(target=self._work, args=(temporary,), name="codeformer video writer", daemon=True)
         self._thread.start()
         return self
@@ -130,7 +130,7 @@ class VideoWriter:
         if self._thread is None:
             raise RuntimeError("A VideoWriter writes inside its `with` statement.")
         if self._error is not None:
-            raise self._sentence(self._error) from self._error
+            raise self._explained(self._error) from self._error
         self._queue.put((frame, image, mask))
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -144,18 +144,18 @@ class VideoWriter:
             self._atomic.__exit__(None if failure is None else type(failure), failure, trace)
         except OSError as error:
             if error is not failure:
-                raise self._sentence(error) from error
+                raise self._explained(error) from error
         except BaseException as error:
             if error is not failure:
                 raise
         if kind is None and self._error is not None:
-            raise self._sentence(self._error) from self._error
+            raise self._explained(self._error) from self._error
 
     def _work(self, temporary: Path) -> None:
         """The encoding thread; it keeps an error for the next `write`."""
         try:
             self._write_all(temporary)
-        except BaseException as error:  # noqa: BLE001 - it rises in `write` or `__exit__`
+        except BaseException as error:  # noqa: BLE001 - raised by `write` or `__exit__`
             self._error = error
         for _ in self._items():  # drain the queue after an error, or `write` would block forever
             pass
@@ -178,27 +178,27 @@ class VideoWriter:
                 )
             return
         composer = FrameComposer(self._video, self._window, self._encoder, first[0], first[1])
-        options = self._container.options_for(self._video.unit)
+        options = self._container.options_for(self._video.time_base)
         with av.open(str(temporary), "w", format=self._container.format, options=options) as output:
-            encoding = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
+            encoder = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
             copier = StreamCopier(self._source, output, self._container, self._window)
-            copier.label(encoding.stream)
+            copier.copy_video_tags(encoder.stream)
             try:
                 item: _Item | None = first
                 while item is not None:
-                    for packet in encoding.encode(composer.compose(*item)):
+                    for packet in encoder.encode(composer.compose(*item)):
                         output.mux(packet)
-                    copier.until(Fraction(item[0].time))
+                    copier.mux_until(Fraction(item[0].time))
                     item = None  # released while the next one is made
                     item = next(items, None)
                 if not self._abandoned:
-                    output.mux(encoding.encode(None))
-                    copier.until(None)
+                    output.mux(encoder.encode(None))
+                    copier.mux_until(None)
             finally:
                 copier.close()
                 self.notices += composer.notices + copier.notices
 
-    def _sentence(self, error: BaseException) -> BaseException:
+    def _explained(self, error: BaseException) -> BaseException:
         """The error to raise, with a message that says what to do."""
         if isinstance(error, OSError) and error.errno is not None:
             kind = type(OSError(error.errno, ""))  # PermissionError and the like

@@ -48,20 +48,20 @@ class ColourSpace:
 
 
 @dataclass(frozen=True)
-class YUVSamples:
+class SampleFormat:
     """Layout and colour space of the sample planes of a frame.
 
     Attributes:
         bits: of a sample.
         rgb: the planes are green, blue, red (FFmpeg's order), else luma, Cb and Cr.
-        step: luma pixels per chroma sample, vertical and horizontal.
+        subsampling: luma pixels per chroma sample, vertical and horizontal.
         full: full range.
         weights: of red and blue in luma.
     """
 
     bits: int
     rgb: bool
-    step: tuple[int, int]
+    subsampling: tuple[int, int]
     full: bool
     weights: tuple[float, float]
 
@@ -91,8 +91,8 @@ class YUVSamples:
         r, b = 2 * (1 - red) * r, 2 * (1 - blue) * b  # red and blue minus luma
         offsets = torch.stack([r, (red * r + blue * b) / (red + blue - 1), b])[None]  # (1, 3, h, w)
         height, width = first.shape
-        if self.step != (1, 1):
-            rows, columns = offsets.shape[2] * self.step[0], offsets.shape[3] * self.step[1]
+        if self.subsampling != (1, 1):
+            rows, columns = offsets.shape[2] * self.subsampling[0], offsets.shape[3] * self.subsampling[1]
             upsample = upsample_by_opencv if offsets.device.type == "cpu" else upsample_by_torch
             offsets = upsample(offsets, rows, columns)[:, :, :height, :width]
         return offsets.add_(first).clamp_(0, 1)
@@ -114,9 +114,9 @@ class YUVSamples:
 
     def subsample(self, planes: Tensor) -> Tensor:
         """(K, H, W) -> (K, h, w): chroma subsampling by the mean over the luma pixels of each sample."""
-        if self.step == (1, 1):
+        if self.subsampling == (1, 1):
             return planes
-        return functional.avg_pool2d(planes[None], self.step, ceil_mode=True, count_include_pad=False)[0]
+        return functional.avg_pool2d(planes[None], self.subsampling, ceil_mode=True, count_include_pad=False)[0]
 
 
 def upsample_by_torch(planes: Tensor, rows: int, columns: int) -> Tensor:

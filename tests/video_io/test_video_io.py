@@ -132,7 +132,7 @@ def test_samples_outside_the_mask_are_the_source_s_own_before_encoding(videos, n
         assert all(np.array_equal(a, b) for a, b in zip(before, samples(made.compose(frame)), strict=True))
         image, mask = square(frame) or square(frames[0])
         new = samples(made.compose(frame, image, mask))
-        stored = made.video.turn.stored(mask)[0, 0].numpy() > 0
+        stored = made.video.orientation.stored(mask)[0, 0].numpy() > 0
         assert (new[0] != before[0])[stored].mean() > 0.5
         assert np.array_equal(new[0][~stored], before[0][~stored])
         chroma = np.maximum(
@@ -148,7 +148,7 @@ def test_samples_outside_the_mask_are_the_source_s_own_before_encoding(videos, n
 def test_windows_are_the_same_frames_as_decoding_everything(videos, name):
     reader = read_frames(videos / name, 0, 4.2)
     every = [(frame.time, frame.raw.pts, samples(frame.raw)[0][::7, ::7].sum()) for frame in reader]
-    unit, number = reader.video.unit, len(every) * 2 // 3
+    unit, number = reader.video.time_base, len(every) * 2 // 3
     sought = list(read_frames(videos / name, float(every[number][0]), float(6 * unit + every[-1][0] - every[number][0])))
     origin = sought[0].raw.pts * unit - sought[0].time
     assert [(f.time + origin, f.raw.pts, samples(f.raw)[0][::7, ::7].sum()) for f in sought] == every[number:]
@@ -222,7 +222,7 @@ def test_samples_of_every_kind_are_kept_where_the_encoder_can(tmp_path, pixel_fo
 def test_what_an_encoder_cannot_hold_is_said(tmp_path, pixel_format, codec, word):
     made, frames = composer(film(tmp_path / "a.mkv", pixel_format), codec)
     assert word in " ".join(made.notices)
-    image = planes.image(made.compose(frames[0]), made.colours, planes.Rotation())
+    image = planes.image(made.compose(frames[0]), made.colours, planes.Orientation())
     smooth = torch.nn.functional.avg_pool2d
     assert torch.allclose(smooth(image, 4), smooth(frames[0].image(), 4), atol=0.03)
 
@@ -410,7 +410,7 @@ def test_the_last_frame_stands_as_long_as_before(videos, tmp_path):
 def test_defaults_of_the_table_are_encoders_with_a_smaller_side_that_they_can_hold():
     for codec in CODECS.values():
         encoder = codec.encoder
-        assert 0 < encoder.crf < encoder.worst
+        assert 0 < encoder.crf < encoder.max_crf
         with pytest.raises(ValueError, match="cannot hold pictures of 1 x 1"):
             codecs.pixel_format(encoder, "yuv420p", 1, 1)
 
