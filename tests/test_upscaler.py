@@ -436,5 +436,5 @@ def test_a_missing_spandrel_is_said_in_a_sentence():
 
 
 def test_spandrel_is_loaded_only_when_a_file_is():
-    code = "import sys, codeformer_core.upscale; print('spandrel' in sys.modules)"
+    code = "import sys, codeformer_core.upscaler; print('spandrel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "False"
