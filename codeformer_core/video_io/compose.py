@@ -57,9 +57,10 @@ class FrameComposer:
             ValueError: image or mask differ in size from those before, or from each other.
         """
         orientation = self.video.orientation
-        mismatch = not self._same_size if image is None else _stored_size(self.video, image) != self.size
-        if mismatch:
-            raise ValueError(self._wrong_size(image))
+        if self.size != (self.video.stored_size if image is None else _stored_size(self.video, image)):
+            height, width = self.size[::-1] if orientation.swap else self.size
+            found = "a frame without a picture" if image is None else f"a picture of {_size_text(image)}"
+            raise ValueError(f"Got {found} in a video of {width} x {height}, expected the same size for every frame.")
         if image is not None and mask is not None and mask.shape[-2:] != image.shape[-2:]:
             raise ValueError(f"A mask of {_size_text(mask)} for a picture of {_size_text(image)}, expected the same size.")
         if image is None or self._same_size:
@@ -84,11 +85,6 @@ class FrameComposer:
     @property
     def _same_size(self) -> bool:
         return self.size == self.video.stored_size
-
-    def _wrong_size(self, image: Tensor | None) -> str:
-        height, width = self.size[::-1] if self.video.orientation.swap else self.size
-        found = "a frame without a picture" if image is None else f"a picture of {_size_text(image)}"
-        return f"Got {found} in a video of {width} x {height}, expected the same size for every frame."
 
     def _source(self, frame: av.VideoFrame, fill: bool) -> av.VideoFrame:
         """The source's planar frame in the encoder's pixel format, samples bit-exact where both formats allow it."""

@@ -141,52 +141,48 @@ def probe(source: Source) -> Video:
         OSError: it cannot be opened.
         ValueError: it is not a video, or its first frame cannot be decoded; the message names it.
     """
+    name = name_of(source)
     with open_video(source) as container:
-        return describe(container, name_of(source))
-
-
-def describe(container: av.container.InputContainer, name: str) -> Video:
-    """`probe` of an open file, whose position is moved."""
-    stream = first_stream(container)
-    if stream.codec_context is None:
-        raise ValueError(f"{name}: its kind of video is not known to this FFmpeg. Convert it to H.264 first.")
-    frame = _first_frame(container, stream)
-    if frame is None:
-        raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
-    matrix, rotation, orientation = _orientation(frame)
-    time_base = stream.time_base or Fraction(1, 90000)
-    rate = stream.average_rate or stream.guessed_rate or Fraction(0)
-    duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
-    measured = bool(duration) or len(container.streams) == 1
-    if not duration and container.duration:
-        duration = container.duration / av.time_base
-    begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * time_base)
-    height, width = frame.height, frame.width
-    kind, span = frame.format.name, int(frame.color_range)
-    if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # these formats are full range by definition
-        span = FULL
-    return Video(
-        name=name,
-        size=(width, height) if orientation.swap else (height, width),
-        rotation=rotation,
-        rate=Fraction(rate),
-        frames=stream.frames or round(duration * rate),
-        duration=duration,
-        bits=frame.format.components[0].bits,
-        pixel_format=kind,
-        colours=ColourSpace(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
-        orientation=orientation,
-        matrix=matrix,
-        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 0),
-        time_base=Fraction(time_base),
-        begin=begin,
-        codec=stream.codec_context.name,
-        container=container.format.name,
-        has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
-        measured=measured,
-        interlaced=frame.interlaced_frame,
-        hdr=any(frame.side_data.get(name) is not None for name in _HDR),
-    )
+        stream = first_stream(container)
+        if stream.codec_context is None:
+            raise ValueError(f"{name}: its kind of video is not known to this FFmpeg. Convert it to H.264 first.")
+        frame = _first_frame(container, stream)
+        if frame is None:
+            raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
+        matrix, rotation, orientation = _orientation(frame)
+        time_base = stream.time_base or Fraction(1, 90000)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+        duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
+        measured = bool(duration) or len(container.streams) == 1
+        if not duration and container.duration:
+            duration = container.duration / av.time_base
+        begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * time_base)
+        height, width = frame.height, frame.width
+        kind, span = frame.format.name, int(frame.color_range)
+        if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # these formats are full range by definition
+            span = FULL
+        return Video(
+            name=name,
+            size=(width, height) if orientation.swap else (height, width),
+            rotation=rotation,
+            rate=Fraction(rate),
+            frames=stream.frames or round(duration * rate),
+            duration=duration,
+            bits=frame.format.components[0].bits,
+            pixel_format=kind,
+            colours=ColourSpace(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
+            orientation=orientation,
+            matrix=matrix,
+            sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 0),
+            time_base=Fraction(time_base),
+            begin=begin,
+            codec=stream.codec_context.name,
+            container=container.format.name,
+            has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
+            measured=measured,
+            interlaced=frame.interlaced_frame,
+            hdr=any(frame.side_data.get(name) is not None for name in _HDR),
+        )
 
 
 def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:

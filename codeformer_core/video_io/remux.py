@@ -26,10 +26,9 @@ class PacketCopier:
         self._new, self._window, self._kind = new, window, stream.type
         self._wait_for_key = stream.type == "video"
         self._shift = round(window.origin / (stream.time_base or 1))
-        first = window.origin if begins_at_zero and window.start is not None else None
-        if first is None and window.start is not None:
-            first = window.origin - Fraction(PREROLL) if stream.type == "audio" else None
-        self._first, self._at_zero = first, begins_at_zero
+        self._first, self._at_zero = None, begins_at_zero
+        if window.start is not None and (begins_at_zero or stream.type == "audio"):
+            self._first = window.origin if begins_at_zero else window.origin - Fraction(PREROLL)
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
         """The packets to write for a packet of the source: itself, or none."""
@@ -112,7 +111,7 @@ class StreamCopier:
     def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioTranscoder | None:
         """How a stream is copied; None when it is not."""
         if stream.type == "attachment" and self._container.format == "matroska":
-            attachment = self.input.streams.attachments[[s.index for s in self.input.streams.attachments].index(stream.index)]
+            attachment = next(other for other in self.input.streams.attachments if other.index == stream.index)
             self._output.add_attachment(attachment.name or "attachment", attachment.mimetype or "", attachment.data)
             return None
         codec = stream.codec_context.codec if stream.codec_context is not None else None

@@ -100,7 +100,7 @@ class VideoWriter:
         self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._abandoned = self._ended = False
+        self._abandoned = False
 
     def __enter__(self) -> "VideoWriter":
         temporary = self._atomic.__enter__()
@@ -143,33 +143,21 @@ class VideoWriter:
         try:
             self._atomic.__exit__(None if failure is None else type(failure), failure, trace)
         except OSError as error:
-            if error is not failure:
-                raise self._explained(error) from error
-        except BaseException as error:
-            if error is not failure:
-                raise
+            raise self._explained(error) from error
         if kind is None and self._error is not None:
             raise self._explained(self._error) from self._error
 
     def _work(self, temporary: Path) -> None:
         """The encoding thread; it keeps an error for the next `write`."""
+        items = filter(lambda _: not self._abandoned, iter(self._queue.get, None))
         try:
-            self._write_all(temporary)
+            self._write_all(temporary, items)
         except BaseException as error:  # noqa: BLE001 - raised by `write` or `__exit__`
             self._error = error
-        for _ in self._items():  # drain the queue after an error, or `write` would block forever
+        for _ in items:  # drain the queue after an error, or `write` would block forever
             pass
 
-    def _items(self) -> Iterator[_Item]:
-        while not self._ended:
-            item = self._queue.get()
-            if item is None:
-                self._ended = True
-            elif not self._abandoned:
-                yield item
-
-    def _write_all(self, temporary: Path) -> None:
-        items = self._items()
+    def _write_all(self, temporary: Path, items: Iterator[_Item]) -> None:
         first = next(items, None)
         if first is None:
             if not self._abandoned:
