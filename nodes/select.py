@@ -44,11 +44,18 @@ def picker_ui(faces: AlignedFaces, skipped: Sequence[Skipped], image: Tensor | N
     return {"codeformer_faces": result}
 
 
-#: The widgets behind "numbers", in the order of the first version.
-_LIMITS = (
-    *("first", "count", "min_size", "max_size", "min_percent", "max_percent", "confidence", "sharpness", "inside"),
-    "duplicates",
-)
+def _max_size_input() -> io.Input:
+    """The widget has a type and a name of its own: as an option, `max_size` is the whole number `largest` of Fix Faces."""
+    return io.Float.Input(
+        "max_size",
+        display_name="largest size",
+        default=0.0,
+        min=0.0,
+        max=16384,
+        step=1.0,
+        advanced=True,
+        tooltip="Leaves larger faces alone: the box's longer side in pixels. 0 is no limit.",
+    )
 
 
 def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
@@ -83,7 +90,11 @@ class CodeFormerFaceSelect(io.ComfyNode):
                     tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all. "
                     "A click on a face below changes it.",
                 ),
-                *inputs.widgets(*_LIMITS, of=Selection()),
+                *inputs.widgets("first", "count", "min_size", of=Selection()),
+                _max_size_input(),
+                *inputs.widgets(
+                    *("min_percent", "max_percent", "confidence", "sharpness", "inside", "duplicates"), of=Selection()
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
