@@ -10,9 +10,7 @@ SIDE = 32
 #: wildest motion, a hand-held fire (0.13 in every frame, 0.79).
 DIFFERENCE = 0.03  # mean absolute difference of the thumbnails, in [0, 1]; below, it is the same dark or flat image with noise
 
-CORRELATION = (
-    0.55  # normalised cross-correlation of their brightness; above, something moved, or a light was switched, in one scene
-)
+CORRELATION = 0.55  # normalised cross-correlation of brightness; above, something moved or a light was switched in one scene
 
 SUDDENNESS = 2.0  # times the recent difference between frames; below, the camera has been swinging already
 
@@ -39,8 +37,8 @@ class SceneCutDetector:
         return cut
 
 
-def _correlation(one: Tensor, other: Tensor) -> float:
+def _correlation(first: Tensor, second: Tensor) -> float:
     """Normalised cross-correlation of two images of brightness (h, w), -1 to 1; 0 when one of them is flat."""
-    one, other = one - one.mean(), other - other.mean()
-    spread = (one.square().sum() * other.square().sum()).sqrt()
-    return float((one * other).sum() / spread) if spread > 1e-6 else 0.0
+    first, second = first - first.mean(), second - second.mean()
+    spread = (first.square().sum() * second.square().sum()).sqrt()
+    return float((first * second).sum() / spread) if spread > 1e-6 else 0.0
