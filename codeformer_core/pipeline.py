@@ -15,7 +15,7 @@ from .imaging.affine import resize_affine
 from .imaging.colour import is_grey, match_colours
 from .imaging.resize import rescale, resize
 from .imaging.tiling import ImageModel, upscale_images
-from .masks.limits import exclude, limit
+from .masks.limits import exclude, restrict_to_parts, with_opacity
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
@@ -201,9 +201,9 @@ def apply_to_faces(
 
 def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
     """Faces that are pasted only where the options and the keep-out mask allow it."""
-    if options.parts is not None or options.blend != 1:
-        parts, grow, feather = options.parts, options.grow, options.feather
-        aligned = limit(aligned, parts, extras.parser, grow=grow, feather=feather, blend=options.blend)
+    aligned = with_opacity(aligned, options.blend)
+    if options.parts is not None:
+        aligned = restrict_to_parts(aligned, options.parts, extras.parser, grow=options.grow, feather=options.feather)
     return aligned if extras.keep_out is None else exclude(aligned, extras.keep_out)
 
 

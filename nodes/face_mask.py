@@ -113,8 +113,10 @@ class CodeFormerFaceMask(io.ComfyNode):
         **parts: Any,
     ) -> io.NodeOutput:
         """Limit where the faces are pasted."""
-        groups = None if parser is None else [name for name in PART_CLASSES if parts[name]]
-        masked = limits.limit(faces, groups, parser, grow=grow, feather=feather, blend=visibility)
+        masked = limits.with_opacity(faces, visibility)
+        if parser is not None:
+            chosen = [name for name in PART_CLASSES if parts[name]]
+            masked = limits.restrict_to_parts(masked, chosen, parser, grow=grow, feather=feather)
         if occlusion is not None:
             inside = occlusion_means == "where faces may be pasted"
             limited = limits.restrict_to if inside else limits.exclude

@@ -201,7 +201,7 @@ class CodeFormerOldReActor(io.ComfyNode):
         memory.log_and_show(summarize(len(faces), skipped))
         aligned = align.align(images, faces)
         restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=memory.progress())
-        pasted, _ = paste.paste(images, limits.limit(restored, blend=visibility))
+        pasted, _ = paste.paste(images, limits.with_opacity(restored, visibility))
         return io.NodeOutput(memory.to_host(pasted, alpha))
 
 

@@ -1,7 +1,8 @@
-"""A device that is not there, for machines without a GPU: tensors that say they are on one, with their numbers in main memory.
+"""A simulated CUDA device for machines without a GPU: forbids mixed-device operations, counts host-device copies.
 
-What a GPU forbids is forbidden here too: mixing its tensors with those of the CPU, handing them to NumPy or OpenCV, and, as on
-Apple's, numbers of 64 bits. Every copy to it and from it is noted, since each of them waits for all work there.
+Its tensors report the device cuda:0 and keep their values in CPU memory. As on a real GPU they cannot be mixed with CPU tensors
+or passed to NumPy or OpenCV, and, as on MPS, there is no float64. Every copy between host and device is counted, since each one
+synchronises.
 """
 
 from typing import Any, NamedTuple
@@ -11,71 +12,76 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-DEVICE, HERE = torch.device("cuda:0"), torch.device("cpu")
+DEVICE, HOST = torch.device("cuda:0"), torch.device("cpu")
+
+#: Bytes that the device says are free.
+MEMORY = 8 * 2**30
+
 _aten = torch.ops.aten
 _COPIES = (_aten._to_copy, _aten.copy_, _aten.to)
 
-#: Calls after which the CPU knows something that lay there.
-_ASKS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero)
+#: Operations whose result the CPU reads, which synchronises.
+_READS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero)
 
-#: Calls that numbers of no dimension may not take part in from the CPU either.
+#: Operations that accept no CPU tensors at all; others accept 0-dimensional ones.
 _STRICT = (_aten.cat, _aten.stack)
 
-#: Calls that PyTorch computes less accurately on the CPU for channels that are interleaved; GPUs copy such maps first.
-_SET_APART = (_aten.native_group_norm, _aten.group_norm)
+#: Operations that the CPU computes less accurately on channels_last input; CUDA makes such input contiguous first.
+_CONTIGUOUS = (_aten.native_group_norm, _aten.group_norm)
 
 
-class Moved(NamedTuple):
-    """A copy between the devices: whether it went to the one that is not there, and how many numbers."""
+class Copy(NamedTuple):
+    """A copy between host and device: whether it went to the device, and how many elements it has."""
 
-    there: bool
-    numbers: int
+    to_device: bool
+    elements: int
 
 
-class _There(Tensor):
-    """A tensor on that device; `near` holds its numbers."""
+class _CudaTensor(Tensor):
+    """A tensor on the simulated device; `host` holds its values."""
 
-    near: Tensor
+    host: Tensor
 
     @staticmethod
-    def __new__(cls, near: Tensor) -> "_There":
-        with torch.inference_mode(False):  # or views of it could not be taken in that mode
+    def __new__(cls, host: Tensor) -> "_CudaTensor":
+        with torch.inference_mode(False):  # views of a wrapper subclass cannot be created in inference mode
             return torch.Tensor._make_wrapper_subclass(
-                cls, near.shape, near.stride(), near.storage_offset(), dtype=near.dtype, device=DEVICE
+                cls, host.shape, host.stride(), host.storage_offset(), dtype=host.dtype, device=DEVICE
             )
 
-    def __init__(self, near: Tensor) -> None:
-        self.near = near
+    def __init__(self, host: Tensor) -> None:
+        self.host = host
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is Tensor.tolist:  # which PyTorch refuses for every kind of tensor but its own
+        if func is Tensor.tolist:  # which PyTorch refuses for tensor subclasses
             return args[0].cpu().tolist()
         with torch._C.DisableTorchFunctionSubclass():
             return func(*args, **(kwargs or {}))
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise RuntimeError(f"{func} outside of `Elsewhere`")
+        raise RuntimeError(f"{func} outside of `FakeCuda`")
 
 
-class Elsewhere(TorchDispatchMode):
-    """While it is entered, `DEVICE` can be used as any other.
+class FakeCuda(TorchDispatchMode):
+    """While this mode is active, `DEVICE` can be used like any other device.
 
     Attributes:
-        moved: the copies so far.
+        copies: the copies so far.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.moved: list[Moved] = []
+        self.copies: list[Copy] = []
 
-    def __enter__(self) -> "Elsewhere":
-        self._before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init
+    def __enter__(self) -> "FakeCuda":
+        self._before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init, torch.cuda.mem_get_info
         self._swaps = torch.__future__.get_swap_module_params_on_conversion()
         torch._C._ensureCUDADeviceGuardSet()
-        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=DEVICE) makes one here and copies it
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=DEVICE) makes a CPU tensor and copies it
         torch.cuda._lazy_init = lambda: None  # type: ignore[method-assign]
+        torch.cuda.mem_get_info = lambda device=None: (MEMORY, MEMORY)
         torch.__future__.set_swap_module_params_on_conversion(True)  # networks that are moved get new parameters
         super().__enter__()
         return self
@@ -83,64 +89,64 @@ class Elsewhere(TorchDispatchMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         torch._C._set_only_lift_cpu_tensors(self._before[0])
-        torch.cuda._lazy_init = self._before[1]  # type: ignore[method-assign]
+        torch.cuda._lazy_init, torch.cuda.mem_get_info = self._before[1:]  # type: ignore[method-assign]
         torch.__future__.set_swap_module_params_on_conversion(self._swaps)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        there = [tensor for tensor in tensors if isinstance(tensor, _There)]
-        near = [tensor for tensor in tensors if not isinstance(tensor, _There)]
+        on_device = [tensor for tensor in tensors if isinstance(tensor, _CudaTensor)]
+        on_host = [tensor for tensor in tensors if not isinstance(tensor, _CudaTensor)]
         called = func.overloadpacket
-        if called is _aten.index and there and near and near[0] is not tensors[0]:
-            self.moved += [Moved(True, tensor.numel()) for tensor in near]  # a picture there may be indexed from here
-        elif there and called not in _COPIES and (foreign := [one for one in near if one.ndim or called in _STRICT]):
+        if called is _aten.index and on_device and on_host and on_host[0] is not tensors[0]:
+            self.copies += [Copy(True, tensor.numel()) for tensor in on_host]  # CUDA tensors accept CPU indices
+        elif on_device and called not in _COPIES and (foreign := [one for one in on_host if one.ndim or called in _STRICT]):
             raise RuntimeError(f"{func}: a tensor of shape {tuple(foreign[0].shape)} is on the CPU, others on {DEVICE}")
-        goes = _goes(called, leaves, tensors, there)
-        given = tree_map(_apart, args) if called in _SET_APART and there else args
-        done = func(*tree_map(_here, given), **tree_map(_here, kwargs))
+        to_device = _returns_on_device(called, leaves, tensors, on_device)
+        inputs = tree_map(_contiguous, args) if called in _CONTIGUOUS and on_device else args
+        result = func(*tree_map(_to_host, inputs), **tree_map(_to_host, kwargs))
         source = tensors[1] if called is _aten.copy_ else tensors[0] if called in _COPIES else None
-        if source is not None and isinstance(source, _There) != goes:
-            self.moved.append(Moved(goes, source.numel()))
-        if called in _ASKS and there:
-            self.moved.append(Moved(False, 1))
+        if source is not None and isinstance(source, _CudaTensor) != to_device:
+            self.copies.append(Copy(to_device, source.numel()))
+        if called in _READS and on_device:
+            self.copies.append(Copy(False, 1))
         written = _written(func._schema, args, kwargs)
-        return written if written is not None else tree_map(_to_there, done) if goes else done
+        return written if written is not None else tree_map(_to_device, result) if to_device else result
 
 
-def _apart(value: Any) -> Any:
-    return _There(value.near.contiguous()) if isinstance(value, _There) else value
+def _contiguous(value: Any) -> Any:
+    return _CudaTensor(value.host.contiguous()) if isinstance(value, _CudaTensor) else value
 
 
-def _goes(called: Any, leaves: list[Any], tensors: list[Tensor], there: list[Tensor]) -> bool:
-    """Whether what a call gives is on the device that is not there."""
-    asked = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
+def _returns_on_device(called: Any, leaves: list[Any], tensors: list[Tensor], on_device: list[Tensor]) -> bool:
+    """Whether the result of an operation is on the simulated device."""
+    device = next((leaf for leaf in leaves if isinstance(leaf, torch.device)), None)
     if called is _aten.copy_:
-        return isinstance(tensors[0], _There)
-    if asked is not None:
-        return asked.type == DEVICE.type
+        return isinstance(tensors[0], _CudaTensor)
+    if device is not None:
+        return device.type == DEVICE.type
     if called is _aten.to and len(tensors) == 2:  # one.to(other)
-        return isinstance(tensors[1], _There)
-    return bool(there)
+        return isinstance(tensors[1], _CudaTensor)
+    return bool(on_device)
 
 
-def _here(value: Any) -> Any:
+def _to_host(value: Any) -> Any:
     if isinstance(value, torch.device):
-        return HERE
-    return value.near if isinstance(value, _There) else value
+        return HOST
+    return value.host if isinstance(value, _CudaTensor) else value
 
 
-def _to_there(value: Any) -> Any:
+def _to_device(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
     if value.dtype == torch.float64:
-        raise TypeError(f"{DEVICE} knows no numbers of 64 bits: {tuple(value.shape)}")
-    return _There(value)
+        raise TypeError(f"{DEVICE} has no float64: {tuple(value.shape)}")
+    return _CudaTensor(value)
 
 
 def _written(schema: Any, args: Any, kwargs: Any) -> Any:
-    """What a call wrote to and gives back: the very tensors that it was given; None when it made new ones."""
+    """The arguments that an in-place operation wrote to and returns; None for operations that return new tensors."""
     if not schema.is_mutable or not schema.returns or schema.returns[0].alias_info is None:
         return None
     targets = [

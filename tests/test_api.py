@@ -139,7 +139,7 @@ def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path
 def test_the_readme_restores_a_picture_in_four_lines(shared, data, tiny_checkpoint, tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "fix, load" in code)
-    assert len(block.strip().splitlines()) == 4
+    assert len([line for line in block.splitlines() if line]) == 4
     (tmp_path / "codeformer.pth").write_bytes(tiny_checkpoint.read_bytes())
     detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
     (tmp_path / detector.name).write_bytes(detector.read_bytes())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from half_face_parser import Halves
+from half_face_parser import HalfFaceParser
 from PIL import Image
 
 from codeformer_core import fix_faces
@@ -79,7 +79,7 @@ def test_the_picture_matches_the_reference(data, photo, known_faces, stem, upsca
 def test_only_the_mask_changes(images, style):
     aligned = align(images, FACES)
     before = images.clone()
-    pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), style, Halves())
+    pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), style, HalfFaceParser())
     assert torch.equal(images, before)
     assert pasted.shape == images.shape and pasted.dtype == images.dtype and mask.shape == (2, 1, 300, 420)
     outside = (mask == 0).expand_as(images)
@@ -107,7 +107,7 @@ def test_a_crop_covers_its_middle_and_fades_at_its_border(images):
 def test_the_parts_of_the_face_limit_the_mask(images):
     aligned = align(images, [posed(210, 150, 200)])
     _, square = paste(images, aligned, "square")
-    _, parts = paste(images, aligned, "face", Halves())
+    _, parts = paste(images, aligned, "face", HalfFaceParser())
     assert (parts <= square + 1e-6).all()
     assert parts[0, 0, 150, 160] > 0.9 and parts[0, 0, 150, 260] < 0.01
 

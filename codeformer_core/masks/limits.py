@@ -38,36 +38,32 @@ def restrict_to(aligned: AlignedFaces, mask: Tensor) -> AlignedFaces:
     return aligned.only_within(area)
 
 
-def limit(
-    aligned: AlignedFaces,
-    groups: Sequence[str] | None = None,
-    parser: Parser | None = None,
-    *,
-    grow: int = 0,
-    feather: int = 0,
-    blend: float | Tensor = 1.0,
+def restrict_to_parts(
+    aligned: AlignedFaces, parts: Sequence[str], parser: Parser | None, *, grow: int = 0, feather: int = 0
 ) -> AlignedFaces:
-    """Faces that are pasted only where these parts are, on top of what limited them before.
+    """Faces that are pasted only where these parts of the face are, on top of what limited them before.
 
     Args:
-        groups: names in `GROUPS`; None is the whole crop, for which no parser is called.
-        parser: called once for each crop.
-        grow, feather: pixels of the crop, see `edges.shape`.
-        blend: how visible the pasted face is, from 0, the image, to 1; a number, or one per face (N,).
+        parts: names in `parsing.PART_CLASSES`; without any, nothing is pasted.
+        parser: called once for each batch of crops.
+        grow, feather: pixels of the crop, see `morphology.grow_and_feather`.
     """
-    visible = torch.as_tensor(blend, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
-    if not bool(((visible >= 0) & (visible <= 1)).all()):
-        raise ValueError(f"Found a blend of {blend}. Expected 0 (the picture as it was) to 1 (the restored face).")
-    if len(visible) not in (1, len(aligned)):
-        raise ValueError(f"Found {len(visible)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
-    masks = aligned.masks * visible
-    if groups is not None and len(aligned):
-        if parser is None:
-            raise ValueError("Choosing parts of the face needs a face parser and there is none: load ParseNet or BiSeNet.")
-        masks = masks * grow_and_feather(parts_mask(parse_faces(aligned, parser), groups, aligned.side), grow, feather).to(
-            masks.dtype
-        )
-    return aligned.with_masks(masks)
+    if not len(aligned):
+        return aligned
+    if parser is None:
+        raise ValueError("Choosing parts of the face needs a face parser and there is none: load ParseNet or BiSeNet.")
+    chosen = grow_and_feather(parts_mask(parse_faces(aligned, parser), parts, aligned.side), grow, feather)
+    return aligned.with_masks(aligned.masks * chosen.to(aligned.masks.dtype))
+
+
+def with_opacity(aligned: AlignedFaces, opacity: float | Tensor) -> AlignedFaces:
+    """Faces pasted with this opacity, a number or one per face (N,): 0 leaves the image as it was, 1 shows the crop."""
+    opacities = torch.as_tensor(opacity, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
+    if not bool(((opacities >= 0) & (opacities <= 1)).all()):
+        raise ValueError(f"Found a blend of {opacity}. Expected 0 (the picture as it was) to 1 (the restored face).")
+    if len(opacities) not in (1, len(aligned)):
+        raise ValueError(f"Found {len(opacities)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
+    return aligned.with_masks(aligned.masks * opacities)
 
 
 def crop_masks(aligned: AlignedFaces) -> Tensor:

@@ -13,12 +13,14 @@ from codeformer_core import networks
 from codeformer_core.align import FFHQ_TEMPLATE, align, warp_to_crops
 from codeformer_core.faces import AlignedFaces, Face
 from codeformer_core.imaging.morphology import _blur_torch, _erode_torch, blur, erode, grow_and_feather
-from codeformer_core.masks.limits import crop_masks, exclude, limit, restrict_to
+from codeformer_core.masks.limits import crop_masks, exclude, restrict_to, restrict_to_parts, with_opacity
 from codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES, parse_faces, parts_mask
 from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.bisenet import BiSeNet
 from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.options import FixOptions
 from codeformer_core.paste import paste, paste_mask
+from codeformer_core.pipeline import Extras, limit_paste_area
 
 # The orders as facexlib's two inference scripts write them.
 PARSENET = [
@@ -278,31 +280,32 @@ def test_the_other_styles_call_no_parser(aligned):
 
 def test_parts_limit_what_is_pasted(aligned):
     parser = Drawn()
-    limited = limit(aligned, ["eyes", "lips"], parser, grow=2, feather=3)
+    limited = restrict_to_parts(aligned, ["eyes", "lips"], parser, grow=2, feather=3)
     assert parser.calls == [3]
     assert torch.equal(limited.masks, grow_and_feather(parts_mask(LABELS, ["eyes", "lips"], 128), 2, 3))
-    assert torch.equal(limit(limited, ["skin"], Drawn()).masks, limited.masks * parts_mask(LABELS, ["skin"], 128))
+    assert torch.equal(restrict_to_parts(limited, ["skin"], Drawn()).masks, limited.masks * parts_mask(LABELS, ["skin"], 128))
 
 
 def test_the_whole_crop_needs_no_parser(aligned):
     parser = Drawn()
-    assert torch.equal(limit(aligned, None, parser, grow=-5, feather=5).masks, aligned.masks) and parser.calls == []
+    whole = limit_paste_area(aligned, FixOptions(parts=None, grow=-5, feather=5), Extras(parser=parser))
+    assert torch.equal(whole.masks, aligned.masks) and parser.calls == []
     with pytest.raises(ValueError, match="needs a face parser and there is none"):
-        limit(aligned, ["skin"])
+        restrict_to_parts(aligned, ["skin"], None)
 
 
 def test_blend_lies_between_the_picture_and_the_face(images, aligned):
     apart = aligned.subset([0, 2])  # one in each image: where two overlap, both are blended
     full, _ = paste(images, apart)
-    quarter, mask = paste(images, limit(apart, blend=0.25))
+    quarter, mask = paste(images, with_opacity(apart, 0.25))
     assert (quarter - torch.lerp(images, full, 0.25)).abs().max() < 1e-3
     assert mask.max() == pytest.approx(0.25, abs=1e-3)
-    none, _ = paste(images, limit(aligned, blend=0))
+    none, _ = paste(images, with_opacity(aligned, 0))
     assert torch.equal(none, images)
 
 
 def test_blend_may_differ_from_face_to_face(aligned):
-    limited = limit(aligned, blend=torch.tensor([0, 0.5, 1]))
+    limited = with_opacity(aligned, torch.tensor([0, 0.5, 1]))
     assert limited.masks.amax((1, 2, 3)).tolist() == limited.masks.amin((1, 2, 3)).tolist() == [0, 0.5, 1]
 
 
@@ -312,13 +315,13 @@ def test_blend_may_differ_from_face_to_face(aligned):
 )
 def test_an_impossible_blend_is_refused(aligned, blend, says):
     with pytest.raises(ValueError, match=says):
-        limit(aligned, blend=blend)
+        with_opacity(aligned, blend)
 
 
 def test_no_faces_have_no_limits(images):
     nobody = align(images, [], side=128)
     parser = Drawn()
-    limited = exclude(limit(nobody, ["skin"], parser, blend=0.5), torch.ones(1, 1, 240, 320))
+    limited = exclude(with_opacity(restrict_to_parts(nobody, ["skin"], parser), 0.5), torch.ones(1, 1, 240, 320))
     assert len(limited) == 0 and parser.calls == [] and crop_masks(limited).shape == (0, 1, 128, 128)
     assert not paste_mask(limited, 2).any()
 
@@ -384,7 +387,7 @@ def test_each_face_shows_what_limits_it(aligned, hand):
     assert torch.equal(crop_masks(aligned), aligned.masks)
     whole = torch.zeros(2, 1, 240, 320)
     whole[1] = 1  # the whole of the second image is kept
-    masks = crop_masks(limit(exclude(aligned, whole), blend=0.5))
+    masks = crop_masks(with_opacity(exclude(aligned, whole), 0.5))
     assert masks[0, 0, 64, 64] == 0.5 and not masks[2].any()
     striped = crop_masks(exclude(aligned, hand))
     assert striped.shape == (3, 1, 128, 128) and 0.2 < 1 - striped[0].mean() < 0.5
@@ -394,6 +397,6 @@ def test_each_face_shows_what_limits_it(aligned, hand):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_the_union_is_what_a_paste_covers(images, aligned, hand, style, scale):
     large = F.interpolate(images, scale_factor=scale, mode="bilinear") if scale > 1 else images
-    limited = exclude(limit(aligned, ["skin", "hair"], Drawn(), feather=3), hand)
+    limited = exclude(restrict_to_parts(aligned, ["skin", "hair"], Drawn(), feather=3), hand)
     union = paste_mask(limited, 2, style, Drawn(), size=tuple(large.shape[-2:]))
     assert torch.equal(union, paste(large, limited, style, Drawn())[1]) and union[0].any() and union[1].any()
