@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from .conftest import recorded
+
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = ("en", "zh")
 DEFS = {
     language: json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8")) for language in LANGUAGES
 }
-
-#: Combos of files and formats, whose options are names in every language.
-NAMED_ALIKE = {"model_name", "model", "facedetection", "codec"}
 
 #: What Chinese text may not do without.
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -31,70 +30,32 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from leaves(below, f"{path}/{key}")
 
 
-def inputs(schema: Any) -> dict[str, list[Any]]:
-    """Inputs by the name that the browser looks for; those that hang on a choice of a combo once for each choice."""
-    from comfy_api.latest import io
-
-    found: dict[str, list[Any]] = {}
-    for entry in schema.inputs:
-        found.setdefault(entry.id, []).append(entry)
-        for choice in entry.options if isinstance(entry, io.DynamicCombo.Input) else []:
-            for below in choice.inputs:
-                found.setdefault(f"{entry.id}_{below.id}", []).append(below)
-    return found
-
-
-def options(entry: Any) -> list[str]:
-    """The words that a combo offers."""
-    from comfy_api.latest import io
-
-    return list(entry.options) if isinstance(entry, io.Combo.Input) and entry.id not in NAMED_ALIKE else []
-
-
 def sections(page: str) -> str:
     """What a page says in its lists of inputs."""
     return "\n".join(line for line in page.splitlines() if line.startswith("- **"))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_node_socket_and_option_has_its_words_and_there_are_no_others(pack, language):
-    assert list(DEFS[language]) == list(pack.nodes)
-    for name, node in pack.nodes.items():
-        words, schema = DEFS[language][name], node.GET_SCHEMA()
-        assert set(words) == {"display_name", "description", "inputs", "outputs"}, name
-        assert {socket: list(said.get("options", ())) for socket, said in words["inputs"].items()} == {
-            socket: options(entries[0]) for socket, entries in inputs(schema).items()
-        }, name
-        assert list(words["outputs"]) == [str(index) for index in range(len(schema.outputs))], name
-        for socket in [*words["inputs"].values(), *words["outputs"].values()]:
-            assert socket["name"] and socket["tooltip"], (name, socket)
-
-
 def test_the_english_words_are_those_of_the_schemas(pack):
-    for name, node in pack.nodes.items():
-        words, schema = DEFS["en"][name], node.GET_SCHEMA()
-        assert (words["display_name"], words["description"]) == (schema.display_name, schema.description), name
-        for socket, entries in inputs(schema).items():
-            for entry in entries:
-                said = words["inputs"][socket]
-                if socket == entry.id:
-                    assert said["tooltip"] == entry.tooltip, f"{name}.{socket}"
-                if entry.display_name:
-                    assert said["name"] == entry.display_name, f"{name}.{socket}"
-                assert all(option == shown for option, shown in said.get("options", {}).items()), f"{name}.{socket}"
-        for index, entry in enumerate(schema.outputs):
-            said = words["outputs"][str(index)]
-            assert said == {"name": entry.display_name or entry.id, "tooltip": entry.tooltip}, f"{name}.{entry.id}"
+    """CODEFORMER_RECORD=1 writes them anew (docs/translating.md)."""
+    from .english_words import node_definitions
+
+    english = node_definitions(pack.nodes)
+    assert recorded(ROOT / "locales/en/nodeDefs.json", english) == english
+    assert all(text for _, text in leaves(english))
+
+
+def test_every_node_socket_and_option_has_its_chinese_words_and_there_are_no_others():
+    assert [path for path, _ in leaves(DEFS["zh"])] == [path for path, _ in leaves(DEFS["en"])]
 
 
 def test_nothing_keeps_the_browser_from_translating(pack):
     """It prefers the schema's name of an input without a widget, and the schema's words of one that hangs on a choice."""
-    from comfy_api.latest import io
+    from .english_words import has_widget, inputs
 
     for name, node in pack.nodes.items():
         for socket, entries in inputs(node.GET_SCHEMA()).items():
             for entry in entries:
-                if not isinstance(entry, (io.WidgetInput, io.DynamicCombo.Input)) or getattr(entry, "force_input", False):
+                if not has_widget(entry):
                     assert entry.display_name is None, f"{name}.{socket}"
                 if socket != entry.id:
                     assert entry.display_name is None and entry.tooltip is None, f"{name}.{socket}"
