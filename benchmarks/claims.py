@@ -18,8 +18,8 @@ from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.vqgan import Encoder
 from codeformer_core.training.codes import nearest
 from codeformer_core.training.config import Degradation
-from codeformer_core.training.dataset import cut, picture, split, to_tensor
-from codeformer_core.training.degrade import shrunk
+from codeformer_core.training.dataset import read_face, resize_face, split, to_tensor
+from codeformer_core.training.degrade import degrade_small
 from codeformer_core.training.metrics import crispness, frechet, patches, psnr, ssim
 from codeformer_core.training.saving import save_sheet
 
@@ -39,7 +39,7 @@ Rows = dict[str, dict[str, float]]
 AS_A_SET = ("set, features", "set, patches")
 
 
-class Faces:
+class EvaluationFaces:
     """Faces that were held out, clear and degraded, each always in the same way.
 
     Args:
@@ -52,8 +52,8 @@ class Faces:
     """
 
     def __init__(self, files: list[Path], side: int, how: Degradation) -> None:
-        clear = [cut(picture(file), side) for file in files]
-        small = [shrunk(each, how, default_rng(number)) for number, each in enumerate(clear)]
+        clear = [resize_face(read_face(file), side) for file in files]
+        small = [degrade_small(each, how, default_rng(number)) for number, each in enumerate(clear)]
         ways = [
             [cv2.resize(each, (side, side), interpolation=way) for each in small] for way in (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
         ]
@@ -70,7 +70,7 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
     """
     tables: dict[str, list[tuple[str, dict[str, Tensor]]]] = {name: [] for name in (*"abcd", "clear")}
     for kind, how in DEGRADED.items():
-        faces = Faces(files, network.side, how)
+        faces = EvaluationFaces(files, network.side, how)
         for clear, linear, cubic in _parts(faces):
             ideal = encoder(clear * 2 - 1)[0]
             true = nearest(ideal, network.quantize.embedding.weight)
@@ -117,7 +117,7 @@ def _unit(x: Tensor) -> Tensor:
     return (x + 1) / 2
 
 
-def _parts(faces: Faces, batch: int = 8) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _parts(faces: EvaluationFaces, batch: int = 8) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     return zip(faces.clear.split(batch), faces.linear.split(batch), faces.cubic.split(batch), strict=True)
 
 
@@ -182,8 +182,8 @@ def markdown(tables: Mapping[str, Rows], faces: int) -> str:
 
 
 def sheet(network: CodeFormer, files: list[Path], path: Path, kind: str = "severe") -> None:
-    """Faces one below the other: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
-    faces = Faces(files, network.side, DEGRADED[kind])
+    """Contact sheet, rows of faces the other: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
+    faces = EvaluationFaces(files, network.side, DEGRADED[kind])
     draw: Callable[[float], Tensor] = lambda w: network.restore(faces.linear, w)  # noqa: E731
     save_sheet([x * 2 - 1 for x in (faces.clear, faces.linear, faces.cubic, draw(0.0), draw(0.5), draw(1.0))], path)
 

@@ -68,7 +68,7 @@ def test_the_published_file_comes_first_where_it_is_here(tmp_path, capsys, tiny_
 
 def test_held_out_faces_become_better_than_by_enlarging(shared):
     network = checkpoints.load(ROOT / "weights" / "codeformer_starter.safetensors")
-    faces = claims.Faces(split(shared / "data" / "faces", 10)[1][:24], network.side, claims.DEGRADED["severe"])
+    faces = claims.EvaluationFaces(split(shared / "data" / "faces", 10)[1][:24], network.side, claims.DEGRADED["severe"])
     with torch.inference_mode():
         for weight in (0.5, 1.0):
             drawn = network.restore(faces.linear, weight)

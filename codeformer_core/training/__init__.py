@@ -1,4 +1,4 @@
-"""How a CodeFormer is trained: a codebook (stage I), the transformer that predicts codes (II), the fusion of features (III).
+"""Training of CodeFormer: codebook (stage I), code prediction by the transformer (II), controllable feature fusion (III).
 
 `run.train(config)` is the whole of it; `codeformer train CONFIG` calls it. Nothing here is imported where faces are restored.
 """

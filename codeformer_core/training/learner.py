@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..networks.codeformer import CodeFormer
 from . import codes, distributed, saving
-from .config import Config, Faces, Optimiser
+from .config import Config, Optimiser, TrainingFaces
 from .dataset import Batch, Sampler, split
 from .losses import Discriminator, adaptive_weight
 from .stages import Stage
@@ -19,15 +19,15 @@ from .stages import Stage
 BETAS = (0.9, 0.99)
 
 #: Faces on a contact sheet.
-SHOWN = 8
+SHEET_FACES = 8
 
 
 class Run:
-    """Everything that changes from step to step.
+    """The state of a training run.
 
     Args:
-        config: what the run is told.
-        process: which of several processes this is.
+        config: its settings.
+        process: this process of a distributed run.
     """
 
     def __init__(self, config: Config, process: distributed.Process) -> None:
@@ -39,11 +39,11 @@ class Run:
         self.stage = Stage(config, process.device)
         self.ema = ema_of(self.stage.network, config.optimiser.average)
         self.optimiser = _adam(self.stage.parameters, config.optimiser)
-        self.discriminator = self.critic = None
+        self.discriminator = self.discriminator_optimiser = None
         if config.losses.adversarial and config.stage != 2:
             self.discriminator = Discriminator(config.network.side).to(process.device)
-            self.critic = _adam(list(self.discriminator.parameters()), config.optimiser)
-        files, self.held = split(config.faces.folder, config.faces.hold_out)
+            self.discriminator_optimiser = _adam(list(self.discriminator.parameters()), config.optimiser)
+        files, self.held_out = split(config.faces.folder, config.faces.hold_out)
         settings = (config.faces, config.degradation, config.network.side)
         self.sampler = Sampler(files, *settings, config.optimiser.batch, config.seed, process.rank, process.world)
         if config.stage > 1 and not (config.faces.shift or config.faces.zoom or config.faces.colour):
@@ -58,25 +58,25 @@ class Run:
     def state(self) -> dict[str, Any]:
         """What `resume` needs; the keys are a file format."""
         return {
-            "same": _same(self.config),
+            "same": _identity(self.config),
             "step": self.step,
             "network": self.stage.network.state_dict(),
             "average": self.averaged.state_dict(),
             "used": self.stage.used,
             "optimiser": self.optimiser.state_dict(),
             "discriminator": self.discriminator.state_dict() if self.discriminator else None,
-            "critic": self.critic.state_dict() if self.critic else None,
+            "critic": self.discriminator_optimiser.state_dict() if self.discriminator_optimiser else None,
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken.
+        """Continue from a `state`.
 
         Raises:
-            ValueError: it is another run's.
+            ValueError: it belongs to another run.
         """
-        if state["same"] != _same(self.config):
+        if state["same"] != _identity(self.config):
             raise ValueError(
-                f"{self.config.out} holds another run ({state['same']}); this one is {_same(self.config)}. "
+                f"{self.config.out} holds another run ({state['same']}); this one is {_identity(self.config)}. "
                 "Choose another `out`."
             )
         self.step = state["step"]
@@ -86,66 +86,67 @@ class Run:
         self.averaged.load_state_dict(state["average"])
         self.ema.n_averaged.fill_(self.step + 1)
         self.optimiser.load_state_dict(state["optimiser"])
-        if self.discriminator and self.critic:
+        if self.discriminator and self.discriminator_optimiser:
             self.discriminator.load_state_dict(state["discriminator"])
-            self.critic.load_state_dict(state["critic"])
+            self.discriminator_optimiser.load_state_dict(state["critic"])
 
     def _table(self, files: list[Path]) -> Tensor:
-        """The true codes of all faces, kept beside the state of the run; every process looks up its share."""
+        """The true codes of all faces, cached beside the state of the run; each process encodes its share."""
         process, side = self.process, self.config.network.side
-        kept, encoder = self.config.out / "codes.pt", self.stage.encoder
+        cache, encoder = self.config.out / "codes.pt", self.stage.encoder
         assert encoder is not None  # stages II and III have one
         entries = self.stage.network.quantize.embedding.weight
-        of = codes.origin(files, side, [*encoder.state_dict().values(), entries]) if process.is_main else ""
-        found = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
-        stored = saving.load(kept, process.device) if process.is_main else None
-        known = process.any(stored is not None and stored.get("of") == of)
-        if stored is not None and known:
-            found.copy_(stored["codes"])
-        elif not known and (mine := files[process.rank :: process.world]):
-            found[process.rank :: process.world] = codes.table(
-                mine, side, lambda clear: self.stage.true_codes(clear.to(process.device))
+        key = codes.fingerprint(files, side, [*encoder.state_dict().values(), entries]) if process.is_main else ""
+        table = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
+        stored = saving.load(cache, process.device) if process.is_main else None
+        valid = process.any(stored is not None and stored.get("of") == key)
+        if stored is not None and valid:
+            table.copy_(stored["codes"])
+        elif not valid and (share := files[process.rank :: process.world]):
+            table[process.rank :: process.world] = codes.code_table(
+                share, side, lambda clear: self.stage.true_codes(clear.to(process.device))
             )
-        process.sum(found)
-        if process.is_main and not known:
-            saving.save({"of": of, "codes": found}, kept)
-        return found
+        process.sum(table)
+        if process.is_main and not valid:
+            saving.save({"of": key, "codes": table}, cache)
+        return table
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One optimisation step; returns the losses before it."""
         config, network = self.config, self.stage.network
-        if self.stage.place_entries(self.step, self.sampler, self.process):
-            self.averaged.quantize.embedding.weight.data.copy_(
-                network.quantize.embedding.weight
-            )  # not averaged with old places
+        if self.stage.update_codebook(self.step, self.sampler, self.process):
+            # replaced entries are not averaged with their former values
+            self.averaged.quantize.embedding.weight.data.copy_(network.quantize.embedding.weight)
         batch = Batch(*(part.to(self.process.device) for part in batch))
-        for optimiser in filter(None, (self.optimiser, self.critic)):
+        for optimiser in filter(None, (self.optimiser, self.discriminator_optimiser)):
             for group in optimiser.param_groups:
                 group["lr"] = rate(self.step, config.optimiser)
-        judged = self.discriminator is not None and self.step >= config.losses.adversarial_from
+        adversarial = self.discriminator is not None and self.step >= config.losses.adversarial_from
         with self._precision():
             losses = self.stage.losses(batch, self.step)
             parts = dict(losses.parts)
-            total = losses.picture + losses.code
-            if judged and self.discriminator and losses.drawn is not None:
-                total = total + self._adversarial(self.discriminator, losses.picture, losses.drawn, parts)
+            total = losses.image + losses.code
+            if adversarial and self.discriminator and losses.generated is not None:
+                total = total + self._adversarial(self.discriminator, losses.image, losses.generated, parts)
         self._optimise(total, self.optimiser)
         self.ema.update_parameters(network)
-        if judged and self.discriminator and self.critic and losses.drawn is not None:
+        if adversarial and self.discriminator and self.discriminator_optimiser and losses.generated is not None:
             with self._precision():
-                parts["discriminator"] = self.discriminator.hinge_loss(batch.clear, losses.drawn.detach())
-            self._optimise(parts["discriminator"], self.critic)
+                parts["discriminator"] = self.discriminator.hinge_loss(batch.clear, losses.generated.detach())
+            self._optimise(parts["discriminator"], self.discriminator_optimiser)
         self.step += 1
         return {"loss": total.item()} | {name: value.item() for name, value in parts.items()}
 
-    def _adversarial(self, judge: Discriminator, picture: Tensor, drawn: Tensor, parts: dict[str, Tensor]) -> Tensor:
-        judge.requires_grad_(False)
-        parts["adversarial"] = -judge(drawn).float().mean()
-        judge.requires_grad_(True)
+    def _adversarial(
+        self, discriminator: Discriminator, image_loss: Tensor, generated: Tensor, parts: dict[str, Tensor]
+    ) -> Tensor:
+        discriminator.requires_grad_(False)
+        parts["adversarial"] = -discriminator(generated).float().mean()
+        discriminator.requires_grad_(True)
         last = self.stage.network.generator.blocks[-1].weight
-        # In stage III the generator is frozen, and the balance is found at the picture itself.
-        last = last if isinstance(last, Tensor) and last.requires_grad else drawn
-        return self.config.losses.adversarial * adaptive_weight(picture, parts["adversarial"], last) * parts["adversarial"]
+        # In stage III the generator is frozen, so the gradients are compared at the image itself.
+        last = last if isinstance(last, Tensor) and last.requires_grad else generated
+        return self.config.losses.adversarial * adaptive_weight(image_loss, parts["adversarial"], last) * parts["adversarial"]
 
     def _optimise(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
@@ -164,7 +165,7 @@ class Run:
     def save(self) -> None:
         """Write the training state and the network for inference."""
         self.process.sum(self.stage.used)
-        if not self.process.is_main:  # who saves counts for all from here on, as it will after going on
+        if not self.process.is_main:  # the main process keeps the sum, as it does after resuming
             self.stage.used.zero_()
         else:
             saving.save(self.state(), self.config.out / "state.pt")
@@ -175,13 +176,13 @@ class Run:
         if not self.process.is_main:
             return
         config = self.config
-        files = (self.held or self.sampler.files)[:SHOWN]
-        as_they_are = Faces(config.faces.folder)
-        batch = Sampler(files, as_they_are, config.degradation, config.network.side, len(files), seed=0)(0)
+        files = (self.held_out or self.sampler.files)[:SHEET_FACES]
+        unaugmented = TrainingFaces(config.faces.folder)
+        batch = Sampler(files, unaugmented, config.degradation, config.network.side, len(files), seed=0)(0)
         batch = Batch(*(part.to(self.process.device) for part in batch))
         with self._precision():
-            drawn = self.stage.draw(self.averaged, batch, self.step)
-        rows = [batch.clear, drawn] if config.stage == 1 else [batch.clear, batch.degraded, drawn]
+            generated = self.stage.generate(self.averaged, batch, self.step)
+        rows = [batch.clear, generated] if config.stage == 1 else [batch.clear, batch.degraded, generated]
         saving.save_sheet(rows, config.out / "sheets" / f"{self.step:07d}.png")
 
 
@@ -199,18 +200,18 @@ def ema_of(network: nn.Module, decay: float) -> AveragedModel:
     return ema
 
 
-def rate(step: int, how: Optimiser) -> float:
-    """The learning rate of a step: a warm-up, then half a cosine down to the last rate."""
-    if step < how.warm_up:
-        return how.rate * (step + 1) / how.warm_up
-    done = (step - how.warm_up) / max(1, how.steps - how.warm_up)
-    return how.last_rate + (how.rate - how.last_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+def rate(step: int, settings: Optimiser) -> float:
+    """Learning rate of a step: linear warm-up, then cosine annealing to the last rate."""
+    if step < settings.warm_up:
+        return settings.rate * (step + 1) / settings.warm_up
+    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
+    return settings.last_rate + (settings.rate - settings.last_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
-def _adam(parameters: list[torch.nn.Parameter], how: Optimiser) -> torch.optim.AdamW:
-    return torch.optim.AdamW(parameters, how.rate, BETAS, weight_decay=how.decay)
+def _adam(parameters: list[torch.nn.Parameter], settings: Optimiser) -> torch.optim.AdamW:
+    return torch.optim.AdamW(parameters, settings.rate, BETAS, weight_decay=settings.decay)
 
 
-def _same(config: Config) -> str:
-    """What must not change when a run goes on."""
+def _identity(config: Config) -> str:
+    """Settings that must not change when a run is resumed."""
     return f"stage {config.stage}, seed {config.seed}, batch {config.optimiser.batch}, {config.network}"

@@ -16,20 +16,20 @@ LAYERS = (3, 8, 15, 22, 29)
 WIDTH = 64
 
 
-def structure(drawn: Tensor, clear: Tensor) -> Tensor:
-    """L1 between horizontal and vertical gradients at three scales; pictures (N, 3, S, S)."""
-    total = drawn.new_zeros(())
+def gradient_l1(generated: Tensor, clear: Tensor) -> Tensor:
+    """L1 between horizontal and vertical gradients at three scales; images (N, 3, S, S)."""
+    total = generated.new_zeros(())
     for scale in (1, 2, 4):
-        a, b = (F.avg_pool2d(x, scale) if scale > 1 else x for x in (drawn, clear))
+        a, b = (F.avg_pool2d(x, scale) if scale > 1 else x for x in (generated, clear))
         total = total + (a.diff(dim=3) - b.diff(dim=3)).abs().mean() + (a.diff(dim=2) - b.diff(dim=2)).abs().mean()
     return total
 
 
 class Perceptual(nn.Module):
-    """Distance in the features of a VGG16, each normalised over its channels; pictures (N, 3, S, S) in [-1, 1].
+    """Distance in the features of a VGG16, each normalised over its channels; images (N, 3, S, S) in [-1, 1].
 
     Args:
-        file: torchvision's weights, such as vgg16-397923af.pth, which this project does not fetch.
+        file: torchvision's weights, such as vgg16-397923af.pth, which this project does not download.
     """
 
     mean: Tensor
@@ -48,9 +48,9 @@ class Perceptual(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
 
-    def forward(self, drawn: Tensor, clear: Tensor) -> Tensor:
-        a, b = (((x + 1) / 2 - self.mean) / self.std for x in (drawn, clear))
-        total = drawn.new_zeros(())
+    def forward(self, generated: Tensor, clear: Tensor) -> Tensor:
+        a, b = (((x + 1) / 2 - self.mean) / self.std for x in (generated, clear))
+        total = generated.new_zeros(())
         for index, layer in enumerate(self.features):
             a, b = layer(a), layer(b)
             if index in LAYERS:
@@ -78,18 +78,20 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
-    def hinge_loss(self, clear: Tensor, drawn: Tensor) -> Tensor:
+    def hinge_loss(self, clear: Tensor, generated: Tensor) -> Tensor:
         """The discriminator's own hinge loss."""
-        return 0.5 * (F.relu(1 - self(clear).float()).mean() + F.relu(1 + self(drawn).float()).mean())
+        return 0.5 * (F.relu(1 - self(clear).float()).mean() + F.relu(1 + self(generated).float()).mean())
 
 
-def adaptive_weight(picture: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """VQGAN's adaptive weight of the adversarial loss: ratio of gradient norms at the last layer (Esser et al., 2021, eq. 7).
 
     Args:
-        picture: the reconstruction loss, a scalar.
+        reconstruction: the reconstruction loss, a scalar.
         adversarial: the adversarial loss, a scalar.
         last: the weights of the generator's last convolution.
     """
-    by_picture, by_adversarial = (torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (picture, adversarial))
-    return (by_picture.norm() / (by_adversarial.norm() + 1e-4)).clamp(0, 1e4).detach()
+    by_reconstruction, by_adversarial = (
+        torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (reconstruction, adversarial)
+    )
+    return (by_reconstruction.norm() / (by_adversarial.norm() + 1e-4)).clamp(0, 1e4).detach()

@@ -1,4 +1,4 @@
-"""One training run, from its configuration to its files: the loop."""
+"""The training loop: from a configuration to the files of a run."""
 
 import contextlib
 import math
@@ -13,12 +13,12 @@ from .config import Config
 from .dataset import Batch, Sampler
 from .learner import Run
 
-#: Batches that are prepared while one is learnt from.
-AHEAD = 4
+#: Batches prepared in advance.
+PREFETCHED = 4
 
 
 def train(config: Config, quiet: bool = False) -> int:
-    """Train, or go on training, until the configured steps are done.
+    """Train, or resume, until the configured steps are done.
 
     SIGINT and SIGTERM end the run after the current step, with everything saved.
 
@@ -27,7 +27,7 @@ def train(config: Config, quiet: bool = False) -> int:
         stage II on; in stage I it has no transformer yet.
 
     Raises:
-        ValueError: the folder of faces, the file to start from or the state to go on from does not fit.
+        ValueError: the folder of faces, the file to start from or the state to resume from does not fit.
         FloatingPointError: a loss is not finite; what was saved before stays.
     """
     process = distributed.start()
@@ -62,33 +62,33 @@ def _loop(run: Run, quiet: bool) -> None:
                 bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
             if run.step % config.every.sheet == 0 or run.step == steps:
                 run.sheet()
-            if run.process.any(stopped()):  # together, or the others would wait for ever
+            if run.process.any(stopped()):  # all stop at the same step, otherwise the others would wait for ever
                 break
             if run.step % config.every.checkpoint == 0:
                 run.save()
 
 
 def _batches(sampler: Sampler, first: int, last: int) -> Generator[Batch, None, None]:
-    """Batches of the steps from `first` to before `last`, prepared a few ahead."""
-    with ThreadPoolExecutor(AHEAD) as pool:
-        waiting: list[Future[Batch]] = [pool.submit(sampler, step) for step in range(first, min(first + AHEAD, last))]
+    """Batches of the steps from `first` to before `last`, prefetched by threads."""
+    with ThreadPoolExecutor(PREFETCHED) as pool:
+        waiting: list[Future[Batch]] = [pool.submit(sampler, step) for step in range(first, min(first + PREFETCHED, last))]
         for step in range(first, last):
             batch = waiting.pop(0).result()
-            if step + AHEAD < last:
-                waiting.append(pool.submit(sampler, step + AHEAD))
+            if step + PREFETCHED < last:
+                waiting.append(pool.submit(sampler, step + PREFETCHED))
             yield batch
 
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
-    """Whether the run has been asked to end. Outside of the main thread nobody can ask."""
-    asked: list[int] = []
-    old = {}
+    """Yields a function: whether SIGINT or SIGTERM has arrived. Outside of the main thread handlers cannot be installed."""
+    received: list[int] = []
+    previous = {}
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):
-            old[name] = signal.signal(name, lambda number, _: asked.append(number))
+            previous[name] = signal.signal(name, lambda number, _: received.append(number))
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(received)
     finally:
-        for name, handler in old.items():
+        for name, handler in previous.items():
             signal.signal(name, handler)

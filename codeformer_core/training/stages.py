@@ -1,4 +1,4 @@
-"""What each stage trains, and the losses that it does it with (Zhou et al., 2022, sections 3.1 to 3.3)."""
+"""What each stage trains, and its losses (Zhou et al., 2022, sections 3.1 to 3.3)."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from .. import checkpoints
 from ..networks.codeformer import CodeFormer
 from ..networks.transformer import split_attention
-from .codes import clusters, nearest, vectors
+from .codes import k_means, nearest, vectors
 from .config import Config
 from .dataset import Batch, Sampler
 from .distributed import Process
-from .losses import Perceptual, structure
+from .losses import Perceptual, gradient_l1
 
 #: stage -> the parts of `CodeFormer` that it trains; everything else is frozen.
 TRAINED = {
@@ -23,24 +23,24 @@ TRAINED = {
     3: ("encoder", "position_emb", "feat_emb", "ft_layers", "idx_pred_layer", "fuse_convs_dict"),
 }
 
-#: stage -> the parts that its file has. A file of stage II is a whole network that fuses nothing; one of stage I is none yet.
+#: stage -> the parts in its file. That of stage II is a whole network without fusion; that of stage I has no transformer yet.
 SAVED = {1: TRAINED[1], 2: (*TRAINED[1], *TRAINED[2][1:]), 3: (*TRAINED[1], *TRAINED[3][1:])}
 
 
 class Losses(NamedTuple):
-    """What one batch says.
+    """Losses of one batch.
 
     Attributes:
-        picture: loss of the drawn faces, a scalar; zero in stage II, which draws none.
-        code: loss of the codes and features, a scalar.
-        parts: each loss by its name, before it is weighted.
-        drawn: (B, 3, S, S) around [-1, 1] for the discriminator; None in stage II.
+        image: weighted loss of the generated images, a scalar; zero in stage II, which generates none.
+        code: weighted loss of codes and features, a scalar.
+        parts: each loss by its name, unweighted.
+        generated: (B, 3, S, S) around [-1, 1] for the discriminator; None in stage II.
     """
 
-    picture: Tensor
+    image: Tensor
     code: Tensor
     parts: dict[str, Tensor]
-    drawn: Tensor | None
+    generated: Tensor | None
 
 
 class Stage:
@@ -48,9 +48,9 @@ class Stage:
 
     Attributes:
         network: a `CodeFormer`.
-        encoder: stages II and III: stage I's, frozen; it says which codes a clear face has.
-        table: (F, 2, T) the codes of every face as it is and mirrored, where they are the same at every step; otherwise None.
-        used: stage I: how many features chose each entry since unused ones were last looked for.
+        encoder: stages II and III: stage I's, frozen; gives the true codes of a clear face.
+        table: (F, 2, T) cached codes, see `codes.code_table`; None where augmentation changes them.
+        used: stage I: codebook utilisation, the number of features per entry since unused ones were last replaced.
     """
 
     def __init__(self, config: Config, device: torch.device) -> None:
@@ -64,19 +64,19 @@ class Stage:
             self.perceptual = Perceptual(config.losses.perceptual_file).to(device)
         if config.start is not None:
             self._start(config.start)
-        if config.stage == 3:  # the fusion starts by changing nothing
+        if config.stage == 3:  # the fusion starts as the identity
             for name, parameter in self.network.fuse_convs_dict.named_parameters():
                 if ".scale.2." in name or ".shift.2." in name:
                     nn.init.zeros_(parameter)
         if config.stage > 1:
             self.encoder = CodeFormer(config.network).encoder.to(device).eval().requires_grad_(False)
             state = checkpoints.read(config.codes_from or config.start or Path())
-            self.encoder.load_state_dict({k[8:]: v for k, v in state.items() if k.startswith("encoder.")})
+            self.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")})
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in TRAINED[config.stage])
 
     def _start(self, path: Path) -> None:
-        """Take over what the stage before has trained.
+        """Load the weights of the stage before.
 
         Raises:
             ValueError: the file does not fit the configured network.
@@ -93,24 +93,24 @@ class Stage:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Those that are trained."""
+        """The trained parameters."""
         return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
 
     def saved(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Of the network's parameters, those that the stage's file has."""
+        """Those of the network's parameters that belong into the stage's file."""
         return {name: value for name, value in parameters.items() if name.split(".")[0] in SAVED[self.config.stage]}
 
     def losses(self, batch: Batch, step: int) -> Losses:
-        """Of a batch on the network's device."""
+        """The losses of a batch on the network's device."""
         return self._codebook(batch, step) if self.config.stage == 1 else self._codes(batch)
 
     def true_codes(self, clear: Tensor) -> Tensor:
-        """Clear faces (N, 3, S, S) -> the codes (N, s * s) that stage I draws them from."""
+        """Clear faces (N, 3, S, S) -> the codes (N, s * s) of stage I."""
         assert self.encoder is not None
         with torch.no_grad():
             return nearest(self.encoder(clear)[0], self.network.quantize.embedding.weight)
 
-    def draw(self, network: CodeFormer, batch: Batch, step: int) -> Tensor:
+    def generate(self, network: CodeFormer, batch: Batch, step: int) -> Tensor:
         """Faces of a contact sheet, (N, 3, S, S) around [-1, 1], by a network such as the EMA."""
         with torch.no_grad():
             if self.config.stage > 1:
@@ -122,8 +122,8 @@ class Stage:
             return network.generator(features)
 
     def _codebook(self, batch: Batch, step: int) -> Losses:
-        """Stage I: the face again, through the nearest codes."""
-        counts = self.config.losses
+        """Stage I: reconstruct the clear face from its nearest codes (VQGAN)."""
+        weights = self.config.losses
         features = self.network.encode(batch.clear)[0].float()
         code = features.new_zeros(())
         parts: dict[str, Tensor] = {}
@@ -132,66 +132,66 @@ class Stage:
             codes = nearest(features, self.network.quantize.embedding.weight)
             self.used += torch.bincount(codes.flatten(), minlength=len(self.used))
             quantised = self.network.quantize(codes, like=features)
-            code = F.mse_loss(quantised, features.detach()) + counts.commitment * F.mse_loss(features, quantised.detach())
+            code = F.mse_loss(quantised, features.detach()) + weights.commitment * F.mse_loss(features, quantised.detach())
             parts["code"] = code
             x = features + (quantised - features).detach()  # straight-through estimator
-        drawn = self.network.generator(x).float()
-        picture = self._picture(drawn, batch.clear, parts)
-        return Losses(picture, counts.code * code, parts, drawn)
+        generated = self.network.generator(x).float()
+        image = self._image_loss(generated, batch.clear, parts)
+        return Losses(image, weights.code * code, parts, generated)
 
     def _codes(self, batch: Batch) -> Losses:
-        """Stages II and III: the clear face's codes from the degraded face; in III the face itself, with w = 1."""
-        counts, network = self.config.losses, self.network
+        """Stages II and III: predict the clear face's codes from the degraded one; III generates the face too, with w = 1."""
+        weights, network = self.config.losses, self.network
         true = self.true_codes(batch.clear) if self.table is None else self.table[batch.faces, batch.mirrored.long()]
-        fuses = self.config.stage == 3
-        features, kept = network.encode(batch.degraded, keep=self.config.network.fuse_sides if fuses else ())
+        with_fusion = self.config.stage == 3
+        features, kept = network.encode(batch.degraded, keep=self.config.network.fuse_sides if with_fusion else ())
         logits = network.predict(features).float()  # (B, T, K)
         parts = {
             "token": F.cross_entropy(logits.flatten(0, 1), true.flatten()),
             "feature": F.mse_loss(features.float(), network.quantize(true, like=features.float()).detach()),
         }
-        code = counts.code * (counts.token * parts["token"] + counts.feature * parts["feature"])
+        code = weights.code * (weights.token * parts["token"] + weights.feature * parts["feature"])
         with torch.no_grad():
             parts["agreement"] = (logits.argmax(dim=2) == true).float().mean()
-        if not fuses:
+        if not with_fusion:
             return Losses(code.new_zeros(()), code, parts, None)
-        drawn = network.decode(logits.argmax(dim=2), features, kept, 1.0, match_style=False).float()
-        return Losses(self._picture(drawn, batch.clear, parts), code, parts, drawn)
+        generated = network.decode(logits.argmax(dim=2), features, kept, 1.0, match_style=False).float()
+        return Losses(self._image_loss(generated, batch.clear, parts), code, parts, generated)
 
-    def _picture(self, drawn: Tensor, clear: Tensor, parts: dict[str, Tensor]) -> Tensor:
-        counts = self.config.losses
-        parts["pixel"] = F.l1_loss(drawn, clear)
-        total = counts.pixel * parts["pixel"]
-        if counts.structure:
-            parts["structure"] = structure(drawn, clear)
-            total = total + counts.structure * parts["structure"]
+    def _image_loss(self, generated: Tensor, clear: Tensor, parts: dict[str, Tensor]) -> Tensor:
+        weights = self.config.losses
+        parts["pixel"] = F.l1_loss(generated, clear)
+        total = weights.pixel * parts["pixel"]
+        if weights.structure:
+            parts["structure"] = gradient_l1(generated, clear)
+            total = total + weights.structure * parts["structure"]
         if self.perceptual is not None:
-            parts["perceptual"] = self.perceptual(drawn, clear)
-            total = total + counts.perceptual * parts["perceptual"]
+            parts["perceptual"] = self.perceptual(generated, clear)
+            total = total + weights.perceptual * parts["perceptual"]
         return total
 
     @torch.no_grad()
-    def place_entries(self, step: int, sampler: Sampler, process: Process) -> bool:
-        """Before a step of stage I: fill the codebook when it is first used, and give unused entries new places.
+    def update_codebook(self, step: int, sampler: Sampler, process: Process) -> bool:
+        """Before a step of stage I: initialise the codebook by k-means at its first use; replace unused entries.
 
         Returns:
-            Whether entries have moved.
+            Whether entries were replaced.
         """
-        how, entries = self.config.codebook, self.network.quantize.embedding.weight
-        since = step - how.continuous
-        begins = how.continuous > 0 and since == 0
-        if self.config.stage > 1 or not (begins or (how.revive and since > 0 and since % how.revive == 0)):
+        schedule, entries = self.config.codebook, self.network.quantize.embedding.weight
+        age = step - schedule.continuous
+        initial = schedule.continuous > 0 and age == 0
+        if self.config.stage > 1 or not (initial or (schedule.revive and age > 0 and age % schedule.revive == 0)):
             return False
-        draw = torch.Generator().manual_seed(self.config.seed + step)
-        pictures = [sampler(step + ahead).clear.to(entries.device) for ahead in range(8 if begins else 1)]
-        points = torch.cat([vectors(self.network.encode(each)[0]) for each in pictures])
-        if begins:
-            placed = clusters(points.cpu(), len(entries), draw).to(entries)
+        rng = torch.Generator().manual_seed(self.config.seed + step)
+        images = [sampler(step + offset).clear.to(entries.device) for offset in range(8 if initial else 1)]
+        points = torch.cat([vectors(self.network.encode(image)[0]) for image in images])
+        if initial:
+            replaced = k_means(points.cpu(), len(entries), rng).to(entries)
         else:
             process.sum(self.used)
-            chosen = points[torch.randint(len(points), (len(entries),), generator=draw).to(points.device)]
-            placed = torch.where(self.used[:, None] > 0, entries, chosen)
-        process.broadcast(placed)
-        entries.copy_(placed)
+            chosen = points[torch.randint(len(points), (len(entries),), generator=rng).to(points.device)]
+            replaced = torch.where(self.used[:, None] > 0, entries, chosen)
+        process.broadcast(replaced)
+        entries.copy_(replaced)
         self.used.zero_()
         return True

@@ -21,7 +21,16 @@ from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.training import codes, distributed, losses, metrics, saving
-from codeformer_core.training.config import Codebook, Config, Degradation, Every, Faces, Optimiser, Weights, read
+from codeformer_core.training.config import (
+    Codebook,
+    Config,
+    Degradation,
+    Intervals,
+    LossWeights,
+    Optimiser,
+    TrainingFaces,
+    read,
+)
 from codeformer_core.training.learner import Run, ema_of, rate
 from codeformer_core.training.run import train
 from codeformer_core.training.stages import TRAINED
@@ -66,14 +75,14 @@ def told(faces: Path, out: Path, stage: int = 1, **changes) -> Config:
     base = Config(
         stage=stage,
         out=out,
-        faces=Faces(faces),
+        faces=TrainingFaces(faces),
         network=replace(TINY, fuse_sides=(16,)) if stage == 3 else TINY,
         optimiser=Optimiser(steps=6, batch=2, rate=2e-3, last_rate=2e-3, precision="fp32", average=0.5),
         start=None if stage == 1 else out.parent / f"{stage - 1}" / "network.pth",
         codes_from=out.parent / "1" / "network.pth" if stage == 3 else None,
         degradation=MILD,
-        losses=Weights(structure=1.0, adversarial_from=2),
-        every=Every(log=1, checkpoint=2, sheet=1000),
+        losses=LossWeights(structure=1.0, adversarial_from=2),
+        every=Intervals(log=1, checkpoint=2, sheet=1000),
         threads=1,
     )
     return replace(base, **changes)
@@ -107,8 +116,8 @@ def trained(faces, tmp_path_factory) -> Path:
         precision = "bf16" if stage == 3 else "fp32"
         how = Optimiser(steps=steps, batch=2, rate=3e-3, last_rate=3e-3, precision=precision, average=0.9)
         change = {"codebook": Codebook(continuous=20, revive=25)} if stage == 1 else {}
-        change["losses"] = Weights(structure=1.0, adversarial=0.0)
-        train(told(faces, folder / str(stage), stage, optimiser=how, every=Every(log=1), **change), quiet=True)
+        change["losses"] = LossWeights(structure=1.0, adversarial=0.0)
+        train(told(faces, folder / str(stage), stage, optimiser=how, every=Intervals(log=1), **change), quiet=True)
     return folder
 
 
@@ -183,7 +192,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
 
 
 def test_a_run_that_is_asked_to_stop_saves_its_last_step(faces, tmp_path):
-    endless = told(faces, tmp_path, every=Every(log=1, checkpoint=10**6, sheet=10**6))
+    endless = told(faces, tmp_path, every=Intervals(log=1, checkpoint=10**6, sheet=10**6))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
 
     def ask() -> None:
@@ -274,7 +283,7 @@ def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, traine
     assert run.stage.table is not None and run.stage.table.shape == (2, 2, 16)
     looked_up = run.stage.table[batch.faces, batch.mirrored.long()]
     assert torch.equal(looked_up, run.stage.true_codes(batch.clear))
-    varied = replace(told(faces, trained / "2", 2), faces=Faces(faces, zoom=0.1))
+    varied = replace(told(faces, trained / "2", 2), faces=TrainingFaces(faces, zoom=0.1))
     assert Run(varied, ALONE).stage.table is None
 
 
@@ -304,12 +313,12 @@ def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, t
 def test_codes_that_were_looked_up_are_looked_up_anew_when_what_they_depend_on_changes(tmp_path):
     face, weights = tmp_path / "face.png", [torch.ones(2), torch.zeros(3)]
     face.write_bytes(b"one")
-    before = codes.origin([face], 64, weights)
-    assert codes.origin([face], 64, [one.clone() for one in weights]) == before
-    assert codes.origin([face], 32, weights) != before
-    assert codes.origin([face], 64, [torch.ones(2), torch.ones(3)]) != before
+    before = codes.fingerprint([face], 64, weights)
+    assert codes.fingerprint([face], 64, [one.clone() for one in weights]) == before
+    assert codes.fingerprint([face], 32, weights) != before
+    assert codes.fingerprint([face], 64, [torch.ones(2), torch.ones(3)]) != before
     face.write_bytes(b"another")
-    assert codes.origin([face], 64, weights) != before
+    assert codes.fingerprint([face], 64, weights) != before
 
 
 @pytest.mark.parametrize(("task", "entries"), [("colorization", 32), ("inpainting", 512)])
@@ -359,7 +368,7 @@ def test_the_rate_warms_up_and_falls():
 
 def test_what_is_not_finite_stops_the_run(faces, tmp_path):
     with pytest.raises(FloatingPointError, match="is not finite"):
-        train(told(faces, tmp_path, losses=Weights(structure=float("nan"))), quiet=True)
+        train(told(faces, tmp_path, losses=LossWeights(structure=float("nan"))), quiet=True)
     assert not (tmp_path / "network.pth").exists()
 
 

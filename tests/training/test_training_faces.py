@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from codeformer_core.training import config, dataset, degrade
-from codeformer_core.training.config import Degradation, Faces
+from codeformer_core.training.config import Degradation, TrainingFaces
 
 SIDE = 64
 
@@ -61,6 +61,13 @@ steps = 5
         ("steps = 5", "steps = 'many'", "steps is 'many'; expected int"),
         ("steps = 5", "step = 5", "says step; expected steps"),
         ("steps = 5", "", "does not say steps"),
+        ("stage = 1", "stage = true", "stage is True; expected int"),
+        ("stage = 1", "stage = 1\nthreads = '2'", "threads is '2'; expected int"),
+        ('out = "o"', "out = 5", "out is 5; expected str"),
+        ("attention = []", "attention = 3", "attention is 3; expected list"),
+        ("attention = []", "attention = [1.5]", "attention is 1.5; expected int"),
+        ("steps = 5", "steps = 5\nrate = 'fast'", "rate is 'fast'; expected float"),
+        ("stage = 1", "stage = 1\nlosses = 3", "losses is 3; expected a table, [losses]"),
         ("layers = 1", "layers = 1.5", "layers is 1.5; expected int"),
         ("steps = 5", "steps = 5\n[degradation]\nblur = 3", "expected a range of two numbers"),
         ("steps = 5", "steps = 5\n[degradation]\ntask = 'magic'", "expected one of restoration"),
@@ -105,7 +112,7 @@ def test_a_strong_degradation_loses_more_than_a_slight_one():
 def test_lengths_are_meant_for_512_pixels():
     """A factor of 16 of a face of 512 pixels leaves 32; one of 64 pixels is only a sixteenth as large: it keeps them."""
     how = Degradation(blur=(0.01, 0.01), shrink=(16, 16), noise=(0, 0))
-    assert [degrade.shrunk(face(side=side), how, np.random.default_rng(0)).shape[0] for side in (512, 64)] == [32, 32]
+    assert [degrade.degrade_small(face(side=side), how, np.random.default_rng(0)).shape[0] for side in (512, 64)] == [32, 32]
 
 
 def test_grey_faces_have_equal_channels():
@@ -121,8 +128,9 @@ def test_brush_strokes_hide_a_part_and_nothing_else():
 
 
 def sampler(folder, **changes):
-    told = {"varied": Faces(folder, shift=0.1, zoom=0.1, colour=0.2), "how": Degradation(), "side": 32, "batch": 4, "seed": 0}
-    return dataset.Sampler(dataset.split(folder, 0)[0], **(told | changes))
+    augmentation = TrainingFaces(folder, shift=0.1, zoom=0.1, colour=0.2)
+    settings = {"augmentation": augmentation, "degradation": Degradation(), "side": 32, "batch": 4, "seed": 0}
+    return dataset.Sampler(dataset.split(folder, 0)[0], **(settings | changes))
 
 
 def test_a_step_always_sees_the_same_faces(folder):
@@ -146,6 +154,6 @@ def test_what_is_held_out_is_never_learnt_from(folder):
 def test_faces_must_be_square(tmp_path):
     Image.new("RGB", (30, 20)).save(tmp_path / "wide.png")
     with pytest.raises(ValueError, match="30 x 20 pixels, expected a square: use `codeformer crop`"):
-        dataset.picture(tmp_path / "wide.png")
+        dataset.read_face(tmp_path / "wide.png")
     with pytest.raises(ValueError, match="holds no picture"):
         dataset.split(tmp_path / "nothing", 0)
