@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -40,13 +41,14 @@ def paste(
         keep_detail: see `_with_detail`: for faces that are larger in the picture than in the crop.
 
     Returns:
-        The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1]. Pixels whose mask is 0 are bit-identical
-        to `images`, which are not modified.
+        The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1], in the dtype of `images`, which are not
+        modified. Pixels whose mask is 0 are bit-identical to them.
 
     Raises:
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
     """
     batch, _, height, width = images.shape
+    aligned = _in_dtype(aligned, images.dtype)
     changed = buffers.zeros(images, batch, 1, height, width)
     landings = _placements(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
@@ -85,6 +87,19 @@ def paste_mask(
     for _, place, _, weight in _placements(aligned, batch, size or aligned.image_size, mask, parser):
         _into(union[place], weight, torch.maximum)
     return union
+
+
+def _in_dtype(aligned: AlignedFaces, dtype: torch.dtype) -> AlignedFaces:
+    """The faces with crops and masks of the images' dtype: a step before may have computed in another."""
+    if all(tensor.dtype == dtype for tensor in (aligned.crops, aligned.originals, aligned.masks)):
+        return aligned
+    return replace(
+        aligned,
+        originals=aligned.originals.to(dtype),
+        crops=aligned.crops.to(dtype),
+        masks=aligned.masks.to(dtype),
+        within=None if aligned.within is None else aligned.within.to(dtype),
+    )
 
 
 def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None:

@@ -34,7 +34,7 @@ def _detector(name: str) -> networks.HostedDetector:
     """The detector that an old node names."""
     if name.startswith("YOLO"):
         memory.log_and_show(f"{name} is not run by this pack: {DETECTORS[name]} finds the faces instead.")
-    return networks.load("detector", DETECTORS[name])
+    return networks.load_once("detector", DETECTORS[name])
 
 
 def _restorers() -> list[str]:
@@ -189,7 +189,7 @@ class CodeFormerOldReActor(io.ComfyNode):
         if model == "none":
             return io.NodeOutput(image)
         images, alpha = memory.to_core(image)
-        restorer = networks.load("restorer", model)
+        restorer = networks.load_once("restorer", model)
         selection = Selection(choice="largest" if face_selection == "largest" else "all")
         faces, skipped = pipeline.detect(images, _detector(facedetection), FixOptions(selection=selection))
         if face_selection == "filter":

@@ -1,6 +1,6 @@
 """What Select Faces tells its widget in the browser (web/js/faces.js): the pictures, and the faces in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..codeformer_core.faces import AlignedFaces, Skipped
 from ..codeformer_core.options import Selection
 from ..codeformer_core.selection.candidates import list_candidates, thumbnails, thumbnails_from_crops
 from ..codeformer_core.selection.report import report
-from ..codeformer_core.selection.select import select
+from ..codeformer_core.selection.select import select_rows
 from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
 from .host import memory
@@ -22,12 +22,12 @@ from .host import memory
 MAX_PICTURES = 16
 
 
-def picker_ui(faces: AlignedFaces, skipped: Sequence[Skipped], image: Tensor | None) -> dict[str, list[dict[str, Any]]]:
+def picker_ui(faces: AlignedFaces, reasons: Mapping[int, str], image: Tensor | None) -> dict[str, list[dict[str, Any]]]:
     """The `ui` of the node: for each picture where it is, and its faces as `choosing.Candidate` says.
 
     Args:
         faces: all of them, before the choice.
-        skipped: those that are left alone.
+        reasons: which of them are left alone and why, by their places.
         image: the IMAGE that they were found in, or None: then only the faces are shown, in their places.
     """
     count = min(MAX_PICTURES, 1 + max((face.image_index for face in faces.faces), default=-1) if image is None else len(image))
@@ -38,7 +38,7 @@ def picker_ui(faces: AlignedFaces, skipped: Sequence[Skipped], image: Tensor | N
         memory.to_host(pictures).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
     )
     result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
-    for candidate in list_candidates(faces.faces, faces.image_size, skipped):
+    for candidate in list_candidates(faces.faces, faces.image_size, reasons):
         if candidate.image_index < count:
             result[candidate.image_index]["faces"].append(asdict(candidate))
     return {"codeformer_faces": result}
@@ -129,18 +129,18 @@ class CodeFormerFaceSelect(io.ComfyNode):
         wanted = replace(
             inputs.chosen(values, of=Selection()), numbers=tuple(int(number) for number in inputs.listed(numbers, whole=True))
         )
-        kept, skipped = select(
+        kept, reasons = select_rows(
             faces.faces,
             faces.image_size,
             wanted,
             mask=None if mask is None else memory.from_mask(mask),
             sharpness=_sharpness(faces, image) if wanted.sharpness else None,
         )
-        text = report(kept, skipped)
+        skipped = [Skipped(faces.faces[row], why) for row, why in reasons.items()]
+        text = report([faces.faces[row] for row in kept], skipped)
         memory.log_and_show(text)
-        rows = {face: row for row, face in enumerate(faces.faces)}
-        chosen = faces.subset([rows[face] for face in kept])
-        shown = picker_ui(faces, skipped, image)
+        chosen = faces.subset(kept)
+        shown = picker_ui(faces, reasons, image)
         return io.NodeOutput(chosen, text, len(chosen), to_json(chosen.faces, chosen.image_size), ui=shown)
 
 

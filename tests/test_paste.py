@@ -242,3 +242,20 @@ def test_keeping_detail_changes_the_mask_only(images):
     pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), keep_detail=True)
     outside = (mask == 0).expand_as(images)
     assert torch.equal(pasted[outside], images[outside]) and not torch.equal(pasted, images)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("keep_detail", [False, True])
+def test_crops_of_another_dtype_are_pasted_into_images_of_theirs(dtype, keep_detail):
+    images = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(0))
+    aligned = align(images, [posed(80, 60, 70)], 64)
+    restored = aligned.with_crops(1 - aligned.crops)
+    expected, expected_mask = paste(images, restored, keep_detail=keep_detail)
+    mixed, mask = paste(images.to(dtype), restored, keep_detail=keep_detail)
+    assert mixed.dtype == mask.dtype == dtype
+    tolerance = 0.05 if dtype != torch.float64 else 1e-5
+    assert (mixed.float() - expected).abs().max() < tolerance and (mask.float() - expected_mask).abs().max() < tolerance
+    outside = (mask == 0).expand_as(mixed)
+    assert torch.equal(mixed[outside], images.to(dtype)[outside])
+    back, _ = paste(images, aligned.with_crops(restored.crops.to(dtype)), keep_detail=keep_detail)
+    assert back.dtype == torch.float32 and (back - expected).abs().max() < tolerance

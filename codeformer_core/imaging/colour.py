@@ -12,6 +12,9 @@ from .resize import resize
 #: Luminance of R, G, B as the reference weighs them (facelib/utils/misc.py, bgr2gray).
 LUMINANCE = (0.2989, 0.5870, 0.1140)
 
+#: JFIF's Y, Cr and Cb of R, G, B.
+YCRCB = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)])
+
 #: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
 GREY_VARIANCE = 10.0
 
@@ -84,11 +87,17 @@ def clamp_to_gamut(images: Tensor) -> Tensor:
 
 def match_mean_and_std(crops: Tensor, originals: Tensor) -> Tensor:
     """Crops with the mean and spread that the original's channels have, in a space of light and two colour differences."""
-    space = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)], device=crops.device)  # JFIF's Y, Cr, Cb
-    there = torch.einsum("ij,njhw->nihw", space, crops.float())
-    target = torch.einsum("ij,njhw->nihw", space, originals.float())
-    back = torch.einsum("ij,njhw->nihw", torch.linalg.inv(space), _with_statistics(there, target))
-    return back.clamp(0, 1).to(crops.dtype)
+    matched = _with_statistics(_mix_channels(crops.float(), YCRCB), _mix_channels(originals.float(), YCRCB))
+    return _mix_channels(matched, torch.linalg.inv(YCRCB)).clamp(0, 1).to(crops.dtype)
+
+
+def _mix_channels(images: Tensor, matrix: Tensor) -> Tensor:
+    """Images (N, 3, H, W) with each pixel multiplied by a (3, 3) matrix on the CPU.
+
+    No matrix product, which TF32 would round to 10 bits on CUDA where the process allows it.
+    """
+    red, green, blue = images.split(1, dim=1)
+    return torch.cat([red * r + green * g + blue * b for r, g, b in matrix.tolist()], dim=1)
 
 
 def match_coarse_colours(crops: Tensor, originals: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class BiSeNet(nn.Module):
         """
         return batch * SIDE * SIDE * 4 * 96
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def parse(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into ParseNet's classes."""
         if crops.shape[-2:] != (SIDE, SIDE):

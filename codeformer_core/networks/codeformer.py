@@ -141,7 +141,7 @@ class CodeFormer(nn.Module):
     def _decode(self, encoded: EncodedFaces, fidelity: Fidelity, match_style: bool) -> Tensor:
         return self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]: `draw` what `look` saw.
 
@@ -151,7 +151,7 @@ class CodeFormer(nn.Module):
         self._must_be("restoration", "codeformer.pth")
         return _to_picture(self(crops * 2 - 1, fidelity, match_style))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode_faces(self, crops: Tensor, fidelity: Fidelity = 0.5) -> EncodedFaces:
         """The first half of `restore`: degraded crops (N, 3, S, S) RGB in [0, 1] -> what the network sees in them.
 
@@ -161,13 +161,13 @@ class CodeFormer(nn.Module):
         self._must_be("restoration", "codeformer.pth")
         return self._encode(crops * 2 - 1, fidelity)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def decode_faces(self, encoded: EncodedFaces, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """The second half of `restore`: the faces of the likeliest codes (N, 3, S, S) in [0, 1], on the network's device."""
         check_fidelity(fidelity, encoded.faces)
         return _to_picture(self._decode(encoded, fidelity, match_style))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """The same crops (N, 3, S, S) restored with several weights: (N, W, 3, S, S) in [0, 1].
 
@@ -179,13 +179,13 @@ class CodeFormer(nn.Module):
         drawn = [self.decode(codes, features, kept if w > 0 else {}, w, match_style) for w in fidelities]
         return torch.stack([_to_picture(one) for one in drawn], dim=1)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def colorize(self, crops: Tensor) -> Tensor:
         """Grey or faded crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]; w = 0, as in the reference."""
         self._must_be("colorization", "codeformer_colorization.pth")
         return _to_picture(self(crops * 2 - 1, 0.0, match_style=True))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
         """Crops with their holes filled; where `holes` is 0 they come back bit for bit.
 
@@ -201,7 +201,7 @@ class CodeFormer(nn.Module):
         filled = _to_picture(self(white * 2 - 1, 1.0, match_style=False)).to(crops)
         return torch.where(holes > 0, torch.lerp(crops, filled, holes), crops)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def certainty(self, crops: Tensor) -> Tensor:
         """How sure the transformer is of each code: (N, 1, s, s), the probability of the chosen one, 0 to 1.
 

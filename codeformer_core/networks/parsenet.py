@@ -57,7 +57,7 @@ class ParseNet(nn.Module):
         """Bytes of activations that one call needs in fp32, whatever the crops' size: it works at 512 x 512."""
         return batch * SIDE * SIDE * 64 * 4 * 6  # six maps of 64 channels at full resolution
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def parse(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into `CLASSES`."""
         if crops.shape[-2:] != (SIDE, SIDE):

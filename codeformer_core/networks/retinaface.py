@@ -144,7 +144,7 @@ class RetinaFace(nn.Module):
         )
         return box, score, points
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1] on the network's device, best first within each image."""
         height, width = images.shape[-2:]

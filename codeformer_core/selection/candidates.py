@@ -1,13 +1,13 @@
 """What a person needs to choose faces by sight: the pictures, small, and where in them each face is and which number it has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..faces import AlignedFaces, Face, Skipped
+from ..faces import AlignedFaces, Face
 from ..paste import paste
 from .select import ORDERS, Size
 
@@ -39,30 +39,30 @@ class Candidate:
     reason: str
 
 
-def list_candidates(faces: Sequence[Face], image_size: Size, skipped: Sequence[Skipped] = ()) -> list[Candidate]:
+def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[int, str] | None = None) -> list[Candidate]:
     """Every face with its numbers, which are those of `Selection.numbers`.
 
     Args:
-        faces: faces of any number of images, kept or not.
+        faces: faces of any number of images, kept or not; two may be equal.
         image_size: (H, W) of those images.
-        skipped: which of them are left alone, and why.
+        reasons: which of them, by their places, are left alone and why, as `select_rows` gives them.
     """
-    reasons = dict(skipped)
-    numbers: dict[Face, dict[str, int]] = {face: {} for face in faces}
+    numbers: list[dict[str, int]] = [{} for _ in faces]
     for name, order in ORDERS.items():
         counted: dict[int, int] = {}
-        for face in sorted(faces, key=lambda face: order.key(face, image_size)):
-            counted[face.image_index] = numbers[face][name] = counted.get(face.image_index, 0) + 1
+        for row in sorted(range(len(faces)), key=lambda row: order.key(faces[row], image_size)):
+            index = faces[row].image_index
+            counted[index] = numbers[row][name] = counted.get(index, 0) + 1
     return [
         Candidate(
             face.image_index,
             _share(face, image_size),
-            numbers[face],
+            numbers[row],
             face.score,
             max(face.box[2] - face.box[0], face.box[3] - face.box[1]),
-            reasons.get(face, ""),
+            (reasons or {}).get(row, ""),
         )
-        for face in faces
+        for row, face in enumerate(faces)
     ]
 
 

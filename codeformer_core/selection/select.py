@@ -57,6 +57,7 @@ def _resolved(want: Selection) -> Selection:
 class _Seen(NamedTuple):
     """What the limits ask about a face. Sharpness and cover are None when nobody measured them."""
 
+    row: int
     face: Face
     image_size: Size
     sharpness: float | None
@@ -157,16 +158,29 @@ def select(
     mask: Tensor | None = None,
     sharpness: Sequence[float] | None = None,
 ) -> tuple[list[Face], list[Skipped]]:
-    """Which faces are worked on, and which are not and why.
+    """`select_rows`, as faces: those that are worked on, image after image in the chosen order, and the others."""
+    kept, reasons = select_rows(faces, image_size, selection, mask=mask, sharpness=sharpness)
+    return [faces[row] for row in kept], [Skipped(faces[row], why) for row, why in reasons.items()]
+
+
+def select_rows(
+    faces: Sequence[Face],
+    image_size: Size,
+    selection: Selection = Selection(),
+    *,
+    mask: Tensor | None = None,
+    sharpness: Sequence[float] | None = None,
+) -> tuple[list[int], dict[int, str]]:
+    """Which faces are worked on, and which are not and why; by their places in `faces`, since two may be equal.
 
     Args:
         faces: faces of any number of images of one size.
         image_size: (H, W) of those images.
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images: faces outside are left alone.
-        sharpness: of each face, from `sharpness.sharpness`; needed when the selection asks for it.
+        sharpness: of each face, from `sharpness.measure_sharpness`; needed when the selection asks for it.
 
     Returns:
-        The kept faces, image after image in the chosen order, and the others.
+        The kept faces, image after image in the chosen order, and the others with the reason.
 
     Raises:
         ValueError: an unknown order, numbers below 1, a missing sharpness or a mask of the wrong shape.
@@ -174,21 +188,21 @@ def select(
     selection = _resolved(selection)
     _check(faces, selection, mask, sharpness)
     images: dict[int, list[_Seen]] = {}
-    for index, face in enumerate(faces):
-        sharp = None if sharpness is None else sharpness[index]
+    for row, face in enumerate(faces):
+        sharp = None if sharpness is None else sharpness[row]
         cover = None if mask is None else _cover(mask, face, image_size)
-        images.setdefault(face.image_index, []).append(_Seen(face, image_size, sharp, cover))
-    kept: list[Face] = []
-    skipped: list[Skipped] = []
+        images.setdefault(face.image_index, []).append(_Seen(row, face, image_size, sharp, cover))
+    kept: list[int] = []
+    reasons: dict[int, str] = {}
     key = ORDERS[selection.order].key
     for group in images.values():
         group.sort(key=lambda seen: key(seen.face, image_size))
         for step in _STEPS:
             judged = list(zip(group, step(group, selection), strict=True))
-            skipped += [Skipped(seen.face, why) for seen, why in judged if why]
+            reasons |= {seen.row: why for seen, why in judged if why}
             group = [seen for seen, why in judged if not why]
-        kept += [seen.face for seen in group]
-    return kept, skipped
+        kept += [seen.row for seen in group]
+    return kept, reasons
 
 
 def _cover(mask: Tensor, face: Face, image_size: Size) -> float:

@@ -90,11 +90,20 @@ def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     return checkpoints.find(model.name, _places(model)) or model
 
 
+#: Files that this process has fetched, as they were then. To the host such a file is what it was before: the one to fetch.
+_FETCHED: dict[Path, str] = {}
+
+
 def fingerprint(role: str, name: str) -> str:
-    """Changes when the file behind a name changes, so that the host loads it again."""
+    """Changes when the file behind a name changes, so that the host loads it again; not when the file arrives by fetching."""
     path = _locate(role, name)
     if not isinstance(path, Path):
-        return "not on disk"
+        return "to be fetched"
+    current = _status(path)
+    return "to be fetched" if _FETCHED.get(path) == current else current
+
+
+def _status(path: Path) -> str:
     status = path.stat()
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
@@ -113,6 +122,7 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
         folder = Path(_folders(role)[0])
         memory.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
         path = checkpoints.fetch(path, folder, memory.progress())
+        _FETCHED[path] = _status(path)
         memory.log_and_show(f"{name} is here, whole and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:

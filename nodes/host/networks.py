@@ -1,6 +1,7 @@
 """The core's networks under the host's memory manager, each with the methods that the core's pipeline asks for."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -135,6 +136,16 @@ class HostedUpscaler:
 
 #: What wraps the networks of a role.
 WRAPPERS: dict[str, type[memory.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
+
+
+def load_once(role: str, name: str, precision: str = "auto") -> memory.Hosted:
+    """`load` for nodes without a loader, which would load at each run: the last few are kept until their files change."""
+    return _load_once(role, name, precision, model_files.fingerprint(role, name))
+
+
+@lru_cache(maxsize=4)
+def _load_once(role: str, name: str, precision: str, fingerprint: str) -> memory.Hosted:
+    return load(role, name, precision)
 
 
 def load(role: str, name: str, precision: str = "auto") -> memory.Hosted:

@@ -267,3 +267,21 @@ def test_what_was_seen_can_be_parted_and_joined(tiny, crops):
     seen = tiny.encode_faces(crops, 0.5)
     again = join_encoded([seen.rows([2]), seen.rows(slice(0, 2))])
     assert torch.allclose(tiny.decode_faces(again, 0.5), tiny.decode_faces(seen, 0.5)[[2, 0, 1]], atol=1e-5)
+
+
+def test_results_can_be_used_in_autograd_and_changed_in_place(tiny, colorizer, inpainter, crops):
+    """They are ordinary tensors, not inference tensors, which PyTorch forbids both."""
+    encoded = tiny.encode_faces(crops, 0.5)
+    results = {
+        "restore": tiny.restore(crops, 0.5),
+        "decode_faces": tiny.decode_faces(encoded, 0.5),
+        "sweep": tiny.sweep(crops, [0, 1]),
+        "certainty": tiny.certainty(crops),
+        "colorize": colorizer.colorize(crops),
+        "inpaint": inpainter.inpaint(crops, torch.zeros(len(crops), 1, *crops.shape[-2:])),
+    }
+    for name, result in results.items():
+        assert not result.is_inference() and not result.requires_grad, name
+        weight = torch.ones((), requires_grad=True)
+        (result * weight).sum().backward()
+        result.clamp_(0, 0.5)

@@ -10,7 +10,7 @@ from codeformer_core.faces import Face, Skipped
 from codeformer_core.options import Selection
 from codeformer_core.selection.candidates import list_candidates
 from codeformer_core.selection.report import LINES, report, summarize
-from codeformer_core.selection.select import ORDERS, select
+from codeformer_core.selection.select import ORDERS, select, select_rows
 
 SIZE = (200, 400)
 
@@ -193,7 +193,17 @@ def test_the_numbers_that_are_shown_are_those_that_select_takes():
 
 
 def test_a_candidate_says_where_it_is_and_why_it_is_left_alone():
-    kept, skipped = select([A, B], SIZE, Selection(numbers=(1,)))
-    first, second = list_candidates([A, B], SIZE, skipped)
-    assert first.place == (280 / 400, 130 / 200, 40 / 400, 40 / 200) and first.reason == "" and kept == [A]
-    assert second.reason == skipped[0].reason and (second.pixels, second.score) == (60, 0.95)
+    kept, reasons = select_rows([A, B], SIZE, Selection(numbers=(1,)))
+    first, second = list_candidates([A, B], SIZE, reasons)
+    assert first.place == (280 / 400, 130 / 200, 40 / 400, 40 / 200) and first.reason == "" and kept == [0]
+    assert second.reason == reasons[1] and (second.pixels, second.score) == (60, 0.95)
+
+
+def test_two_equal_faces_stay_two():
+    """Two boxes that agree to the last digit, as saved faces may have them, are two faces for those who keep duplicates."""
+    twins = [A, A, B]
+    kept, reasons = select_rows(twins, SIZE, Selection(numbers=(1, 3), duplicates=True))
+    assert kept == [0, 2] and list(reasons) == [1]
+    assert [candidate.numbers["found"] for candidate in list_candidates(twins, SIZE, reasons)] == [1, 2, 3]
+    assert [bool(candidate.reason) for candidate in list_candidates(twins, SIZE, reasons)] == [False, True, False]
+    assert len(select(twins, SIZE, Selection(duplicates=True))[0]) == 3

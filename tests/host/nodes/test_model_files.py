@@ -119,6 +119,36 @@ def test_a_changed_file_is_loaded_again(pack, models, tiny_checkpoint):
         path.unlink()
 
 
+def test_a_fetched_file_is_what_was_to_be_fetched(pack, models, tiny_checkpoint, monkeypatch):
+    """The host compares fingerprints before a run: the run that fetched the file must not make the next one compute again."""
+    loader, checkpoints = pack.nodes["CodeFormerModelLoader"], pack.core("checkpoints")
+    before = loader.fingerprint_inputs(model_name="codeformer.pth")
+    arrived = models / "facerestore_models" / "codeformer.pth"
+
+    def arrive(model, folder, tick):  # in the place of a download of 376 MB
+        return put(models, "facerestore_models", "codeformer.pth", tiny_checkpoint)
+
+    monkeypatch.setattr(checkpoints, "fetch", arrive)
+    try:
+        pack.run("CodeFormerModelLoader", model_name="codeformer.pth")
+        assert loader.fingerprint_inputs(model_name="codeformer.pth") == before
+        arrived.write_bytes(arrived.read_bytes() + b"more")
+        assert loader.fingerprint_inputs(model_name="codeformer.pth") != before
+    finally:
+        arrived.unlink()
+
+
+def test_nodes_without_a_loader_keep_their_networks_between_runs(pack, models, tiny_checkpoint):
+    path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
+    try:
+        first = pack.hosted.load_once("restorer", "mine.pth")
+        assert pack.hosted.load_once("restorer", "mine.pth") is first
+        path.write_bytes(path.read_bytes() + b"more")
+        assert pack.hosted.load_once("restorer", "mine.pth") is not first
+    finally:
+        path.unlink()
+
+
 def test_a_detector_in_the_place_of_a_restorer_is_refused_in_a_sentence(pack, models, shared):
     path = put(models, "facerestore_models", "my.pth", shared / "data/detectors/detection_mobilenet0.25_Final.pth")
     try:
