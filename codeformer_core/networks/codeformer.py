@@ -61,7 +61,8 @@ class CodeFormer(nn.Module):
         self.precision, self.layout = precision, torch.channels_last
         drawing = (self.generator, self.fuse_convs_dict)
         for part in self.children():
-            part.to(precision.generator_dtype if part in drawing else precision.encoder_dtype).to(memory_format=self.layout)
+            part.to(precision.generator_dtype if part in drawing else precision.encoder_dtype)
+            part.to(memory_format=self.layout)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
         return self
 
     def compiled(self) -> "CodeFormer":

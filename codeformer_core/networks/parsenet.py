@@ -51,7 +51,8 @@ class ParseNet(nn.Module):
                 layer.conv2d = fuse_conv_bn_eval(layer.conv2d, norm.norm)
                 layer.norm = nn.Identity()
         self.precision = precision
-        return self.to(precision.generator_dtype).to(memory_format=torch.channels_last)
+        self.to(precision.generator_dtype)
+        return self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
         """Bytes of activations that one call needs in fp32, whatever the crops' size: it works at 512 x 512."""
