@@ -1,10 +1,10 @@
-"""The paper's own claims, measured on faces that a trained network has never seen.
+"""The paper's claims, measured on held-out faces. Needs the extra [train], see docs/training.md.
 
 python -m benchmarks.claims runs/starter-3/network.pth runs/starter-1/network.pth faces claims.md
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -40,24 +40,26 @@ AS_A_SET = ("set, features", "set, patches")
 
 
 class EvaluationFaces:
-    """Faces that were held out, clear and degraded, each always in the same way.
+    """Held-out faces, clear and degraded (seeded).
 
     Args:
         files: the faces.
         side: S.
-        how: how they are degraded.
+        degradation: its ranges.
 
     Attributes:
-        clear, linear, cubic: (N, 3, S, S) in [0, 1]; the degraded face enlarged in two ways, of which networks get the first.
+        clear, linear, cubic: (N, 3, S, S) in [0, 1]; the degraded face upsampled in two ways; networks get the first.
     """
 
-    def __init__(self, files: list[Path], side: int, how: Degradation) -> None:
+    def __init__(self, files: list[Path], side: int, degradation: Degradation) -> None:
         clear = [resize_face(read_face(file), side) for file in files]
-        small = [degrade_small(each, how, default_rng(number)) for number, each in enumerate(clear)]
-        ways = [
-            [cv2.resize(each, (side, side), interpolation=way) for each in small] for way in (cv2.INTER_LINEAR, cv2.INTER_CUBIC)
-        ]
-        self.clear, self.linear, self.cubic = (_unit(to_tensor([np.clip(x, 0, 1) for x in each])) for each in (clear, *ways))
+        small = [degrade_small(face, degradation, default_rng(number)) for number, face in enumerate(clear)]
+
+        def upsampled(interpolation: int) -> list[np.ndarray]:
+            return [np.clip(cv2.resize(face, (side, side), interpolation=interpolation), 0, 1) for face in small]
+
+        versions = (clear, upsampled(cv2.INTER_LINEAR), upsampled(cv2.INTER_CUBIC))
+        self.clear, self.linear, self.cubic = (_unit(to_tensor(images)) for images in versions)
 
 
 def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[str, Rows]:
@@ -65,12 +67,12 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
 
     Args:
         network: a restorer from stage III.
-        encoder: stage I's, which says the true codes and measures features.
-        files: faces that neither has learnt from.
+        encoder: stage I's, for the true codes and for features.
+        files: faces that neither was trained on.
     """
     tables: dict[str, list[tuple[str, dict[str, Tensor]]]] = {name: [] for name in (*"abcd", "clear")}
-    for kind, how in DEGRADED.items():
-        faces = EvaluationFaces(files, network.side, how)
+    for kind, degradation in DEGRADED.items():
+        faces = EvaluationFaces(files, network.side, degradation)
         for clear, linear, cubic in _parts(faces):
             ideal = encoder(clear * 2 - 1)[0]
             true = nearest(ideal, network.quantize.embedding.weight)
@@ -84,33 +86,33 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
             ):
                 tables["a"].append((name, {kind: (codes == true).float().mean(dim=1) * 100}))
 
-            def scores(drawn: Tensor, clear: Tensor = clear, ideal: Tensor = ideal) -> dict[str, Tensor]:
-                features = encoder(drawn * 2 - 1)[0]
+            def scores(images: Tensor, clear: Tensor = clear, ideal: Tensor = ideal) -> dict[str, Tensor]:
+                features = encoder(images * 2 - 1)[0]
                 return {
-                    "PSNR": psnr(drawn, clear),
-                    "SSIM": ssim(drawn, clear),
-                    "crispness": crispness(drawn, clear),
+                    "PSNR": psnr(images, clear),
+                    "SSIM": ssim(images, clear),
+                    "crispness": crispness(images, clear),
                     "distance": (features - ideal).square().mean(dim=(1, 2, 3)),
-                } | _points(features, drawn)
+                } | _points(features, images)
 
-            drawn = {w: _unit(network.decode(predicted, own, kept if w else {}, w)).clamp(0, 1) for w in WEIGHTS}
+            restored = {w: _unit(network.decode(predicted, own, kept if w else {}, w)).clamp(0, 1) for w in WEIGHTS}
             if kind == "any":
-                tables["b"] += [(f"w = {w}", scores(drawn[w])) for w in WEIGHTS]
+                tables["b"] += [(f"w = {w}", scores(restored[w])) for w in WEIGHTS]
                 continue
             tables["clear"].append(("", _points(ideal, clear)))
-            pictures = {"degraded (bilinear)": linear, "bicubic": cubic} | {
-                f"restored, w = {w}": drawn[w] for w in (0.0, 0.5, 1.0)
+            images = {"degraded (bilinear)": linear, "bicubic": cubic} | {
+                f"restored, w = {w}": restored[w] for w in (0.0, 0.5, 1.0)
             }
-            tables["c"] += [(name, scores(each)) for name, each in pictures.items()]
+            tables["c"] += [(name, scores(image)) for name, image in images.items()]
             latents = {"codes, predicted": network.quantize(predicted, like=own), "continuous latent": own}
             tables["d"] += [(name, scores(_unit(network.generator(x)).clamp(0, 1))) for name, x in latents.items()]
     clear = _gathered(tables.pop("clear"))[""]
     return {name: _means(_gathered(rows), clear) for name, rows in tables.items()}
 
 
-def _points(features: Tensor, pictures: Tensor) -> dict[str, Tensor]:
-    """What `AS_A_SET` compares: points (N, T, D) of each of the pictures (N, 3, S, S), whose features are (N, C, s, s)."""
-    return dict(zip(AS_A_SET, (features.flatten(2).transpose(1, 2), patches(pictures)), strict=True))
+def _points(features: Tensor, images: Tensor) -> dict[str, Tensor]:
+    """What `AS_A_SET` compares: points (N, T, D) of each of the images (N, 3, S, S), whose features are (N, C, s, s)."""
+    return dict(zip(AS_A_SET, (features.flatten(2).transpose(1, 2), patches(images)), strict=True))
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -142,9 +144,9 @@ def holds(tables: Mapping[str, Rows]) -> dict[str, bool]:
     """Whether each claim is true of these numbers.
 
     (a) the transformer agrees with the true codes at least half as often again as any look-up; (b) PSNR rises and the distance
-    falls with every step of w; (c) at w = 0.5 and 1 all three scores beat both enlargements; (d) what the discrete latent draws
-    is, as a set, nearer to what clear faces look like than what the continuous one draws. The likeness to each single face
-    speaks for the continuous one, as it does for every blur; an artefact is what no clear face has.
+    falls with every step of w; (c) at w = 0.5 and 1 all three scores beat both ways of upsampling; (d) images from the discrete
+    latent are, as a distribution, nearer to clear faces than those from the continuous one. Scores of single faces favour the
+    continuous one, as they favour every blur; an artefact is what no clear face has.
     """
     a, b, c, d = (tables[name] for name in "abcd")
     looked_up = {kind: max(row[kind] for name, row in a.items() if name != "transformer") for kind in DEGRADED}
@@ -163,7 +165,7 @@ def holds(tables: Mapping[str, Rows]) -> dict[str, bool]:
 
 
 def markdown(tables: Mapping[str, Rows], faces: int) -> str:
-    """The tables as text."""
+    """The tables as Markdown."""
     heads = {
         "a": "(a) Agreement with the true codes, in percent",
         "b": "(b) Fidelity, over the paper's whole ranges",
@@ -184,12 +186,12 @@ def markdown(tables: Mapping[str, Rows], faces: int) -> str:
 def sheet(network: CodeFormer, files: list[Path], path: Path, kind: str = "severe") -> None:
     """Contact sheet, rows of faces the other: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
     faces = EvaluationFaces(files, network.side, DEGRADED[kind])
-    draw: Callable[[float], Tensor] = lambda w: network.restore(faces.linear, w)  # noqa: E731
-    save_sheet([x * 2 - 1 for x in (faces.clear, faces.linear, faces.cubic, draw(0.0), draw(0.5), draw(1.0))], path)
+    restored = [network.restore(faces.linear, w) for w in (0.0, 0.5, 1.0)]
+    save_sheet([images * 2 - 1 for images in (faces.clear, faces.linear, faces.cubic, *restored)], path)
 
 
 def main() -> None:
-    """Measure, and write the tables and two contact sheets beside them."""
+    """Write the tables and, beside them, two contact sheets."""
     parser = argparse.ArgumentParser(description="Measure the paper's claims on held-out faces.")
     for name, what in (
         ("restorer", "network.pth of stage III, or the shipped file"),
@@ -198,15 +200,21 @@ def main() -> None:
         ("out", "a Markdown file"),
     ):
         parser.add_argument(name, type=Path, help=what)
-    parser.add_argument("--hold-out", type=int, default=10, help="every so manyth face by name (default 10)")
+    parser.add_argument("--hold-out", type=int, default=10, help="every n-th face by name is held out (default 10)")
     args = parser.parse_args()
     network = checkpoints.load(args.restorer)
     encoder = Encoder(network.arch).eval()
     state = checkpoints.read(args.codebook)
-    encoder.load_state_dict({name[8:]: value for name, value in state.items() if name.startswith("encoder.")})
+    encoder.load_state_dict(
+        {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
+    )
     files = split(args.faces, args.hold_out)[1]
     with torch.inference_mode():
-        args.out.write_text(markdown(measure(network, encoder, files), len(files)), encoding="utf-8")
+        try:
+            tables = measure(network, encoder, files)
+        except ImportError as error:  # torchmetrics
+            parser.error(str(error))
+        args.out.write_text(markdown(tables, len(files)), encoding="utf-8")
         for kind in DEGRADED:
             sheet(network, files[:12], args.out.with_name(f"{args.out.stem}_{kind}.png"), kind)
 
