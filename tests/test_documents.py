@@ -1,4 +1,4 @@
-"""What people read agrees with the program: two languages, commands, names, links, requirements, versions."""
+"""Documents agree with the program: two languages, commands, names, links, requirements, versions."""
 
 import argparse
 import json
@@ -153,14 +153,14 @@ def test_the_options_in_the_tables_exist(readme):
 def test_nodes_workflows_and_sockets_have_the_names_that_people_see(readme, language):
     text = read(readme)
     words = json.loads(read(f"locales/{language}/nodeDefs.json"))
-    for node, said in words.items():
+    for node, texts in words.items():
         if not node.startswith("CodeFormerOld"):
-            assert re.search(rf"^\|.*{re.escape(re.split(r' ?[(（]', said['display_name'])[0])}", text, re.MULTILINE), node
+            assert re.search(rf"^\|.*{re.escape(re.split(r' ?[(（]', texts['display_name'])[0])}", text, re.MULTILINE), node
     for workflow in (ROOT / "workflows").glob("*.json"):
         assert re.search(rf"^\|[^|]*\b{re.escape(workflow.stem)}\b", text, re.MULTILINE), workflow.stem
     for blueprint in (ROOT / "subgraphs").glob("*.json"):
         assert f"*{blueprint.stem}*" in text
-    sockets = {socket["name"] for said in words.values() for socket in (*said["inputs"].values(), *said["outputs"].values())}
+    sockets = {socket["name"] for texts in words.values() for socket in (*texts["inputs"].values(), *texts["outputs"].values())}
     named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", "\n".join(re.findall(r"^\|.*", text, re.MULTILINE))))
     assert "R" in named and named - {"R"} <= sockets
 
@@ -182,16 +182,16 @@ def test_comfyui_gets_every_dependency_that_it_does_not_bring():
     assert set(ours) - set(listed) <= brought
 
 
-def test_the_registry_finds_what_it_shows():
+def test_the_icon_of_the_registry_exists_and_is_small():
     icon = re.search(
         r'^Icon = "https://raw\.githubusercontent\.com/[^/]+/[^/]+/main/(.+)"$', read("pyproject.toml"), re.MULTILINE
     )
     assert icon
-    with Image.open(ROOT / icon[1]) as picture:
-        assert max(picture.size) <= 400  # docs.comfy.org/registry/specifications
+    with Image.open(ROOT / icon[1]) as image:
+        assert max(image.size) <= 400  # docs.comfy.org/registry/specifications
 
 
-def test_what_the_archive_leaves_out_is_there_and_is_not_needed():
+def test_files_left_out_of_the_archive_exist_and_are_not_needed():
     left_out = [line for line in read(".comfyignore").splitlines() if line and not line.startswith("#")]
     for line in left_out:
         assert line.startswith("/") and (ROOT / line.strip("/")).exists(), line  # "docs/" would take web/docs along
