@@ -25,7 +25,7 @@ def uncertainty_maps(aligned: AlignedFaces, restorer: ConfidenceModel, batch: in
     """How unsure the network is of each part of the faces: (N, 1, s, s), 0 sure, 1 a guess. It looks at the originals.
 
     Args:
-        batch, tick: see `steps.restore`.
+        batch, tick: see `restoration.restore`.
     """
     if not len(aligned):
         return aligned.masks

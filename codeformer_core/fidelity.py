@@ -67,11 +67,11 @@ def sweep(
     match_style: bool = True,
     grey: str = "auto",
 ) -> Tensor:
-    """One face restored with each of W fidelities: (W, 3, S, S), as `steps.restore` gives it.
+    """One face restored with each of W fidelities: (W, 3, S, S), as `restoration.restore` gives it.
 
     Args:
         number: which face, from 1.
-        match_style, grey: see `steps.restore`.
+        match_style, grey: see `restoration.restore`.
     """
     if not 1 <= number <= len(aligned):
         raise ValueError(f"Found face number {number} of {len(aligned)} faces. Expected 1 to {len(aligned)}.")

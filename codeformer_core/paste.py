@@ -36,7 +36,7 @@ def paste(
     Args:
         images: (B, 3, H', W') RGB in [0, 1]: the images that the faces were found in, or the same upscaled.
         aligned: the faces; their masks are multiplied with the mask style.
-        mask: a row of `masks.MASKS`.
+        mask: a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
         keep_detail: see `_with_detail`: for faces that are larger in the picture than in the crop.
 

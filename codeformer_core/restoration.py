@@ -66,7 +66,7 @@ def restore(
         match_style: keep the colour and contrast of the degraded face's features.
         grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
         batch: faces per call.
-        tick: progress in faces, see `progress.Tick`.
+        tick: progress in faces, see `runtime.progress.Tick`.
 
     Raises:
         ValueError: an unknown choice, or a fidelity of the wrong shape.

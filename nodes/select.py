@@ -23,7 +23,7 @@ MAX_PICTURES = 16
 
 
 def picker_ui(faces: AlignedFaces, reasons: Mapping[int, str], image: Tensor | None) -> dict[str, list[dict[str, Any]]]:
-    """The `ui` of the node: for each picture where it is, and its faces as `choosing.Candidate` says.
+    """The `ui` of the node: for each picture where it is, and its faces as `selection.candidates.Candidate` says.
 
     Args:
         faces: all of them, before the choice.

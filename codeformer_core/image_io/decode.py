@@ -56,7 +56,7 @@ class Decoded:
     Attributes:
         pixels: (H, W, C) uint8 or uint16; C is 1 to 4: grey, grey and alpha, RGB, RGBA.
         orientation: how `pixels` must be turned to be upright, see `upright`.
-        icc, exif, xmp, dpi, chunks, lossless, notices: see `pictures.Picture`.
+        icc, exif, xmp, dpi, chunks, lossless, notices: see `ImageFile`.
     """
 
     pixels: np.ndarray

@@ -112,7 +112,7 @@ def run_tiled(
         scale: how many times larger the result of `run` is.
         tile: the largest side of a tile in pixels, rounded down to the grid of 16; 0 for whole images.
         overlap: pixels of context on every side of a tile that is not the image's border, rounded up to the grid.
-        tick: progress in tiles, see `progress.Tick`; the total grows when the tiles become smaller.
+        tick: progress in tiles, see `runtime.progress.Tick`; the total grows when the tiles become smaller.
 
     Returns:
         (B, C, H * scale, W * scale), where and as the images are.

@@ -149,7 +149,7 @@ def _load_once(role: str, name: str, precision: str, fingerprint: str) -> memory
 
 
 def load(role: str, name: str, precision: str = "auto") -> memory.Hosted:
-    """The network of a file that the user chose, wrapped; errors as in `files.read`.
+    """The network of a file that the user chose, wrapped; errors as in `model_files.read`.
 
     Args:
         precision: one of `precision.CHOICES`.
