@@ -7,7 +7,7 @@ from ..codeformer_core import certainty
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.imaging import overlay
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 class CodeFormerCertainty(io.ComfyNode):
@@ -42,11 +42,11 @@ class CodeFormerCertainty(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, faces: AlignedFaces, model: networks.HostedRestorer) -> io.NodeOutput:
         """Ask the network, lay its answer over the pictures."""
-        images, _ = memory.to_core(image)
-        maps = certainty.uncertainty_maps(faces, model, model.batch, memory.progress())
+        images, _ = tensors.to_core(image)
+        maps = certainty.uncertainty_maps(faces, model, model.batch, progress.progress())
         guessed, covered = certainty.paste_maps(maps, faces, (len(images), *images.shape[-2:]))
-        heat = memory.to_host(overlay.draw_heatmap(images, guessed, covered))
-        return io.NodeOutput(memory.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
+        heat = tensors.to_host(overlay.draw_heatmap(images, guessed, covered))
+        return io.NodeOutput(tensors.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
 
 
 NODES = [CodeFormerCertainty]

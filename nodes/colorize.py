@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 class CodeFormerColorize(io.ComfyNode):
@@ -50,8 +50,10 @@ class CodeFormerColorize(io.ComfyNode):
     @classmethod
     def execute(cls, faces: AlignedFaces, model: networks.HostedRestorer, keep_luminance: bool) -> io.NodeOutput:
         """Colour every face."""
-        coloured = restoration.colorize(faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=memory.progress())
-        return io.NodeOutput(coloured, memory.image_or_blocker(coloured.crops))
+        coloured = restoration.colorize(
+            faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=progress.progress()
+        )
+        return io.NodeOutput(coloured, tensors.image_or_blocker(coloured.crops))
 
 
 NODES = [CodeFormerColorize]

@@ -8,7 +8,7 @@ from ..codeformer_core.align import TEMPLATE_SIDE
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import limits
 from . import inputs
-from .host import memory
+from .host import progress, tensors
 
 
 class CodeFormerFacesToCrops(io.ComfyNode):
@@ -39,11 +39,11 @@ class CodeFormerFacesToCrops(io.ComfyNode):
     def execute(cls, faces: AlignedFaces) -> io.NodeOutput:
         """Crops, masks, originals."""
         if not len(faces):
-            memory.log_and_show("No face: nothing comes out.")
+            progress.log_and_show("No face: nothing comes out.")
         return io.NodeOutput(
-            memory.image_or_blocker(faces.crops),
-            memory.mask_or_blocker(limits.crop_masks(faces)),
-            memory.image_or_blocker(faces.originals),
+            tensors.image_or_blocker(faces.crops),
+            tensors.mask_or_blocker(limits.crop_masks(faces)),
+            tensors.image_or_blocker(faces.originals),
             len(faces),
         )
 
@@ -88,10 +88,10 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
     @classmethod
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
         """The same faces with other crops."""
-        pictures, _ = memory.to_core(crops)
+        pictures, _ = tensors.to_core(crops)
         if faces is None:
             faces = pipeline.wrap_aligned_images(pictures, TEMPLATE_SIDE)
-        return io.NodeOutput(restoration.replace_crops(faces, pictures, None if masks is None else memory.from_mask(masks)))
+        return io.NodeOutput(restoration.replace_crops(faces, pictures, None if masks is None else tensors.from_mask(masks)))
 
 
 NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

@@ -15,7 +15,7 @@ from ..codeformer_core.imaging import overlay
 from ..codeformer_core.options import DetectionOptions, FixOptions, Selection
 from ..codeformer_core.selection.report import summarize
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 def per_picture(faces: Sequence[Face], count: int) -> list[list[dict[str, Any]]]:
@@ -115,7 +115,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         **values: Any,
     ) -> io.NodeOutput:
         """Find, choose, cut out."""
-        images, _ = memory.to_core(image)
+        images, _ = tensors.to_core(image)
         detection = inputs.chosen(values, of=DetectionOptions())
         if sum(bool(source) for source in (bboxes, landmarks, saved)) > 1:
             raise ValueError("Found several of bboxes, landmarks and saved faces. Expected one of them: disconnect the others.")
@@ -128,9 +128,9 @@ class CodeFormerFaceDetect(io.ComfyNode):
         if faces is not None:
             detector, detection = _Known(faces), replace(detection, rotated=False, tile=0)
         kept, skipped = pipeline.detect(images, detector, FixOptions(detection=detection, selection=Selection(choice=choice)))
-        memory.log_and_show(" ".join([summarize(len(kept), skipped), *notes[:3]]))
+        progress.log_and_show(" ".join([summarize(len(kept), skipped), *notes[:3]]))
         aligned = align.align(images, kept)
-        drawn = memory.to_host(overlay.draw_faces(images, kept, skipped))
+        drawn = tensors.to_host(overlay.draw_faces(images, kept, skipped))
         boxes, text = per_picture(kept, len(images)), to_json(kept, aligned.image_size)
         return io.NodeOutput(aligned, boxes, len(kept), drawn, text, ui=ui.PreviewImage(drawn, cls=cls))
 

@@ -10,7 +10,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import limits
 from ..codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES
 from . import inputs
-from .host import memory, networks
+from .host import networks, tensors
 
 
 class CodeFormerFaceMask(io.ComfyNode):
@@ -120,10 +120,10 @@ class CodeFormerFaceMask(io.ComfyNode):
         if occlusion is not None:
             inside = occlusion_means == "where faces may be pasted"
             limited = limits.restrict_to if inside else limits.exclude
-            masked = limited(masked, memory.from_mask(occlusion))
+            masked = limited(masked, tensors.from_mask(occlusion))
         last = max((face.image_index for face in masked.faces), default=0)
         union = paste.paste_mask(masked, last + 1 if image is None else len(image))
-        return io.NodeOutput(masked, memory.mask_or_blocker(limits.crop_masks(masked)), memory.to_mask(union))
+        return io.NodeOutput(masked, tensors.mask_or_blocker(limits.crop_masks(masked)), tensors.to_mask(union))
 
 
 def _part(name: str) -> io.Input:

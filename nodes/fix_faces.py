@@ -9,7 +9,7 @@ from ..codeformer_core.pipeline import fix_faces
 from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 class CodeFormerFixFaces(io.ComfyNode):
@@ -67,16 +67,16 @@ class CodeFormerFixFaces(io.ComfyNode):
         **values: Any,
     ) -> io.NodeOutput:
         """Find, cut out, restore, paste."""
-        images, alpha = memory.to_core(image)
+        images, alpha = tensors.to_core(image)
         options, extras = inputs.chosen(values), inputs.extras(parser, upscale_model, face_upscale_model)
-        tick = memory.progress()
+        tick = progress.progress()
         if consecutive:
             fixed = fix_frames(images, detector, model, options, extras, tick)
         else:
             fixed = fix_faces(images, detector, model, options, extras, lambda unit: tick)
         found = len(fixed.aligned)
-        memory.log_and_show(summarize(found, fixed.skipped))
-        return io.NodeOutput(memory.to_host(fixed.images, alpha), memory.to_mask(fixed.mask), fixed.aligned, found)
+        progress.log_and_show(summarize(found, fixed.skipped))
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), fixed.aligned, found)
 
 
 NODES = [CodeFormerFixFaces]

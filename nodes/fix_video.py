@@ -8,7 +8,7 @@ from ..codeformer_core.video.pipeline import FixedVideo, fix_video
 from ..codeformer_core.video_io import CODECS
 from ..codeformer_core.video_io.codecs import Encoder
 from . import inputs
-from .host import memory, model_files, networks
+from .host import model_files, networks, progress
 from .host.video import open_host_video, progress_callback, temporary_video
 
 
@@ -73,10 +73,10 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 codec=codec["codec"],
                 crf=codec["crf"],
                 device=model.device,
-                tick=progress_callback(memory.progress()),
+                tick=progress_callback(progress.progress()),
             )
         report = _report(done)
-        memory.log_and_show(report)
+        progress.log_and_show(report)
         return io.NodeOutput(temporary_video(path), done.people, report)
 
 

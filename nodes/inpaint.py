@@ -7,19 +7,19 @@ from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import holes
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 def _holes(mask: Tensor | None, image: Tensor | None, tolerance: int) -> Tensor:
     """Holes (B, 1, h, w) from a MASK, or else from the white strokes of an IMAGE."""
     if mask is not None:
-        return memory.from_mask(mask)
+        return tensors.from_mask(mask)
     if image is None:
         raise ValueError(
             "Found neither a mask nor a picture, so nobody says what is to be filled. Connect a mask, or the picture with "
             "white brush strokes."
         )
-    return holes.white_brush_mask(memory.to_core(image)[0], tolerance / 255)
+    return holes.white_brush_mask(tensors.to_core(image)[0], tolerance / 255)
 
 
 class CodeFormerInpaint(io.ComfyNode):
@@ -97,11 +97,11 @@ class CodeFormerInpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         """Fill every face that a hole touches."""
         where = holes.fade_edges(_holes(mask, image, tolerance), feather)
-        filled = restoration.inpaint(faces, model, where, batch=model.batch, tick=memory.progress())
-        memory.log_and_show(
+        filled = restoration.inpaint(faces, model, where, batch=model.batch, tick=progress.progress())
+        progress.log_and_show(
             f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else "No hole touches a face: nothing to fill."
         )
-        return io.NodeOutput(filled, memory.image_or_blocker(filled.crops))
+        return io.NodeOutput(filled, tensors.image_or_blocker(filled.crops))
 
 
 NODES = [CodeFormerInpaint]

@@ -16,7 +16,7 @@ from ..codeformer_core.restoration import restore
 from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.selection.select import ORDERS
 from . import inputs
-from .host import memory, model_files, networks
+from .host import model_files, networks, progress, tensors
 
 #: The detectors that the old nodes name, and the file that stands for each. YOLOv5 is not run here.
 DETECTORS = {
@@ -33,7 +33,7 @@ SORTED = {"area": "size", "x_position": "left", "y_position": "top", "detection_
 def _detector(name: str) -> networks.HostedDetector:
     """The detector that an old node names."""
     if name.startswith("YOLO"):
-        memory.log_and_show(f"{name} is not run by this pack: {DETECTORS[name]} finds the faces instead.")
+        progress.log_and_show(f"{name} is not run by this pack: {DETECTORS[name]} finds the faces instead.")
     return networks.load_once("detector", DETECTORS[name])
 
 
@@ -101,8 +101,8 @@ class CodeFormerOldRestore(io.ComfyNode):
         codeformer_fidelity: float,
     ) -> io.NodeOutput:
         """Find, restore, paste."""
-        images, alpha = memory.to_core(image)
-        tick = memory.progress()
+        images, alpha = tensors.to_core(image)
+        tick = progress.progress()
         fixed = pipeline.fix_faces(
             images,
             _detector(facedetection),
@@ -110,8 +110,8 @@ class CodeFormerOldRestore(io.ComfyNode):
             FixOptions(fidelity=codeformer_fidelity),
             progress=lambda unit: tick,
         )
-        memory.log_and_show(summarize(len(fixed.aligned), fixed.skipped))
-        return io.NodeOutput(memory.to_host(fixed.images, alpha))
+        progress.log_and_show(summarize(len(fixed.aligned), fixed.skipped))
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha))
 
 
 class CodeFormerOldCrop(io.ComfyNode):
@@ -125,11 +125,11 @@ class CodeFormerOldCrop(io.ComfyNode):
     @classmethod
     def execute(cls, image: Tensor, facedetection: str) -> io.NodeOutput:
         """Find, cut out; one black picture where there is no face, as the old node gave."""
-        images, _ = memory.to_core(image)
+        images, _ = tensors.to_core(image)
         faces, skipped = pipeline.detect(images, _detector(facedetection))
-        memory.log_and_show(summarize(len(faces), skipped))
+        progress.log_and_show(summarize(len(faces), skipped))
         crops = align.align(images, faces).crops
-        return io.NodeOutput(memory.to_host(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])))
+        return io.NodeOutput(tensors.to_host(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])))
 
 
 class CodeFormerOldReActor(io.ComfyNode):
@@ -188,7 +188,7 @@ class CodeFormerOldReActor(io.ComfyNode):
         """Find, choose, restore, paste."""
         if model == "none":
             return io.NodeOutput(image)
-        images, alpha = memory.to_core(image)
+        images, alpha = tensors.to_core(image)
         restorer = networks.load_once("restorer", model)
         selection = Selection(choice="largest" if face_selection == "largest" else "all")
         faces, skipped = pipeline.detect(images, _detector(facedetection), FixOptions(selection=selection))
@@ -198,11 +198,11 @@ class CodeFormerOldReActor(io.ComfyNode):
             for face in sorted(faces, key=lambda face: key(face, size), reverse=reverse_order):
                 per_picture.setdefault(face.image_index, []).append(face)
             faces = [face for group in per_picture.values() for face in group[take_start : take_start + take_count]]
-        memory.log_and_show(summarize(len(faces), skipped))
+        progress.log_and_show(summarize(len(faces), skipped))
         aligned = align.align(images, faces)
-        restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=memory.progress())
+        restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=progress.progress())
         pasted, _ = paste.paste(images, limits.with_opacity(restored, visibility))
-        return io.NodeOutput(memory.to_host(pasted, alpha))
+        return io.NodeOutput(tensors.to_host(pasted, alpha))
 
 
 def _same(*names: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.imaging.colour import COLOURS, match_colours
 from . import inputs
-from .host import memory, networks
+from .host import networks, tensors
 
 
 class CodeFormerPasteBack(io.ComfyNode):
@@ -50,10 +50,10 @@ class CodeFormerPasteBack(io.ComfyNode):
         colour: str = next(iter(COLOURS)),
     ) -> io.NodeOutput:
         """Paste every face."""
-        images, alpha = memory.to_core(image)
+        images, alpha = tensors.to_core(image)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))
         pasted, masks = paste.paste(images, coloured, mask, parser, keep_detail)
-        return io.NodeOutput(memory.to_host(pasted, alpha), memory.to_mask(masks))
+        return io.NodeOutput(tensors.to_host(pasted, alpha), tensors.to_mask(masks))
 
 
 NODES = [CodeFormerPasteBack]

@@ -7,7 +7,7 @@ from ..codeformer_core import fidelity as weights
 from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 class CodeFormerRestore(io.ComfyNode):
@@ -76,11 +76,11 @@ class CodeFormerRestore(io.ComfyNode):
         """Restore every face."""
         weight = weights.fidelity_per_face(inputs.listed(per_face), fidelity, len(faces))
         if mask is not None:
-            weight = weights.fidelity_maps(faces, weight, memory.from_mask(mask), painted)
+            weight = weights.fidelity_maps(faces, weight, tensors.from_mask(mask), painted)
         restored = restoration.restore(
-            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=memory.progress()
+            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=progress.progress()
         )
-        return io.NodeOutput(restored, memory.image_or_blocker(restored.crops))
+        return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops))
 
 
 NODES = [CodeFormerRestore]

@@ -16,7 +16,7 @@ from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select_rows
 from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
-from .host import memory
+from .host import progress, tensors
 
 #: Of a longer batch, such as the frames of a video, only so many pictures are shown.
 MAX_PICTURES = 16
@@ -33,9 +33,9 @@ def picker_ui(faces: AlignedFaces, reasons: Mapping[int, str], image: Tensor | N
     count = min(MAX_PICTURES, 1 + max((face.image_index for face in faces.faces), default=-1) if image is None else len(image))
     if not count:
         return {"codeformer_faces": []}
-    pictures = thumbnails_from_crops(faces, count) if image is None else thumbnails(memory.to_core(image[:count])[0])
+    pictures = thumbnails_from_crops(faces, count) if image is None else thumbnails(tensors.to_core(image[:count])[0])
     files = ui.ImageSaveHelper.save_images(
-        memory.to_host(pictures).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
+        tensors.to_host(pictures).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
     )
     result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
     for candidate in list_candidates(faces.faces, faces.image_size, reasons):
@@ -62,7 +62,7 @@ def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
     """Of each face, in the pictures if they are there, else in the crops."""
     if image is None:
         return measure_crop_sharpness(faces.originals)
-    images, _ = memory.to_core(image)
+    images, _ = tensors.to_core(image)
     height, width = images.shape[-2:]
     return measure_sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
@@ -133,12 +133,12 @@ class CodeFormerFaceSelect(io.ComfyNode):
             faces.faces,
             faces.image_size,
             wanted,
-            mask=None if mask is None else memory.from_mask(mask),
+            mask=None if mask is None else tensors.from_mask(mask),
             sharpness=_sharpness(faces, image) if wanted.sharpness else None,
         )
         skipped = [Skipped(faces.faces[row], why) for row, why in reasons.items()]
         text = report([faces.faces[row] for row in kept], skipped)
-        memory.log_and_show(text)
+        progress.log_and_show(text)
         chosen = faces.subset(kept)
         shown = picker_ui(faces, reasons, image)
         return io.NodeOutput(chosen, text, len(chosen), to_json(chosen.faces, chosen.image_size), ui=shown)

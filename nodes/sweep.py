@@ -6,7 +6,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.fidelity import sweep
 from ..codeformer_core.imaging import overlay
 from . import inputs
-from .host import memory, networks
+from .host import networks, progress, tensors
 
 
 class CodeFormerFidelitySweep(io.ComfyNode):
@@ -55,12 +55,12 @@ class CodeFormerFidelitySweep(io.ComfyNode):
     ) -> io.NodeOutput:
         """Draw one face several times."""
         if not len(faces):
-            memory.log_and_show("No face: nothing to try.")
-            return io.NodeOutput(memory.image_or_blocker(faces.crops), memory.image_or_blocker(faces.crops))
+            progress.log_and_show("No face: nothing to try.")
+            return io.NodeOutput(tensors.image_or_blocker(faces.crops), tensors.image_or_blocker(faces.crops))
         values = inputs.listed(fidelities)
         crops = sweep(faces, model, number, values, match_style=match_style, grey=grey)
-        labelled = memory.to_host(overlay.draw_labels(crops, [f"w = {value:g}" for value in values]))
-        return io.NodeOutput(labelled, memory.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
+        labelled = tensors.to_host(overlay.draw_labels(crops, [f"w = {value:g}" for value in values]))
+        return io.NodeOutput(labelled, tensors.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
 
 
 NODES = [CodeFormerFidelitySweep]

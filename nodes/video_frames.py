@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..codeformer_core.video_io import Extent, Frame, extent, read_audio, read_frames
 from . import inputs
-from .host import memory
+from .host import progress, tensors
 from .host.video import open_host_video
 
 
@@ -78,12 +78,12 @@ class CodeFormerVideoFrames(io.ComfyNode):
 
 def _gathered(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:
     """Frames as an IMAGE, and their times. More than expected find room too, if there is any."""
-    images, times, tick = memory.allocate_images(expected.frames or 64, *expected.size), [], memory.progress()
+    images, times, tick = tensors.allocate_images(expected.frames or 64, *expected.size), [], progress.progress()
     for frame in frames:
         if len(times) == len(images):
-            fewer, images = images, memory.allocate_images(2 * len(images), *expected.size)
+            fewer, images = images, tensors.allocate_images(2 * len(images), *expected.size)
             images[: len(fewer)] = fewer
-        images[len(times)] = memory.to_host(frame.image())[0]
+        images[len(times)] = tensors.to_host(frame.image())[0]
         times.append(frame.time)
         tick(len(times), max(expected.frames, len(times)) if expected.frames else 0)
     return images[: len(times)], times

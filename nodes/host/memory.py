@@ -1,5 +1,4 @@
-"""The host's side of the pack: memory, progress and pictures. Beside `files.py` the only file that touches the host's own
-modules."""
+"""Memory: networks that the host's memory manager places before each call, in batches that fit, with Cancel between layers."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -11,20 +10,15 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.utils
 import torch
-from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
-from ...codeformer_core.imaging.resize import resize
 from ...codeformer_core.runtime.batching import MAX_BATCH, BatchLimit, largest_batch, run_in_batches
 from ...codeformer_core.runtime.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: The share of free memory that pictures may take: whatever they are given to needs some too.
-SHARE = 0.9
 
 
 class Hosted:
@@ -135,78 +129,3 @@ def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.devic
     mm.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
     # --novram never moves the weights of plain layers
     return torch.device("cpu") if mm.vram_state == mm.VRAMState.NO_VRAM else patcher.load_device
-
-
-def progress() -> Callable[[int, int], None]:
-    """A callback (done, total) that moves the running node's progress bar and raises when the user cancelled."""
-    bar = comfy.utils.ProgressBar(1)
-
-    def tick(done: int, total: int) -> None:
-        mm.throw_exception_if_processing_interrupted()
-        if total > 0:
-            bar.update_absolute(done, total)
-
-    return tick
-
-
-def log_and_show(text: str) -> None:
-    """Write a sentence to the log and below the running node."""
-    log.info(text)
-    show(text)
-
-
-def show(text: str) -> None:
-    """Write a sentence below the running node."""
-    context = get_executing_context()
-    if context is not None:
-        from server import PromptServer  # the host has it; importing it here keeps the nodes usable without a server
-
-        PromptServer.instance.send_progress_text(text, context.node_id)
-
-
-def to_core(image: Tensor) -> tuple[Tensor, Tensor | None]:
-    """An IMAGE (B, H, W, 3 or 4) -> colours (B, 3, H, W) float32, and alpha (B, 1, H, W) float32 where there is one."""
-    channels_first = image.movedim(-1, 1).float()
-    return channels_first[:, :3], channels_first[:, 3:] if channels_first.shape[1] > 3 else None
-
-
-def to_host(images: Tensor, alpha: Tensor | None = None) -> Tensor:
-    """Colours (B, 3, H, W), and alpha (B, 1, H', W') fitted to them, -> an IMAGE where and as the host wants it."""
-    if alpha is not None:
-        images = torch.cat([images, resize(alpha, *images.shape[-2:]).to(images)], dim=1)
-    return images.movedim(1, -1).to(mm.intermediate_device(), mm.intermediate_dtype()).contiguous()
-
-
-def allocate_images(count: int, height: int, width: int) -> Tensor:
-    """An IMAGE (B, H, W, 3) that is to be filled.
-
-    Raises:
-        ValueError: it does not fit into free memory, with the numbers.
-    """
-    needed, free = count * height * width * 3 * mm.intermediate_dtype().itemsize, mm.get_free_memory(mm.intermediate_device())
-    if needed > free * SHARE:
-        raise ValueError(
-            f"{count} frames of {width} x {height} need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
-            "Take fewer frames, or every n-th; Fix Faces in Video repairs videos of any length in little memory."
-        )
-    return torch.empty(count, height, width, 3, device=mm.intermediate_device(), dtype=mm.intermediate_dtype())
-
-
-def from_mask(mask: Tensor) -> Tensor:
-    """A MASK (B, H, W) or (H, W) -> masks (B, 1, H, W) float32."""
-    return mask.float().reshape(-1, 1, *mask.shape[-2:])
-
-
-def to_mask(masks: Tensor) -> Tensor:
-    """Masks (B, 1, H, W) -> a MASK (B, H, W)."""
-    return masks[:, 0].to(mm.intermediate_device(), mm.intermediate_dtype())
-
-
-def image_or_blocker(crops: Tensor) -> Tensor | ExecutionBlocker:
-    """Crops (N, 3, S, S) -> an IMAGE; without any, what keeps the host from running the nodes behind: none takes no picture."""
-    return to_host(crops) if len(crops) else ExecutionBlocker(None)
-
-
-def mask_or_blocker(masks: Tensor) -> Tensor | ExecutionBlocker:
-    """Masks (N, 1, S, S) -> a MASK; without any as `some`."""
-    return to_mask(masks) if len(masks) else ExecutionBlocker(None)

@@ -10,7 +10,7 @@ import comfy.ops
 import folder_paths
 
 from ...codeformer_core import checkpoints
-from . import memory
+from . import progress
 
 #: The host's name for the folder that holds the files of a role, and the directory under models/ that it means by default.
 FOLDERS = {
@@ -120,10 +120,10 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
     path = _locate(role, name)
     if not isinstance(path, Path):
         folder = Path(_folders(role)[0])
-        memory.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
-        path = checkpoints.fetch(path, folder, memory.progress())
+        progress.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
+        path = checkpoints.fetch(path, folder, progress.progress())
         _FETCHED[path] = _status(path)
-        memory.log_and_show(f"{name} is here, whole and checked.")
+        progress.log_and_show(f"{name} is here, whole and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")

@@ -11,7 +11,7 @@ from comfy_api.latest import Input, InputImpl
 
 from ...codeformer_core.runtime.progress import Tick
 from ...codeformer_core.video_io import Source
-from . import memory, model_files
+from . import model_files, progress
 
 
 class Part(NamedTuple):
@@ -76,7 +76,7 @@ def progress_callback(tick: Tick) -> Tick:
             first, said = (done, now), now
         elif done > first[0] and now - said >= 1:
             said = now
-            memory.show(format_pace(done, total, (done - first[0]) / (now - first[1])))
+            progress.show(format_pace(done, total, (done - first[0]) / (now - first[1])))
 
     return tick_and_say
 

@@ -322,8 +322,8 @@ def test_the_pace_is_said_once_a_second_from_the_first_frame_on(pack, monkeypatc
     videos = importlib.import_module(f"{pack.hosted.__package__}.video")
     clock, said = iter([100.0, 100.0, 100.5, 102.0, 102.5, 103.0]), []
     monkeypatch.setattr(videos.time, "monotonic", lambda: next(clock))  # the clock of Windows stands still for 16 ms
-    monkeypatch.setattr(videos.memory, "show", said.append)
-    tick = videos.paced(lambda done, total: None)
+    monkeypatch.setattr(videos.progress, "show", said.append)
+    tick = videos.progress_callback(lambda done, total: None)
     for done in range(1, 7):
         tick(done, 0)
     assert said == ["4 frames, 1.5 a second", "6 frames, 1.7 a second"]
