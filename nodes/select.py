@@ -1,4 +1,4 @@
-"""What Select Faces tells its widget in the browser (web/js/faces.js): the pictures, and the faces in them."""
+"""Select Faces, and what it sends to its widget in the browser (web/js/faces.js): thumbnails, and the faces in them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -18,17 +18,17 @@ from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measur
 from . import inputs
 from .host import progress, tensors
 
-#: Of a longer batch, such as the frames of a video, only so many pictures are shown.
+#: Thumbnails of a longer batch, such as the frames of a video.
 MAX_PICTURES = 16
 
 
 def picker_ui(faces: AlignedFaces, reasons: Mapping[int, str], image: Tensor | None) -> dict[str, list[dict[str, Any]]]:
-    """The `ui` of the node: for each picture where it is, and its faces as `selection.candidates.Candidate` says.
+    """The `ui` of the node: for each image the file of its thumbnail, and its faces as `selection.candidates.Candidate`.
 
     Args:
-        faces: all of them, before the choice.
-        reasons: which of them are left alone and why, by their places.
-        image: the IMAGE that they were found in, or None: then only the faces are shown, in their places.
+        faces: all of them, before the selection.
+        reasons: row of a face that is left out -> why.
+        image: the IMAGE that they were detected in, or None: then the thumbnails show only the crops, in their places.
     """
     count = min(MAX_PICTURES, 1 + max((face.image_index for face in faces.faces), default=-1) if image is None else len(image))
     if not count:
@@ -59,7 +59,7 @@ def _max_size_input() -> io.Input:
 
 
 def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
-    """Of each face, in the pictures if they are there, else in the crops."""
+    """The sharpness of each face, in the images where they are given, else in the crops."""
     if image is None:
         return measure_crop_sharpness(faces.originals)
     images, _ = tensors.to_core(image)
@@ -68,7 +68,7 @@ def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
 
 
 class CodeFormerFaceSelect(io.ComfyNode):
-    """Aligned faces to fewer of them."""
+    """Selects among aligned faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -125,7 +125,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
         image: Tensor | None = None,
         **values: Any,
     ) -> io.NodeOutput:
-        """Keep those that are asked for."""
+        """Select, report, and send the thumbnails to the browser."""
         wanted = replace(
             inputs.chosen(values, of=Selection()), numbers=tuple(int(number) for number in inputs.listed(numbers, whole=True))
         )

@@ -40,7 +40,7 @@ function listed(text) {
 class Picker {
   constructor(node) {
     this.node = node
-    this.pictures = null // as nodes/picker.py sends them; null before the first run
+    this.pictures = null // as picker_ui of nodes/select.py sends them; null before the first run
     this.index = 0
     this.stage = element("div", { className: "stage" })
     this.status = element("output")

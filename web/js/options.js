@@ -1,17 +1,17 @@
 // The options of combos in the language of the interface: the host translates names and tooltips from locales/, but no options.
 import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
+import { language } from "./words.js"
 
 let translations = {}
 
 /** What people read for an option; the option itself where there is no translation. Asked anew whenever it is drawn. */
 function label(node, input, option) {
-  const language = app.extensionManager.setting.get("Comfy.Locale")
-  return translations[language]?.nodeDefs?.[node]?.inputs?.[input]?.options?.[option] ?? option
+  return translations[language()]?.nodeDefs?.[node]?.inputs?.[input]?.options?.[option] ?? option
 }
 
 app.registerExtension({
-  name: "codeformer-suite.options",
+  name: "codeformer.options",
 
   async init() {
     translations = await api.getCustomNodesI18n()

@@ -45,10 +45,16 @@ const WORDS = {
   },
 }
 
+/** The language of WORDS and locales/ for the one that ComfyUI is set to. For zh-TW, as for all that are not here, ComfyUI shows
+ *  the names of our nodes in English; so their options and widgets are English, too. */
+export function language() {
+  const locale = app.extensionManager?.setting?.get("Comfy.Locale")
+  return locale in WORDS ? locale : "en"
+}
+
 /** The sentence of a key of WORDS, with its {names} filled in. */
 export function say(key, values = {}) {
-  const language = String(app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0]
-  const sentence = (WORDS[language] ?? WORDS.en)[key]
+  const sentence = WORDS[language()][key]
   return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name])
 }
 

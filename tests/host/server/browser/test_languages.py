@@ -1,6 +1,7 @@
 """What a person reads in the browser when ComfyUI is set to Chinese."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,10 @@ WORDS = """() => app.graph.nodes.filter((node) => node.comfyClass?.startsWith("C
     options: Object.fromEntries((node.widgets ?? []).filter((widget) => widget.type === "combo").map((widget) =>
         [widget.name, [widget.value, widget.options.getOptionLabel(widget.value)]])),
 }))"""
+
+#: What the widget of Select Faces says.
+PICKER_TEXT = """() =>
+    app.graph.nodes.find((node) => node.comfyClass === "CodeFormerFaceSelect").codeformerPicker.root.textContent"""
 
 #: One node of each kind, alone on the canvas.
 EVERY = """(kinds) => {
@@ -43,6 +48,16 @@ def chinese(frontend) -> Iterator:
     frontend.reload()
 
 
+@pytest.fixture
+def traditional(chinese) -> Iterator:
+    """The page with ComfyUI set to Traditional Chinese."""
+    chinese.setting("Comfy.Locale", "zh-TW")
+    chinese.reload()
+    yield chinese
+    chinese.setting("Comfy.Locale", "zh")
+    chinese.reload()
+
+
 def english_words(nodes) -> list[str]:
     """What these nodes say that is not their Chinese word."""
     wrong = []
@@ -63,6 +78,14 @@ def test_every_node_speaks_chinese(chinese):
     nodes = chinese.page.evaluate(WORDS)
     assert {node["type"]: node["title"] for node in nodes} == {name: words["display_name"] for name, words in CHINESE.items()}
     assert not english_words(nodes)
+
+
+def test_in_a_language_that_is_not_here_names_options_and_widgets_are_all_english(traditional):
+    """ComfyUI translates the names, our scripts the rest: once the latter took zh for zh-TW, so nodes were mixed."""
+    traditional.page.evaluate(EVERY, list(CHINESE))
+    nodes = traditional.page.evaluate(WORDS)
+    assert len(nodes) == len(CHINESE) and not re.search(r"[\u4e00-\u9fff]", json.dumps(nodes, ensure_ascii=False))
+    assert "Run once" in traditional.page.evaluate(PICKER_TEXT)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
