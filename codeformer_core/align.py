@@ -1,4 +1,4 @@
-"""Align faces: cut them out of images in the FFHQ pose."""
+"""Align faces: warp them from their images to the FFHQ template, and image-wide maps to the same crops."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from .imaging.affine import compose, fit_similarity, invert, resize_affine, tran
 from .imaging.colour import is_grey
 from .imaging.resize import resize
 
-#: Where the five landmarks lie in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
+#: The five landmarks in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
 #: face_restoration_helper.py). Left eye, right eye, nose, left and right mouth corner.
 FFHQ_TEMPLATE = torch.tensor(
     [
@@ -26,14 +26,14 @@ FFHQ_TEMPLATE = torch.tensor(
 
 TEMPLATE_SIDE = 512
 
-#: What lies outside the picture in a crop: the reference's grey (135, 133, 132 in BGR), as RGB in [0, 1].
+#: Fills the part of a crop that is outside the image: the reference's grey (135, 133, 132 in BGR), as RGB in [0, 1].
 FILL = (132 / 255, 133 / 255, 135 / 255)
 
 
 def template(side: int) -> Tensor:
-    """(5, 2) float64: where the landmarks lie in a crop of `side` pixels."""
-    resize = resize_affine(side / TEMPLATE_SIDE)[0]
-    return FFHQ_TEMPLATE @ resize[:, :2].T + resize[:, 2]
+    """(5, 2) float64: the template landmarks in a crop of `side` pixels."""
+    affine = resize_affine(side / TEMPLATE_SIDE)[0]
+    return FFHQ_TEMPLATE @ affine[:, :2].T + affine[:, 2]
 
 
 def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> AlignedFaces:
@@ -42,10 +42,10 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
     Args:
         images: (B, 3, H, W) RGB in [0, 1].
         faces: faces of these images.
-        side: S, what the network takes.
+        side: S, the side of the crops in pixels.
 
     Returns:
-        The faces with crops of S x S pixels and masks of ones. What a crop shows beyond the picture is a neutral grey.
+        The faces with crops of S x S pixels and masks of ones. Outside the image a crop is a neutral grey.
     """
     height, width = images.shape[-2:]
     last = max((face.image_index for face in faces), default=0)
@@ -60,7 +60,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
         if x0 >= x1 or y0 >= y1:
             raise ValueError(f"Found a face at {face.box}, outside the picture of {width} x {height}: detect again.")
         part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
-        # A greyscale picture is filled with a grey that has no tint, so that it stays exactly grey.
+        # A greyscale image is filled with a grey without tint, so that its crops stay exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
         warp(part, compose(translation(x0, y0), affine[None]), side, side, fill, out=crop[None])
     originals = crops.to(images.dtype)
@@ -76,16 +76,16 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
 
 
 def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
-    """What a map over the images (a mask, say) shows where each crop was cut out; 0 beyond the picture.
+    """Image-wide maps, such as masks, warped to the crops as `align` warps the images; 0 outside the image.
 
     Args:
-        maps: (1 or B, C, h, w), of any size: it is stretched over the images. One map serves every image.
+        maps: (1 or B, C, h, w), of any size, stretched over the images; a single one serves every image.
 
     Returns:
         (N, C, S, S).
 
     Raises:
-        ValueError: several maps, but fewer than pictures.
+        ValueError: several maps, but fewer than images.
     """
     last = max((face.image_index for face in aligned.faces), default=0)
     if maps.shape[0] != 1 and maps.shape[0] <= last:
@@ -94,12 +94,12 @@ def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
             "connect as many masks as pictures."
         )
     height, width = aligned.image_size
-    maps = resize(maps, height, width)  # at full size, since a coarse map would fade out long before the picture ends
-    cuts = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
-    for piece, face, affine, back in zip(cuts, aligned.faces, aligned.affines, invert(aligned.affines), strict=True):
+    maps = resize(maps, height, width)  # at full size, since a coarse map would fade out well inside the image border
+    warped = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
+    for crop, face, affine, back in zip(warped, aligned.faces, aligned.affines, invert(aligned.affines), strict=True):
         index = face.image_index if maps.shape[0] > 1 else 0
         x0, y0, x1, y1 = warped_bounds(back, aligned.side, aligned.side, (height, width))
         if x0 < x1 and y0 < y1:
             part = maps[index : index + 1, :, y0:y1, x0:x1]
-            piece.copy_(warp(part, compose(translation(x0, y0), affine[None]), aligned.side, aligned.side)[0])
-    return cuts
+            crop.copy_(warp(part, compose(translation(x0, y0), affine[None]), aligned.side, aligned.side)[0])
+    return warped

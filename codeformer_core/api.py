@@ -1,4 +1,4 @@
-"""Restore a picture of any kind in one call: from PIL, NumPy or torch, and back to the same kind."""
+"""The Python API in two functions: load networks, and fix an image from PIL, NumPy or torch, returned as the same type."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -22,7 +22,7 @@ P = TypeVar("P", Image.Image, np.ndarray, Tensor)
 
 _Back = Callable[[Tensor], Any]
 
-#: What of a PIL picture's `info` is true of the restored one too: what its colours mean, its resolution, where it comes from.
+#: Entries of a PIL image's `info` that stay valid after a fix: colour profile, resolution, metadata.
 KEPT = ("icc_profile", "dpi", "exif")
 
 
@@ -31,7 +31,7 @@ def load(model: str | PathLike[str], device: torch.device | str = "cpu", precisi
 
     Args:
         model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of a file that is here.
-            Networks that enlarge are loaded by `upscalers.load_upscaler`.
+            Networks that enlarge are loaded by `upscaler.load_upscaler`.
         precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How much each face, or a painted part of it, trusts the input, and one face with several fidelities to choose from."""
+"""The fidelity weight w: one per face, maps from a mask, and one face restored with several values."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from .align import warp_to_crops
 from .faces import AlignedFaces
 from .imaging.colour import keep_grey
 from .imaging.resize import resize
-from .restoration import check_finite
+from .restoration import check_fidelity, check_finite
 
 
 def fidelity_per_face(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
@@ -23,9 +23,8 @@ def fidelity_per_face(values: Sequence[float], otherwise: float, faces: int) -> 
     Raises:
         ValueError: another number of values than faces, or one outside 0 to 1.
     """
-    wrong = [value for value in values if not 0 <= value <= 1]
-    if wrong:
-        raise ValueError(f"Found a fidelity of {wrong[0]:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
+    for value in values:
+        check_fidelity(value)
     if len(values) < 2 or not faces:
         return values[0] if values else otherwise
     if len(values) != faces:
@@ -43,13 +42,13 @@ def fidelity_maps(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor,
         fidelity: a number, or one per face (N,).
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images.
     """
-    white = warp_to_crops(mask.to(aligned.originals), aligned)
-    outside = torch.as_tensor(fidelity, dtype=white.dtype, device=white.device).reshape(-1, 1, 1, 1)
-    return torch.lerp(outside.expand_as(white), torch.full_like(white, inside), white)
+    weight = warp_to_crops(mask.to(aligned.originals), aligned)
+    outside = torch.as_tensor(fidelity, dtype=weight.dtype, device=weight.device).reshape(-1, 1, 1, 1)
+    return torch.lerp(outside.expand_as(weight), torch.full_like(weight, inside), weight)
 
 
 class Sweeper(Protocol):
-    """What restores crops with several fidelities at once."""
+    """A restoration network that takes several fidelities in one call."""
 
     side: int
 
@@ -78,7 +77,7 @@ def sweep(
     if not fidelities:
         raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
     for value in fidelities:
-        fidelity_per_face([value], value, 1)
+        check_fidelity(value)
     face = aligned.subset([number - 1])
     crops = check_finite(restorer.sweep(resize(face.crops, restorer.side), fidelities, match_style)[0])
     repeated = resize(face.originals, restorer.side).expand_as(crops)

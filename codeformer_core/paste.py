@@ -1,4 +1,4 @@
-"""Composite crops back into their images, each only inside the rectangle that it can touch."""
+"""Paste crops back: inverse warp and alpha compositing, each crop only inside the rectangle that it can change."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,7 +20,8 @@ from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .runtime.prefetch import prefetch
 
-#: The correction (of 1) at which a third of the picture's own detail is left: ten levels of 255, more than good photos' noise.
+#: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
+#: noise of good photographs.
 CORRECTION_SCALE = 0.04
 
 
@@ -31,14 +32,14 @@ def paste(
     parser: Parser | None = None,
     keep_detail: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Put the crops back where they were cut out.
+    """Warp the crops back into their images and composite them under their masks.
 
     Args:
-        images: (B, 3, H', W') RGB in [0, 1]: the images that the faces were found in, or the same upscaled.
+        images: (B, 3, H', W') RGB in [0, 1]: the images that the faces were aligned from, or the same upscaled.
         aligned: the faces; their masks are multiplied with the mask style.
         mask: a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
-        keep_detail: see `_with_detail`: for faces that are larger in the picture than in the crop.
+        keep_detail: see `_with_detail`: for faces that are larger in the image than in the crop.
 
     Returns:
         The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1], in the dtype of `images`, which are not
@@ -50,18 +51,20 @@ def paste(
     batch, _, height, width = images.shape
     aligned = _in_dtype(aligned, images.dtype)
     changed = buffers.zeros(images, batch, 1, height, width)
-    landings = _placements(aligned, batch, (height, width), mask, parser)
+    placements = _placements(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
         return images, changed
-    # Half of the work is in the weights, where OpenCV knows one thread only: the next face's are made meanwhile. Not on a GPU,
-    # whose work belongs into the stream that the caller's own thread has chosen.
-    with prefetch(landings, 1) if images.device.type == "cpu" else nullcontext(landings) as weighted:
+    # Half of the time goes into the weights, which OpenCV computes single-threaded: the next face's are prefetched. Not on a
+    # GPU, whose kernels must be launched on the caller's stream.
+    with prefetch(placements, 1) if images.device.type == "cpu" else nullcontext(placements) as ready:
         result = buffers.empty(images, *images.shape).copy_(images)
-        for row, place, to_region, weight in weighted:
+        for row, place, to_region, weight in ready:
             region = result[place]
-            pasted = _landed(aligned.crops[row], aligned.side, to_region, region)
+            pasted = _warp_crop(aligned.crops[row], aligned.side, to_region, region)
             if keep_detail:
-                pasted = _with_detail(pasted, images[place], _landed(aligned.originals[row], aligned.side, to_region, region))
+                pasted = _with_detail(
+                    pasted, images[place], _warp_crop(aligned.originals[row], aligned.side, to_region, region)
+                )
             for rows in strips(region):
                 part, share = region[:, rows], weight[:, rows]
                 torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
@@ -103,7 +106,7 @@ def _in_dtype(aligned: AlignedFaces, dtype: torch.dtype) -> AlignedFaces:
 
 
 def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None:
-    """Combine a mask (1, h, w) with another, in place, in pieces that do not wake torch's threads."""
+    """Combine a mask (1, h, w) with another, in place, in strips below ATen's grain size (single-threaded)."""
     for rows in strips(target):
         combine(target[:, rows], other[:, rows], out=target[:, rows])
 
@@ -120,7 +123,7 @@ class _Placement(NamedTuple):
 def _placements(
     aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None
 ) -> Iterator[_Placement]:
-    """The faces that can touch their images, one at a time; what they have in common is made and checked at once."""
+    """The crops that overlap their images, one at a time; the call itself checks the arguments and computes the masks."""
     style = get_mask_style(mask, parser)
     if not len(aligned):
         return iter(())
@@ -130,66 +133,66 @@ def _placements(
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
-    affines = compose(invert(aligned.affines), _resized(scale_x, scale_y))
+    affines = compose(invert(aligned.affines), _image_to_target(scale_x, scale_y))
 
-    def each() -> Iterator[_Placement]:
+    def place_crops() -> Iterator[_Placement]:
         for row, affine in enumerate(affines):
             x0, y0, x1, y1 = warped_bounds(affine, aligned.side, aligned.side, size)
             if x0 >= x1 or y0 >= y1:
                 continue
             to_region = compose(affine[None], translation(-x0, -y0))
-            landing = to_region, y1 - y0, x1 - x0
-            weight = warp(ones, *landing)
+            target = to_region, y1 - y0, x1 - x0
+            weight = warp(ones, *target)
             if style.seam:
                 weight = seam_mask(weight, (scale_x * scale_y) ** 0.5)
             if masks is not None:
-                _into(weight[0], warp(masks[row : row + 1], *landing)[0], torch.minimum)
+                _into(weight[0], warp(masks[row : row + 1], *target)[0], torch.minimum)
             if limited[row]:
-                _into(weight[0], warp(aligned.masks[row : row + 1], *landing)[0], torch.mul)
+                _into(weight[0], warp(aligned.masks[row : row + 1], *target)[0], torch.mul)
             index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
             if within is not None:
                 _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
             yield _Placement(row, (index, slice(None), rows, columns), to_region, weight[0])
 
-    return each()
+    return place_crops()
 
 
-def _landed(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
-    """A crop (3, S', S') where it covers a region (3, h, w): (3, h, w).
+def _warp_crop(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
+    """A crop (3, S', S') warped into a region (3, h, w) of its image: (3, h, w).
 
-    Its border goes on as far as a weight can reach, or black would be mixed into it: one of the S pixels, and three of the
-    picture's, since the even squares of the seam erode less to one side than it blurs.
+    Its border is replicated as far as a weight can be above 0, or black would be mixed in: one of the S pixels, and three
+    of the image's, since the even squares of the seam erode less to one side than it blurs.
 
     Args:
-        side: S, the side that `to_region` leads from.
+        side: S, the side of the crop that `to_region` maps from.
     """
-    landing = compose(resize_affine(side / crop.shape[-1]), to_region)
-    pixel = float(torch.linalg.det(landing[0, :, :2]).abs()) ** -0.5  # one of the picture's, in the crop's
-    beyond = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
+    affine = compose(resize_affine(side / crop.shape[-1]), to_region)
+    pixel = float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5  # one image pixel, in crop pixels
+    border = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
     height, width = region.shape[-2:]
-    return warp(crop[None], landing, height, width, repeat=beyond)[0]
+    return warp(crop[None], affine, height, width, repeat=border)[0]
 
 
-def _with_detail(pasted: Tensor, region: Tensor, shown: Tensor) -> Tensor:
-    """A pasted crop with the fine detail of the picture where the network found nothing to correct.
+def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
+    """A pasted crop with the fine detail of the image where the network corrected little.
 
-    A crop shows a large face smaller than the picture does, so a plain paste makes the face softer than it came. What the crop
-    could not show is the difference between the picture and its own crop, warped back. It is added where the network's
-    correction of the light is small, and fades out where it is large: what was damaged is not brought back.
+    A crop of a large face has a lower resolution than the image, so a plain paste softens the face. The detail that the crop
+    lost is the difference between the image and its own crop, warped back. It is added where the network's correction of the
+    luminance is small and fades out (as a Gaussian) where it is large, so that damage is not brought back.
 
     Args:
         pasted: (3, h, w) the warped crop.
-        region: (3, h, w) the picture there.
-        shown: (3, h, w) the warped crop before restoration.
+        region: (3, h, w) the image under it.
+        original: (3, h, w) the warped crop before restoration.
     """
-    correction = luminance((pasted - shown)[None])[0]
-    return clamp_to_gamut((pasted + (region - shown) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]
+    correction = luminance((pasted - original)[None])[0]
+    return clamp_to_gamut((pasted + (region - original) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]
 
 
-def _resized(scale_x: float, scale_y: float) -> Tensor:
-    """(1, 2, 3): where the pixels of the images that the faces were found in lie in the images that are pasted into.
+def _image_to_target(scale_x: float, scale_y: float) -> Tensor:
+    """(1, 2, 3): pixels of the images that the faces were aligned from -> pixels of the images that are pasted into.
 
-    In an enlarged picture that is half a pixel further than pixel centres ask for, as in the reference (get_inverse_affine and
+    In enlarged images this is half a pixel more than aligned pixel centres give, as in the reference (get_inverse_affine and
     paste_faces_to_input_image add half the scale), whose results are matched to 0.3 of 255 on average.
     """
     if scale_x * scale_y <= 1:

@@ -1,4 +1,4 @@
-"""The order of the steps: detect, select, align, restore, paste. The first file to read."""
+"""Fix the faces of whole images: detect, select, align, restore, limit, paste. The first file to read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,22 +26,22 @@ from .runtime.progress import Progress, no_progress
 from .selection.select import select
 from .selection.sharpness import measure_sharpness
 
-#: Aligned faces to changed ones (or fewer): restored, coloured, inpainted.
+#: A step maps aligned faces to changed ones, possibly fewer: restored, colorized, inpainted.
 Step = Callable[[AlignedFaces], AlignedFaces]
 
 
 @dataclass(frozen=True, eq=False)
 class Extras:
-    """What a fix may be given beside the images, the detector and the restorer: more networks, and masks over the images.
+    """Optional inputs of a fix beside the detector and the restorer: more networks, and masks over the images.
 
-    A mask is (1 or B, 1, h, w) in [0, 1], of any size: it is stretched over the images, and a single one serves every image.
+    A mask is (1 or B, 1, h, w) in [0, 1], of any size, stretched over the images; a single one serves every image.
 
     Attributes:
-        parser: finds the parts of a face, for the mask style "face" and for `FixOptions.parts`.
-        upscaler: enlarges the images that the faces are pasted into (at an `upscale` of 1 it cleans them).
-        face_upscaler: enlarges the restored crops, so that faces stay sharp in enlarged images.
-        inside: only faces inside its white are worked on, see `Selection.inside`.
-        keep_out: its white stays as it was.
+        parser: face parsing, for the mask style "face" and for `FixOptions.parts`.
+        upscaler: upscales the images that the faces are pasted into (at an `upscale` of 1 it cleans them).
+        face_upscaler: upscales the restored crops, so that faces stay sharp in enlarged images.
+        inside: only faces inside its white are selected, see `Selection.inside`.
+        keep_out: nothing is pasted into its white.
         fidelity_mask: in its white the fidelity rises to 1.
     """
 
@@ -54,13 +54,13 @@ class Extras:
 
 
 class Fixed(NamedTuple):
-    """What `fix_faces` gives.
+    """The result of `fix_faces`.
 
     Attributes:
         images: (B, 3, H', W') RGB in [0, 1].
-        mask: (B, 1, H', W') in [0, 1], where they were changed.
+        mask: (B, 1, H', W') in [0, 1], the paste mask: 0 where the images are unchanged.
         aligned: the faces that were restored.
-        skipped: the faces that were found and left alone, and why.
+        skipped: the detected faces that were not selected, and why.
     """
 
     images: Tensor
@@ -72,7 +72,7 @@ class Fixed(NamedTuple):
 def detect(
     images: Tensor, detector: Detector, options: FixOptions = FixOptions(), inside: Tensor | None = None
 ) -> tuple[list[Face], list[Skipped]]:
-    """The faces of images (B, 3, H, W) RGB in [0, 1] that are worked on, and those that are not and why.
+    """Detect and select the faces of images (B, 3, H, W) RGB in [0, 1]; also the skipped faces with their reasons.
 
     Args:
         options: its `detection` and `selection`.
@@ -94,14 +94,14 @@ def fix_faces(
     extras: Extras = Extras(),
     progress: Progress = no_progress,
 ) -> Fixed:
-    """Find the faces of images, restore them and paste them back.
+    """Detect the faces of images, restore them and paste them back.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
-        progress: in units of "face", and of "tile" where an upscaler works.
+        progress: in units of "face", and of "tile" where an upscaler runs.
 
     Returns:
-        See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images come back as they are.
+        See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images are returned unchanged.
     """
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
@@ -119,7 +119,7 @@ def fix_aligned(
     extras: Extras = Extras(),
     progress: Progress = no_progress,
 ) -> Fixed:
-    """Restore images that are aligned faces already; without an upscaler the result has the restorer's side.
+    """Restore images that are already aligned faces; without an upscaler the result has the restorer's side.
 
     Args:
         images: see `apply_to_aligned`.
@@ -135,7 +135,7 @@ def fix_aligned(
 def restore_crops(
     aligned: AlignedFaces, restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress
 ) -> AlignedFaces:
-    """Faces with restored crops, at the fidelity that the options and the fidelity mask ask for."""
+    """Restore crops at the fidelity of the options and the fidelity mask."""
     chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
     fidelity = fidelity_per_face(chosen, 0.5, len(aligned))
     if extras.fidelity_mask is not None and len(aligned):
@@ -159,7 +159,7 @@ def batch_size(options: FixOptions, restorer: Restorer) -> int:
 def postprocess_crops(
     aligned: AlignedFaces, options: FixOptions, extras: Extras, progress: Progress = no_progress
 ) -> AlignedFaces:
-    """Restored faces as they are pasted: with the original's colours, and enlarged where there is a network for it."""
+    """Match the colours of restored crops to the originals, and upscale them if there is a face upscaler."""
     done = aligned.with_crops(match_colours(aligned.crops, aligned.originals, options.colour))
     if extras.face_upscaler is None or not len(done):
         return done
@@ -168,7 +168,7 @@ def postprocess_crops(
 
 
 def upscale_background(images: Tensor, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> Tensor:
-    """What faces are pasted into: images (B, 3, H, W) enlarged by the upscaler; bilinear, as in the reference, without one."""
+    """Upscale the images (B, 3, H, W) to paste into: by the upscaler, or bilinear, as in the reference, without one."""
     if extras.upscaler is None:
         return rescale(images, options.upscale)
     return upscale_images(images, extras.upscaler, options.upscale, options.tile, tick=progress("tile"))
@@ -183,15 +183,15 @@ def apply_to_faces(
     extras: Extras = Extras(),
     background: Tensor | None = None,
 ) -> Fixed:
-    """Do something with the faces of whole images: find them, align them, `step`, paste them back.
+    """Detect and align the faces of images, apply a step to them and paste them back.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
         side: S, the side of the crops.
-        step: such as `restore`, `colorize` or `inpaint` with the rest of their arguments.
-        background: what is pasted into, when it is not the images themselves.
+        step: such as `restore`, `colorize` or `inpaint` with their other arguments bound.
+        background: the images to paste into, where they differ from `images`.
     """
-    get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
+    get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
     faces, skipped = detect(images, detector, options, extras.inside)
     aligned = limit_paste_area(step(align(images, faces, side)), options, extras)
     target = images if background is None else background
@@ -200,7 +200,7 @@ def apply_to_faces(
 
 
 def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
-    """Faces that are pasted only where the options and the keep-out mask allow it."""
+    """Limit the paste to the parts and opacity of the options and to outside the keep-out mask."""
     aligned = with_opacity(aligned, options.blend)
     if options.parts is not None:
         aligned = restrict_to_parts(aligned, options.parts, extras.parser, grow=options.grow, feather=options.feather)
@@ -210,15 +210,15 @@ def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras)
 def apply_to_aligned(
     images: Tensor, side: int, step: Step, options: FixOptions = FixOptions(), extras: Extras = Extras()
 ) -> Fixed:
-    """Do something with images that are aligned faces already: as `apply_to_faces`, without finding and pasting.
+    """Apply a step to images that are already aligned faces: `apply_to_faces` without detection and warping.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1], each one face in the FFHQ pose, of any size; not modified.
         side, step: see `apply_to_faces`.
 
     Returns:
-        See `Fixed`. The images have the size of the crops that `step` gives; but when something keeps them to an area of the
-        image, as `inpaint` and a keep-out mask do, they have their own size, and what is outside the area is bit-identical.
+        See `Fixed`. The images have the size of the crops that `step` returns; but where the paste is limited to an area, as by
+        `inpaint` and a keep-out mask, they keep their own size, and pixels outside the area are bit-identical.
     """
     aligned = limit_paste_area(step(wrap_aligned_images(images, side)), options, extras)
     size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
@@ -236,11 +236,11 @@ def apply_to_aligned(
 
 
 def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
-    """Images that are aligned faces already, (B, 3, H, W) RGB in [0, 1], as faces with crops of `side` pixels."""
+    """Images (B, 3, H, W) RGB in [0, 1] that are already aligned faces, as `AlignedFaces` with crops of `side` pixels."""
     height, width = images.shape[-2:]
     crops = resize(images, side)
     return AlignedFaces(
-        faces=tuple(_whole_image(index, height, width) for index in range(len(images))),
+        faces=tuple(_whole_image_face(index, height, width) for index in range(len(images))),
         originals=crops,
         crops=crops,
         affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
@@ -250,6 +250,6 @@ def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
     )
 
 
-def _whole_image(index: int, height: int, width: int) -> Face:
+def _whole_image_face(index: int, height: int, width: int) -> Face:
     landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
     return Face(index, (0.0, 0.0, float(width), float(height)), landmarks, 1.0)

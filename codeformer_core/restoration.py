@@ -1,4 +1,4 @@
-"""What can be done with aligned faces: restore, colorize, inpaint. Each step gives a changed copy, so steps can follow."""
+"""Steps on aligned faces: restore, colorize, inpaint, replace crops. Each returns a changed copy, so steps chain."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from .runtime.progress import Tick, no_tick
 
 
 class Restorer(Protocol):
-    """What restores crops. `side` is the side of the crops in pixels."""
+    """A restoration network; `side` is the side of its crops in pixels."""
 
     side: int
 
@@ -28,17 +28,17 @@ class Restorer(Protocol):
 
 
 class Colorizer(Protocol):
-    """What gives colours to crops."""
+    """A colorization network."""
 
     side: int
 
     def colorize(self, crops: Tensor) -> Tensor:
-        """Crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]."""
+        """Crops (N, 3, S, S) in [0, 1] -> colorized (N, 3, S, S) in [0, 1]."""
         ...
 
 
 class Inpainter(Protocol):
-    """What fills holes in crops."""
+    """An inpainting network."""
 
     side: int
 
@@ -57,29 +57,31 @@ def restore(
     batch: int = 1,
     tick: Tick = no_tick,
 ) -> AlignedFaces:
-    """The faces with restored crops; steps can follow one another, each takes the crops that the one before made.
+    """The faces with restored crops.
 
     Crops of another side than the restorer's are resized for it; its results are pasted at their own size.
 
     Args:
-        fidelity: 0 trusts the network, 1 the input; a number, one per face (N,), or maps (N, 1, h, w) over the faces.
-        match_style: keep the colour and contrast of the degraded face's features.
+        fidelity: 0 (quality) to 1 (the input); a number, one per face (N,), or maps (N, 1, h, w) over the crops.
+        match_style: AdaIN: features take the mean and standard deviation of the degraded face's.
         grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
         batch: faces per call.
         tick: progress in faces, see `runtime.progress.Tick`.
 
     Raises:
-        ValueError: an unknown choice, or a fidelity of the wrong shape.
-        RuntimeError: the network gave something that is no picture; nothing is pasted.
+        ValueError: an unknown choice, a fidelity outside 0 to 1, or one of the wrong shape.
+        RuntimeError: the network gave values that are not finite.
     """
     if grey not in GREY:
         raise ValueError(f"{grey!r} is no choice for grey. Use one of: {', '.join(GREY)}.")
-    each = fidelity if isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) > 1 else None
-    if each is not None and 0 < len(aligned) != len(each):
-        raise ValueError(f"Found {len(each)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
+    if not isinstance(fidelity, Tensor):
+        check_fidelity(fidelity)
+    per_face = fidelity if isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) > 1 else None
+    if per_face is not None and 0 < len(aligned) != len(per_face):
+        raise ValueError(f"Found {len(per_face)} fidelities for {len(aligned)} faces. Expected one for each, or one for all.")
 
     def restored(part: slice) -> Tensor:
-        weight = fidelity if each is None else each[part]
+        weight = fidelity if per_face is None else per_face[part]
         return restorer.restore(resize(aligned.crops[part], restorer.side), weight, match_style)
 
     crops = in_batches(restored, aligned, batch, tick)
@@ -89,24 +91,24 @@ def restore(
 def colorize(
     aligned: AlignedFaces, restorer: Colorizer, *, keep_luminance: bool = False, batch: int = 1, tick: Tick = no_tick
 ) -> AlignedFaces:
-    """The faces with colours.
+    """The faces with colorized crops.
 
     Args:
-        keep_luminance: only the hues are new, the light stays that of the crops; paste with `keep_detail` to keep it exactly.
+        keep_luminance: only chroma changes; paste with `keep_detail` to keep the luminance of the image exactly.
         batch, tick: see `restore`.
     """
     crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
         crops = replace_luminance(crops, resize(aligned.crops, crops.shape[-1]))
-    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # a step that follows keeps the colours
+    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # so that a later `restore` keeps the colours
 
 
 def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick) -> AlignedFaces:
-    """The faces that holes touch, filled there, to be pasted there only; the other faces are left out.
+    """The faces with holes, inpainted and limited to the holes; faces without are dropped.
 
     Args:
-        holes: (1 or B, 1, h, w) in [0, 1] over the images, of any size; what is above one half is unknown, and a ramp below it
-            is where the filling fades into what is known.
+        holes: (1 or B, 1, h, w) in [0, 1] over the images, of any size; above one half is unknown, and a ramp below it blends
+            the inpainted into the known.
         batch, tick: see `restore`.
     """
     in_crops = warp_to_crops(holes.to(aligned.crops), aligned)
@@ -121,7 +123,7 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
     """What `call` gives for consecutive parts of the faces, (N, ...), where and in the type that the crops are.
 
     Raises:
-        RuntimeError: it gives something that is no picture.
+        RuntimeError: values that are not finite.
     """
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
@@ -135,8 +137,14 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
     return check_finite(torch.cat(parts)).to(aligned.crops)
 
 
+def check_fidelity(value: float) -> None:
+    """A ValueError for a fidelity outside 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"Found a fidelity of {value:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
+
+
 def check_finite(crops: Tensor) -> Tensor:
-    """Crops (N, 3, S, S) that a network gave; a RuntimeError when one of them is no picture, so that it is never pasted."""
+    """Crops (N, 3, S, S) of a network, all finite; a RuntimeError otherwise, so that they are never pasted."""
     broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
     if broken:
         raise RuntimeError(
@@ -147,7 +155,7 @@ def check_finite(crops: Tensor) -> Tensor:
 
 
 def replace_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:
-    """The same faces with crops, and masks in the place of all that limited them, that may have any size.
+    """The same faces with edited crops, and masks that replace every earlier limit; both of any size.
 
     Args:
         crops: (N, 3, s, s) RGB in [0, 1], in the order of the faces.

@@ -1,4 +1,4 @@
-"""Super-resolution networks from files, through spandrel, and images enlarged with them."""
+"""Load super-resolution networks from files, through spandrel."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
 
-# What spandrel's architectures raise for weights that carry the names of theirs and not the shapes.
+# Raised by spandrel's architectures for weights with the right names and wrong shapes.
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -23,12 +23,12 @@ _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, Runt
 class Upscaler:
     """A super-resolution network from a file, in fp32.
 
-    The reference runs it in fp16 on CUDA except on the GTX 16xx, where fp16 gives black pictures. fp32 works on every device
+    The reference runs it in fp16 on CUDA except on the GTX 16xx, where fp16 gives black images. fp32 works on every device
     with every architecture (DCTLSA and others have no fp16), so it is what this pack does.
 
     Attributes:
-        descriptor: spandrel's model. It fits pictures to the sizes that the network asks for (reflected at the right and
-            bottom edge, cut off the result) and clamps the result to [0, 1].
+        descriptor: spandrel's model. It pads images to the sizes that the network needs (reflected at the right and
+            bottom edge, cropped off the result) and clamps the result to [0, 1].
     """
 
     descriptor: "ImageModelDescriptor[torch.nn.Module]"
@@ -44,29 +44,29 @@ class Upscaler:
         return self
 
     def __call__(self, image: Tensor, /) -> Tensor:
-        """One picture (1, 3, h, w) RGB in [0, 1], wherever it is -> (1, 3, h * scale, w * scale) where the network is."""
+        """One image (1, 3, h, w) RGB in [0, 1] on any device -> (1, 3, h * scale, w * scale) on the network's."""
         return self.descriptor(image.to(self.descriptor.device, self.descriptor.dtype))
 
     def upscale(self, images: Tensor, tile: int = TILE, tick: Tick = no_tick) -> Tensor:
-        """Images (B, 3, H, W) RGB in [0, 1] -> (B, 3, H * scale, W * scale), see `upscale.tiled`."""
+        """Images (B, 3, H, W) RGB in [0, 1] -> (B, 3, H * scale, W * scale), see `tiling.run_tiled`."""
         return run_tiled(images, self, self.scale, tile, tick=tick)
 
 
 def load_upscaler(path: Path | str) -> Upscaler:
     """The super-resolution or restoration network in a file (.pth, .pt, .safetensors), on the CPU.
 
-    Only tensors are read, by `checkpoints.read`: spandrel sees weights and never the file, whose .pt it would run.
+    Only tensors are read, by `checkpoints.read`: spandrel gets weights and never the file: it would unpickle a .pt.
 
     Raises:
         ImportError: spandrel is not installed.
-        ValueError: see `checkpoints.read`; or a network that does not turn one RGB picture into another.
+        ValueError: see `checkpoints.read`; or a network that does not map one RGB image to another.
     """
     path = Path(path)
     try:
         from spandrel import ModelLoader, UnsupportedModelError
     except ModuleNotFoundError as error:
         if error.name != "spandrel":
-            raise  # spandrel is there and lacks something else: its own message says what
+            raise  # spandrel is installed and lacks a dependency, which its own message names
         raise ImportError("Upscaling needs the package spandrel, which is not installed: pip install spandrel") from error
     weights = checkpoints.read(path)
     try:
@@ -82,11 +82,11 @@ def load_upscaler(path: Path | str) -> Upscaler:
             f"{path.name} looks like an upscaler, and its weights fit no network of that family. Expected a complete, "
             "unchanged file: get it again where it came from, or choose another such as RealESRGAN_x2plus.pth."
         ) from error
-    return Upscaler(_image_model(descriptor, path.name))
+    return Upscaler(_check_image_model(descriptor, path.name))
 
 
-def _image_model(descriptor: object, name: str) -> "ImageModelDescriptor[torch.nn.Module]":
-    """The same model, when it turns one RGB picture into another."""
+def _check_image_model(descriptor: object, name: str) -> "ImageModelDescriptor[torch.nn.Module]":
+    """The same model if it maps one RGB image to another; otherwise a ValueError."""
     from spandrel import ImageModelDescriptor
 
     if not isinstance(descriptor, ImageModelDescriptor):

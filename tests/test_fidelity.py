@@ -112,3 +112,9 @@ def test_masks_of_edited_crops_take_the_place_of_every_limit(aligned):
     back = replace_crops(kept_out, kept_out.crops, crop_masks(kept_out))
     assert float(paste_mask(back, 2).max()) == pytest.approx(0.5, abs=1e-3)
     assert paste_mask(replace_crops(kept_out, kept_out.crops), 2).max() <= 0.5
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan")])
+def test_restore_refuses_a_fidelity_outside_its_range(aligned, wrong):
+    with pytest.raises(ValueError, match=r"Found a fidelity of .* Expected 0 \(the cleanest face\) to 1"):
+        restore(aligned, object(), wrong)  # pyright: ignore[reportArgumentType]

@@ -1,1 +1,1 @@
-"""Where faces come from: rotated and tiled detection, other tools' boxes and landmarks, JSON, non-maximum suppression."""
+"""Face detection around the networks: rotation, tiling, other tools' boxes and landmarks, JSON, non-maximum suppression."""

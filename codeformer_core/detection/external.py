@@ -1,4 +1,4 @@
-"""Faces that other tools detected: boxes and landmarks of the host, and landmarks for boxes that have none."""
+"""Faces detected by other tools: read boxes and landmarks of ComfyUI, and locate landmarks in boxes that have none."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ from ..faces import Box, DetectionOptions, Detector, Face, Point
 
 Size = tuple[int, int]
 
-#: MediaPipe's face mesh of 478 points: the centres of the irises, the tip of the nose (of 1 and 4 the one that lies where the
-#: FFHQ template has it, 0.54 of the way from the eyes to the mouth in canonical_face_model.obj), the corners of the mouth.
+#: MediaPipe's face mesh of 478 points: the centres of the irises, the tip of the nose (of 1 and 4 the one at the position of
+#: the FFHQ template's, 0.54 of the way from the eyes to the mouth in canonical_face_model.obj), the corners of the mouth.
 MESH_EYES, MESH_NOSE, MESH_MOUTH = (468, 473), 1, (61, 291)
 
 MESH_POINTS = 478
 
 
 class FaceBox(NamedTuple):
-    """Where another tool, or a person, says that there is a face.
+    """A face box from another tool, or drawn by a person, without landmarks.
 
     Attributes:
         image_index: which image of the batch.
@@ -36,16 +36,16 @@ class FaceBox(NamedTuple):
 
 
 def read_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[FaceBox]:
-    """The boxes of the host's BOUNDING_BOX in any of its three shapes.
+    """Read ComfyUI's BOUNDING_BOX in any of its three shapes.
 
     Args:
-        value: a dict {x, y, width, height[, score]} or a list of such dicts (the same boxes for every picture), or a list of
-            such lists, one for each picture (a single list serves every picture).
-        batch: how many pictures there are.
-        image_size: (H, W) of the pictures.
+        value: a dict {x, y, width, height[, score]} or a list of such dicts (the same boxes for every image), or a list of
+            such lists, one for each image (a single list serves every image).
+        batch: B, the number of images.
+        image_size: (H, W) of the images.
 
     Raises:
-        ValueError: not such a value, another number of lists than pictures, a box without pixels or outside the picture.
+        ValueError: not such a value, another number of lists than images, an empty box or one outside the image.
     """
     if isinstance(value, Mapping):
         value = [[value]]
@@ -79,7 +79,7 @@ def _box(entry: Any, image_size: Size) -> tuple[Box, float]:
 
 
 def read_host_landmarks(value: Any) -> tuple[list[Face], Size]:
-    """The faces of the host's FACE_LANDMARKS, and (H, W) of the pictures that they were found in.
+    """Read ComfyUI's FACE_LANDMARKS: the faces, and (H, W) of the images that they were detected in.
 
     Args:
         value: {"frames": [[face, ...], ...], "image_size": (H, W)}; a face has landmarks_xy (478, 2) in pixels and may have
@@ -106,7 +106,7 @@ def _mesh_face(index: int, entry: Mapping[str, Any]) -> Face:
     if not mesh.isfinite().all():
         raise ValueError(f"Found landmarks of picture {index + 1} that are not finite: detect again.")
     down = mesh[list(MESH_MOUTH)].mean(0) - mesh[list(MESH_EYES)].mean(0)
-    # The viewer's right in the face's own frame, so that a face that lies or hangs is read like an upright one.
+    # The viewer's right in the face's own frame, so that left and right are correct for rotated faces too.
     right = torch.stack([down[1], -down[0]])
     eyes, mouth = (sorted(pair, key=lambda i: float(mesh[i] @ right)) for pair in (MESH_EYES, MESH_MOUTH))
     points = mesh[[*eyes, MESH_NOSE, *mouth]].tolist()
@@ -116,10 +116,10 @@ def _mesh_face(index: int, entry: Mapping[str, Any]) -> Face:
 
 
 def scale_faces(faces: Sequence[Face], found_in: Size, batch: int, image_size: Size) -> list[Face]:
-    """Faces that were found in pictures of size `found_in`, in `batch` pictures of `image_size`, both (H, W).
+    """Faces detected in images of size `found_in`, scaled to `batch` images of `image_size`, both (H, W).
 
     Raises:
-        ValueError: fewer pictures than the faces are of, or other proportions.
+        ValueError: fewer images than the faces are of, or another aspect ratio.
     """
     last = max((face.image_index for face in faces), default=-1)
     if last >= batch:
@@ -137,14 +137,14 @@ def scale_faces(faces: Sequence[Face], found_in: Size, batch: int, image_size: S
     return [face.scaled(scale_x, scale_y) for face in faces]
 
 
-#: Where the landmarks lie in a detector's box of width and height 1, and that box's width by height: the means of the 43 faces
+#: The mean landmarks in a detector's box of width and height 1, and that box's width by height: the means of the 43 faces
 #: of the test data's photos_annotated and their mirror images, RetinaFace MobileNet0.25 at 640 (YuNet: the same to 0.013).
 MEAN_LANDMARKS: tuple[Point, ...] = ((0.281, 0.389), (0.719, 0.389), (0.5, 0.575), (0.31, 0.727), (0.69, 0.727))
 
 MEAN_ASPECT = 0.76
 
-#: A second detection sees a box enlarged this many times, in a picture of VIEW x VIEW pixels: the face is about 128 pixels
-#: then, in the middle of what detectors are trained on.
+#: The second detection runs on the box enlarged this many times, letterboxed to VIEW x VIEW pixels: the face then has about 128
+#: pixels, the middle of the range that detectors are trained on.
 ENLARGED = 2.0
 
 VIEW = 256
@@ -157,8 +157,8 @@ def locate_landmarks(
 ) -> tuple[list[Face], list[str]]:
     """Faces with landmarks for boxes without.
 
-    Each box is searched again, enlarged, at half the usual confidence, since somebody said that there is a face. Where nothing
-    is found the box alone gives an upright pose: such a face has score 0 and a note.
+    The detector runs on each box, enlarged, at half the usual confidence, since a face is known to be in it. Where it detects
+    none, the box gets the mean landmarks of an upright face, score 0 and a note.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1].
@@ -166,20 +166,20 @@ def locate_landmarks(
         options: for the detector; its `side` is not used.
 
     Returns:
-        A face for each region in their order, and a sentence for each pose that is a guess.
+        A face for each box in their order, and a sentence for each pose that is a guess.
     """
     faces: list[Face] = []
     notes: list[str] = []
-    doubtful = replace(options, side=VIEW, confidence=options.confidence / 2)
+    lenient = replace(options, side=VIEW, confidence=options.confidence / 2)
     for start in range(0, len(regions), VIEWS_PER_CALL):
         part = regions[start : start + VIEWS_PER_CALL]
-        views = [_view(images, region) for region in part]
-        found = detector.detect(torch.cat([view.pixels for view in views]), doubtful)
+        views = [_letterbox(images, region) for region in part]
+        found = detector.detect(torch.cat([view.pixels for view in views]), lenient)
         for index, (region, view) in enumerate(zip(part, views, strict=True)):
-            seen = [view.to_image(face, region.image_index) for face in found if face.image_index == index]
-            inside = [face for face in seen if _holds(region.box, face.centre)]
+            detected = [view.to_image(face, region.image_index) for face in found if face.image_index == index]
+            inside = [face for face in detected if _contains(region.box, face.centre)]
             if inside:
-                faces.append(max(inside, key=lambda face: _overlap(face.box, region.box)))
+                faces.append(max(inside, key=lambda face: _iou(face.box, region.box)))
             else:
                 faces.append(frontal_face(region))
                 x, y = faces[-1].centre
@@ -191,9 +191,9 @@ def locate_landmarks(
 
 
 def frontal_face(region: FaceBox) -> Face:
-    """An upright face seen from the front in a region, with score 0: nobody saw its landmarks."""
+    """An upright frontal face with the mean landmarks in a box, and score 0."""
     x0, y0, x1, y1 = region.box
-    # A box of a detector's shape with the same middle and area; people and other tools draw wider ones.
+    # A box of a detector's aspect ratio with the same centre and area; people and other tools draw wider ones.
     height = math.sqrt((x1 - x0) * (y1 - y0) / MEAN_ASPECT)
     width = height * MEAN_ASPECT
     left, top = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
@@ -201,12 +201,12 @@ def frontal_face(region: FaceBox) -> Face:
 
 
 class _View(NamedTuple):
-    """The surroundings of a region as the detector sees them.
+    """A box with its surroundings, letterboxed for the detector.
 
     Attributes:
         pixels: (1, 3, VIEW, VIEW).
-        x, y: where they begin in the image.
-        scale_x, scale_y: pixels of the view for one of the image.
+        x, y: top left corner in the image.
+        scale_x, scale_y: view pixels per image pixel.
     """
 
     pixels: Tensor
@@ -216,7 +216,7 @@ class _View(NamedTuple):
     scale_y: float
 
     def to_image(self, face: Face, image_index: int) -> Face:
-        """A face found in the view, in its image."""
+        """A face detected in the view, in image pixels."""
 
         def back(x: float, y: float) -> Point:
             return self.x + x / self.scale_x, self.y + y / self.scale_y
@@ -225,12 +225,12 @@ class _View(NamedTuple):
         return Face(image_index, box, tuple(back(x, y) for x, y in face.landmarks), face.score)
 
 
-def _view(images: Tensor, region: FaceBox) -> _View:
+def _letterbox(images: Tensor, region: FaceBox) -> _View:
     height, width = images.shape[-2:]
     x0, y0, x1, y1 = region.box
-    reach = max(x1 - x0, y1 - y0) * ENLARGED / 2
-    left, right = max(0, math.floor((x0 + x1) / 2 - reach)), min(width, math.ceil((x0 + x1) / 2 + reach))
-    top, bottom = max(0, math.floor((y0 + y1) / 2 - reach)), min(height, math.ceil((y0 + y1) / 2 + reach))
+    radius = max(x1 - x0, y1 - y0) * ENLARGED / 2
+    left, right = max(0, math.floor((x0 + x1) / 2 - radius)), min(width, math.ceil((x0 + x1) / 2 + radius))
+    top, bottom = max(0, math.floor((y0 + y1) / 2 - radius)), min(height, math.ceil((y0 + y1) / 2 + radius))
     part = images[region.image_index : region.image_index + 1, :, top:bottom, left:right]
     scale = VIEW / max(right - left, bottom - top)
     size = (max(1, round((bottom - top) * scale)), max(1, round((right - left) * scale)))
@@ -240,11 +240,11 @@ def _view(images: Tensor, region: FaceBox) -> _View:
     return _View(pixels, left, top, size[1] / (right - left), size[0] / (bottom - top))
 
 
-def _holds(box: Box, point: Point) -> bool:
+def _contains(box: Box, point: Point) -> bool:
     return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
 
 
-def _overlap(a: Box, b: Box) -> float:
+def _iou(a: Box, b: Box) -> float:
     """Intersection over union."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared = max(0.0, width) * max(0.0, height)

@@ -1,4 +1,4 @@
-"""Faces as JSON text: written once, checked when read, for a person to edit in between."""
+"""Faces as JSON text that people may edit: write, read and validate."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ POINTS = 5
 
 
 def to_json(faces: Sequence[Face], image_size: Size) -> str:
-    """Faces found in pictures of `image_size` (H, W), as text that `from_json` reads; a line for each face."""
+    """Faces detected in images of `image_size` (H, W) as JSON, one line for each face."""
     head = {"format": FORMAT, "version": VERSION, "image_size": list(image_size)}
     rows = [{"image": face.image_index, "box": face.box, "landmarks": face.landmarks, "score": face.score} for face in faces]
     lines = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in rows)
@@ -23,10 +23,10 @@ def to_json(faces: Sequence[Face], image_size: Size) -> str:
 
 
 def from_json(text: str) -> tuple[list[Face], Size]:
-    """The faces in a text of `to_json`, and (H, W) of the pictures that they were found in.
+    """The faces of a text of `to_json`, and (H, W) of the images that they were detected in.
 
     Raises:
-        ValueError: a text of another kind or version, or the first face that is not complete.
+        ValueError: another format or version, or the first face that is not valid.
     """
     try:
         record = json.loads(text)
@@ -52,7 +52,7 @@ def from_json(text: str) -> tuple[list[Face], Size]:
 
 
 def _numbers(value: Any, count: int) -> bool:
-    """Whether a value is a list of so many finite numbers."""
+    """Whether a value is a list of `count` finite numbers."""
     if not isinstance(value, list) or len(value) != count:
         return False
     plain = all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in value)
@@ -67,7 +67,7 @@ def _is_points(value: Any) -> bool:
     return isinstance(value, list) and len(value) == POINTS and all(_numbers(point, 2) for point in value)
 
 
-#: What a saved face consists of: whether a value is one, and what is expected.
+#: The fields of a saved face: validator, and description of a valid value.
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "image": (lambda value: _numbers([value], 1) and value >= 0 and value == int(value), "the number of its picture, from 0"),
     "box": (_is_box, "[x0, y0, x1, y1] in pixels"),

@@ -1,4 +1,4 @@
-"""Boxes that are on the same face."""
+"""Non-maximum suppression by the share of the smaller box that is covered."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,22 @@ import torch
 
 from ..faces import Face
 
-#: Two boxes are on one face when one covers more than this share of the smaller one. Of the neighbouring faces in the test data
-#: none covers more than 0.07; a mouth that a detector takes for a second face (omi_10_lq512.png) is covered to 0.92.
+#: Two boxes are one face when their intersection is more than this share of the smaller one. For neighbouring faces of the test
+#: data it is at most 0.07; for a mouth detected as a second face (omi_10_lq512.png) it is 0.92.
 COVERED = 0.5
 
 
 def remove_duplicates(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[Face]:
-    """The faces without those whose box lies on a better one's face in the same image; the order stays.
+    """The faces without those that `suppress` finds to duplicate a better one; the order stays.
 
     Args:
-        merits: how good each face is, higher being better; their scores if nothing is said.
+        merits: ranking, higher is better; the scores when none are given.
     """
     return [face for face, better in zip(faces, suppress(faces, merits), strict=True) if better is None]
 
 
 def suppress(faces: Sequence[Face], merits: Sequence[float] | None = None) -> list[int | None]:
-    """For each face the index of the better face that it duplicates, or None."""
+    """Non-maximum suppression: for each face the index of the better face in its image that it duplicates, or None."""
     merits = [face.score for face in faces] if merits is None else merits
     result: list[int | None] = [None] * len(faces)
     boxes = torch.tensor([face.box for face in faces], dtype=torch.float64).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Detectors made of a detector: one that also finds faces that lie or hang, and one that also finds tiny faces."""
+"""Detectors that wrap another: test-time rotation for rotated faces, tiling for tiny faces."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ from torch import Tensor
 from ..faces import DetectionOptions, Detector, Face, Point
 from .suppression import remove_duplicates
 
-#: A face found in a turned picture leans less than this in it, in degrees. What leans more is found better in the next turn;
-#: half a turn of 90 degrees and the landmarks' error are allowed for.
-LEAN = 60.0
+#: The largest roll, in degrees, of a face that is accepted in a rotated image; beyond it the next rotation detects it better.
+#: It allows for half of the 90 degrees between rotations and for errors of the landmarks.
+MAX_ROLL = 60.0
 
 
 class RotatedDetector(NamedTuple):
-    """Finds faces in the picture turned by 0, 90, 180 and 270 degrees; four times the work."""
+    """Detects faces in the image rotated by 0, 90, 180 and 270 degrees; four times the work."""
 
     detector: Detector
 
@@ -25,26 +25,26 @@ class RotatedDetector(NamedTuple):
         height, width = images.shape[-2:]
         found = list(self.detector.detect(images, options))
         merits = [_merit(face) for face in found]
-        for turns, back in _BACK.items():
+        for turns, back in _INVERSES.items():
             turned = self.detector.detect(torch.rot90(images, turns, (2, 3)), options)
-            upright = [face for face in turned if abs(roll_angle(face)) < LEAN]
-            found += [_moved(face, back, height, width) for face in upright]
+            upright = [face for face in turned if abs(roll_angle(face)) < MAX_ROLL]
+            found += [_rotated_back(face, back, height, width) for face in upright]
             merits += [_merit(face) for face in upright]
         return _best_first(remove_duplicates(found, merits))
 
 
 def roll_angle(face: Face) -> float:
-    """Degrees from upright, clockwise, -180 to 180: the direction from the left eye to the right one."""
+    """Roll in degrees, clockwise, -180 to 180: the direction from the left eye to the right one."""
     (x0, y0), (x1, y1) = face.landmarks[:2]
     return math.degrees(math.atan2(y1 - y0, x1 - x0))
 
 
 def _merit(face: Face) -> float:
-    """How well a face was seen in the turn that it was found in: the odds of its score, less for leaning.
+    """The rank of a face in the rotation that it was detected in: the log odds of its score, less a penalty for roll.
 
     A detector of upright faces is often as sure of a face on its side, with misplaced landmarks: by the scores alone, 5 of 40
-    upright portraits of the test data come out turned (RetinaFace MobileNet0.25 at 640); with the lean none of them does, nor
-    any of 192 other faces at 320, with a weight from 1 to 4.
+    upright portraits of the test data come out rotated (RetinaFace MobileNet0.25 at 640); with the penalty none of them does,
+    nor any of 192 other faces at 320, with a weight from 1 to 4.
     """
     certain = min(max(face.score, 1e-6), 1 - 1e-6)
     return math.log(certain / (1 - certain)) - 2 * (roll_angle(face) / 45) ** 2
@@ -52,15 +52,15 @@ def _merit(face: Face) -> float:
 
 _Back = Callable[[float, float, int, int], Point]
 
-#: Quarter turns counterclockwise (torch.rot90) -> where a pixel (x, y) of the turned picture was in the picture of (H, W).
-_BACK: dict[int, _Back] = {
+#: Quarter turns counterclockwise (torch.rot90) -> (x, y) of the rotated image to (x, y) of the image of (H, W).
+_INVERSES: dict[int, _Back] = {
     1: lambda x, y, height, width: (width - 1 - y, x),
     2: lambda x, y, height, width: (width - 1 - x, height - 1 - y),
     3: lambda x, y, height, width: (y, height - 1 - x),
 }
 
 
-def _moved(face: Face, back: _Back, height: int, width: int) -> Face:
+def _rotated_back(face: Face, back: _Back, height: int, width: int) -> Face:
     x0, y0 = back(*face.box[:2], height, width)
     x1, y1 = back(*face.box[2:], height, width)
     landmarks = tuple(back(x, y, height, width) for x, y in face.landmarks)
@@ -68,12 +68,12 @@ def _moved(face: Face, back: _Back, height: int, width: int) -> Face:
 
 
 class TiledDetector(NamedTuple):
-    """Finds faces in the whole picture, and in overlapping square tiles of it those that are tiny in the whole.
+    """Detects faces in the whole image, and in overlapping square tiles those that are tiny in the whole.
 
     Every tile is searched at `options.side`, so that tiles of half that side show faces twice as large.
 
     Attributes:
-        tile: side of a tile in pixels of the picture. Pictures that are no larger are searched once.
+        tile: side of a tile in image pixels. Images that are no larger are searched once.
         overlap: the share of a tile (0 to below 1) that it has in common with the next: faces up to that size are whole in one.
     """
 
@@ -94,13 +94,13 @@ class TiledDetector(NamedTuple):
                 tiles = torch.stack([strip[:, :, x : x + self.tile] for x in columns])
                 for face in self.detector.detect(tiles, options):
                     x = columns[face.image_index]
-                    if _whole(face, x, y, (tiles.shape[2], tiles.shape[3]), (height, width)):
-                        found.append(_shifted(face, index, x, y))
+                    if _is_uncut(face, x, y, (tiles.shape[2], tiles.shape[3]), (height, width)):
+                        found.append(_translated(face, index, x, y))
         return _best_first(remove_duplicates(found))
 
 
 def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
-    """Where tiles begin along a side of a picture: evenly, the last one ends with the picture."""
+    """Start of each tile along a side of an image: evenly spaced, the last one ends at the border."""
     if side <= tile:
         return [0]
     step = max(1, int(tile * (1 - overlap)))
@@ -108,14 +108,14 @@ def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
     return [round(index * (side - tile) / (count - 1)) for index in range(count)]
 
 
-def _whole(face: Face, x: int, y: int, tile: tuple[int, int], picture: tuple[int, int]) -> bool:
-    """Whether a face found in the tile (height, width) at (x, y) is not cut by a border that the picture does not have."""
+def _is_uncut(face: Face, x: int, y: int, tile: tuple[int, int], picture: tuple[int, int]) -> bool:
+    """Whether a face found in the tile (height, width) at (x, y) is not cut by a border of the tile inside the image."""
     x0, y0, x1, y1 = face.box
     left, top = x == 0 or x0 > 0, y == 0 or y0 > 0
     return left and top and (x + tile[1] == picture[1] or x1 < tile[1]) and (y + tile[0] == picture[0] or y1 < tile[0])
 
 
-def _shifted(face: Face, image_index: int, x: int, y: int) -> Face:
+def _translated(face: Face, image_index: int, x: int, y: int) -> Face:
     x0, y0, x1, y1 = face.box
     landmarks = tuple((px + x, py + y) for px, py in face.landmarks)
     return Face(image_index, (x0 + x, y0 + y, x1 + x, y1 + y), landmarks, face.score)
@@ -126,6 +126,6 @@ def _best_first(faces: Sequence[Face]) -> list[Face]:
 
 
 def wrap_detector(detector: Detector, options: DetectionOptions) -> Detector:
-    """The detector, looking over tiles and rotations as the options ask for."""
+    """The detector, wrapped for tiles and rotations as the options say."""
     searched = TiledDetector(detector, options.tile) if options.tile else detector
     return RotatedDetector(searched) if options.rotated else searched

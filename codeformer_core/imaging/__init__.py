@@ -1,1 +1,1 @@
-"""Geometry and pixel operations on image tensors: nothing here knows what a face is."""
+"""Geometry and pixel operations on image tensors; only `overlay`, which draws previews, knows what a face is."""

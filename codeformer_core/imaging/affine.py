@@ -12,19 +12,19 @@ from . import buffers
 
 
 def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
-    """The rotation, scale and shift that lead landmarks to a target, robust against one bad landmark.
+    """The similarity transform (rotation, scale, translation) from landmarks to a target, robust against one outlier.
 
-    OpenCV's least-median-of-squares fit, as in the reference.
+    OpenCV's least-median-of-squares fit (LMedS), as in the reference.
 
     Args:
         points: (N, 5, 2) landmarks in image pixels.
-        target: (5, 2) where they should come to lie, see `template`.
+        target: (5, 2) their target positions, see `align.template`.
 
     Returns:
         (N, 2, 3) float64, image pixels -> the target's pixels.
 
     Raises:
-        ValueError: landmarks that no similarity can lead there (all in one place, or not finite).
+        ValueError: landmarks without a fit (all in one place, or not finite).
     """
     goal = target.cpu().numpy().astype(np.float32)
     fits = []
@@ -40,24 +40,24 @@ def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
 
 
 def invert(affines: Tensor) -> Tensor:
-    """(N, 2, 3) transforms -> the (N, 2, 3) transforms that lead back."""
+    """(N, 2, 3) transforms -> their inverses (N, 2, 3)."""
     linear = torch.linalg.inv(affines[:, :, :2])
     return torch.cat([linear, -linear @ affines[:, :, 2:]], dim=2)
 
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
-    """The (N, 2, 3) transforms that do `first` (N, 2, 3) and `then` (N, 2, 3)."""
+    """The (N, 2, 3) transforms that apply `first` (N, 2, 3), then `then` (N, 2, 3)."""
     linear = then[:, :, :2] @ first[:, :, :2]
     return torch.cat([linear, then[:, :, :2] @ first[:, :, 2:] + then[:, :, 2:]], dim=2)
 
 
 def translation(x: float, y: float) -> Tensor:
-    """(1, 2, 3): a move by (x, y) pixels."""
+    """(1, 2, 3): the translation by (x, y) pixels."""
     return torch.tensor([[[1.0, 0.0, x], [0.0, 1.0, y]]], dtype=torch.float64)
 
 
 def resize_affine(x: float, y: float | None = None) -> Tensor:
-    """(1, 2, 3): where a pixel lands when a picture is resized by `x` and `y` times, with pixel centres at integers."""
+    """(1, 2, 3): pixels of an image -> pixels of it resized by `x` and `y` times, with pixel centres at integers."""
     y = x if y is None else y
     return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
 
@@ -71,10 +71,10 @@ def warp(
     out: Tensor | None = None,
     repeat: int = 0,
 ) -> Tensor:
-    """Images under an affine transform, bilinear; outside an image is `fill`, mixed in within one pixel of the border.
+    """Images under an affine transform, bilinear; outside an image is `fill`, blended in within one pixel of the border.
 
-    On the CPU this is OpenCV, ten times as fast there as torch's grid_sample, which serves every other device; a test holds
-    them together.
+    On the CPU this is OpenCV, ten times as fast there as torch's grid_sample, which serves every other device; a test compares
+    the two.
 
     Args:
         images: (N, C, H, W) float.
@@ -82,7 +82,7 @@ def warp(
         height, width: size of the result.
         fill: a number, or one for each channel.
         out: (N, C, height, width) float32 that is written to, or a new tensor.
-        repeat: for how many pixels beyond an image its border goes on before `fill` begins.
+        repeat: pixels outside an image over which its border is replicated before `fill` begins.
 
     Returns:
         `out`; or (N, C, height, width) on the images' device, in their dtype.
@@ -101,10 +101,10 @@ def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float]
     shifted = compose(translation(-repeat, -repeat), affines).numpy()
     for image, affine, out in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
         for plane, value, warped in zip(image, fill, out, strict=True):
-            # Rows of a part of a large picture lie pages apart, and a turned face walks across many: close together first.
-            # The border is repeated here too: warping takes OpenCV three times as long when it is told to.
-            close = cv2.copyMakeBorder(plane, repeat, repeat, repeat, repeat, cv2.BORDER_REPLICATE)
-            cv2.warpAffine(close, affine, size, warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
+            # Rows of a view into a large image are memory pages apart, and a rotated face crosses many: copied together first.
+            # The border is replicated by that copy: BORDER_REPLICATE makes OpenCV's warpAffine three times as slow.
+            compact = cv2.copyMakeBorder(plane, repeat, repeat, repeat, repeat, cv2.BORDER_REPLICATE)
+            cv2.warpAffine(compact, affine, size, warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
 
 
 def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
@@ -114,9 +114,9 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
     x = torch.arange(width, device=images.device, dtype=torch.float32)
     grids = []
     for back in invert(affines).tolist():
-        # Numbers, not small tensors: copying one to a GPU waits for all that is done there. And no matrix product: those round
-        # coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
-        # In grid_sample's frame, whose -1 and 1 are the outer edges of the pixels.
+        # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8
+        # or 11 bits where a user or another pack has allowed bf16 or TF32.
+        # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
         axes = [
             x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))
             for (a, b, c), side in zip(back, (images.shape[3], images.shape[2]), strict=True)
@@ -132,16 +132,16 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
 
 
 def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The pixels that a (height, width) rectangle can touch under `affine` (2, 3), with two to spare for interpolation.
+    """The bounding box of a (height, width) rectangle under `affine` (2, 3), with two pixels to spare for interpolation.
 
     Args:
-        bounds: (H, W) of the picture that it lands in.
+        bounds: (H, W) of the image that it is clipped to.
 
     Returns:
-        x0, y0, x1, y1, end exclusive, inside the bounds; empty (x0 >= x1 or y0 >= y1) when it misses the picture.
+        x0, y0, x1, y1, end exclusive, clipped; empty (x0 >= x1 or y0 >= y1) when it misses the image.
     """
     corners = torch.tensor([[-1, -1, 1], [width, -1, 1], [-1, height, 1], [width, height, 1]], dtype=torch.float64)
-    landed = corners @ affine.T.double()
-    low, high = landed.amin(0).floor().long() - 2, landed.amax(0).ceil().long() + 3
+    warped = corners @ affine.T.double()
+    low, high = warped.amin(0).floor().long() - 2, warped.amax(0).ceil().long() + 3
     x0, y0 = (max(0, int(v)) for v in low)
     return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))

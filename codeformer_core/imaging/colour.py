@@ -1,4 +1,4 @@
-"""The colours of crops: whether they are grey, grey again, those of the original, or new ones over its light."""
+"""Colour of images and crops: the greyscale test, luminance and chroma, colour statistics matched to the original."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ LUMINANCE = (0.2989, 0.5870, 0.1140)
 #: JFIF's Y, Cr and Cb of R, G, B.
 YCRCB = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)])
 
-#: A picture is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
+#: An image is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
 GREY_VARIANCE = 10.0
 
 
@@ -25,16 +25,16 @@ def is_grey(images: Tensor) -> tuple[bool, ...]:
 
 
 def _is_grey(image: Tensor) -> bool:
-    """Piece by piece: what the pieces so far deviate can only grow, so most pictures show their colours in the first."""
+    """Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip."""
     allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
-    seen, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     for rows in strips(image):
         part = image[:, rows].float()
         differences = (part - part.roll(1, 0)).flatten(1)
-        seen += differences.shape[1]
+        count += differences.shape[1]
         total += differences.sum(1).cpu()
         squares += differences.square_().sum(1).cpu()
-        if not (squares - total**2 / seen).sum() <= allowed:  # nor where a pixel is no number
+        if not (squares - total**2 / count).sum() <= allowed:  # false for NaN too
             return False
     return True
 
@@ -46,47 +46,47 @@ def luminance(crops: Tensor) -> Tensor:
 
 
 def _with_statistics(crops: Tensor, of: Tensor) -> Tensor:
-    """Crops with the mean and spread that each channel of `of` has."""
+    """Crops with the mean and standard deviation that each channel of `of` has."""
     mean, spread = crops.mean((2, 3), keepdim=True), crops.std((2, 3), keepdim=True)
     return (crops - mean) / (spread + 1e-5) * of.std((2, 3), keepdim=True) + of.mean((2, 3), keepdim=True)
 
 
 def keep_grey(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: str) -> Tensor:
-    """Crops of grey pictures as luminance with the statistics of the original, channel by channel, which keep a tint (sepia).
+    """Crops of grey images as luminance with the statistics of the original, channel by channel, which keep a tint (sepia).
 
     Args:
         crops, originals: (N, 3, S, S) in [0, 1].
-        flags: N, whether the crop's picture is grey.
-        grey: "auto" believes the flags; "on" greys every crop, without a tint; "off" none.
+        flags: N, whether the crop's image is grey.
+        grey: "auto" follows the flags; "on" greys every crop, without a tint; "off" none.
     """
     wanted = [grey == "on" or (grey == "auto" and flag) for flag in flags]
     if not any(wanted):
         return crops
-    # Where a picture with colours is to become grey, its own statistics would bring a tint back.
+    # Where a colour image is to become grey, its own statistics would bring a tint back.
     reference = luminance(originals).expand_as(originals) if grey == "on" else originals
     matched = _with_statistics(luminance(crops).expand_as(crops), reference).clamp(0, 1)
     return torch.where(torch.tensor(wanted, device=crops.device).reshape(-1, 1, 1, 1), matched, crops)
 
 
 def replace_luminance(crops: Tensor, originals: Tensor) -> Tensor:
-    """The hues of `crops` over the light of `originals` (N, 3, S, S): only chroma changes."""
+    """The chroma of `crops` with the luminance of `originals` (N, 3, S, S)."""
     return clamp_to_gamut(crops - luminance(crops) + luminance(originals))
 
 
 def clamp_to_gamut(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) brought into [0, 1]: colours that leave it fade towards grey, so that the luminance stays exact."""
-    light = luminance(images)
-    chroma = images - light
-    light = light.clamp(0, 1)
+    """Images (N, 3, H, W) brought into [0, 1]: colours outside are desaturated, so that the luminance stays exact."""
+    luma = luminance(images)
+    chroma = images - luma
+    luma = luma.clamp(0, 1)
     zero = torch.zeros_like(chroma)
-    up = torch.where(chroma > 0, (1 - light) / chroma.clamp(min=1e-6), zero + 1)
-    down = torch.where(chroma < 0, light / (-chroma).clamp(min=1e-6), zero + 1)
-    room = torch.minimum(up, down).amin(1, keepdim=True).clamp(0, 1)
-    return (light + chroma * room).clamp(0, 1)  # rounding
+    up = torch.where(chroma > 0, (1 - luma) / chroma.clamp(min=1e-6), zero + 1)
+    down = torch.where(chroma < 0, luma / (-chroma).clamp(min=1e-6), zero + 1)
+    saturation = torch.minimum(up, down).amin(1, keepdim=True).clamp(0, 1)
+    return (luma + chroma * saturation).clamp(0, 1)  # rounding
 
 
 def match_mean_and_std(crops: Tensor, originals: Tensor) -> Tensor:
-    """Crops with the mean and spread that the original's channels have, in a space of light and two colour differences."""
+    """Crops with the mean and standard deviation of the original's channels, in YCrCb."""
     matched = _with_statistics(_mix_channels(crops.float(), YCRCB), _mix_channels(originals.float(), YCRCB))
     return _mix_channels(matched, torch.linalg.inv(YCRCB)).clamp(0, 1).to(crops.dtype)
 
@@ -101,7 +101,7 @@ def _mix_channels(images: Tensor, matrix: Tensor) -> Tensor:
 
 
 def match_coarse_colours(crops: Tensor, originals: Tensor) -> Tensor:
-    """The detail of `crops` over the coarse colours of the original: what is wider than a sixteenth of the crop."""
+    """The detail of `crops` over the low-pass colours of the original: what is wider than a sixteenth of the crop."""
     side = crops.shape[-1]
     coarse = max(1, side // 16)
 
@@ -111,7 +111,7 @@ def match_coarse_colours(crops: Tensor, originals: Tensor) -> Tensor:
     return (crops - low(crops) + low(originals)).clamp(0, 1)
 
 
-#: How the colours of a restored crop follow the original: (crops, originals), both (N, 3, S, S) in [0, 1] -> crops.
+#: One function for each of `options.COLOURS`: (crops, originals), both (N, 3, S, S) in [0, 1] -> crops.
 COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "as restored": lambda crops, originals: crops,
     "mean and spread": match_mean_and_std,
@@ -120,7 +120,7 @@ COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def match_colours(crops: Tensor, originals: Tensor, how: str) -> Tensor:
-    """Crops (N, 3, S', S') with the original's colours by a row of `COLOURS`; the originals (N, 3, S, S) are fitted."""
+    """Crops (N, 3, S', S') with the original's colours by a row of `COLOURS`; the originals (N, 3, S, S) are resized."""
     if how not in COLOURS:
         raise ValueError(f"{how!r} is no way to match colours. Use one of: {', '.join(COLOURS)}.")
     if not len(crops):

@@ -1,4 +1,4 @@
-"""Where a mask ends: its edge moved and softened, and the reference's seam around a crop."""
+"""Morphology of masks: erosion, dilation, Gaussian blur, and the reference's soft seam around a crop."""
 
 import math
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def grow_and_feather(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
-    """Masks with their edges moved, then softened. The border of the crop is no edge: a mask that reaches it stays there.
+    """Masks dilated or eroded, then blurred. The border of the crop is no edge: a mask that touches it keeps touching it.
 
     Args:
         masks: (N, 1, h, w) in [0, 1].
-        grow: how many pixels the edges move outwards, also diagonally; a negative number moves them inwards.
-        feather: over how many pixels to either side of an edge the mask fades, one half being at the edge; 0 leaves it hard.
+        grow: pixels of dilation by a square; a negative number erodes.
+        feather: pixels to either side of an edge over which the mask fades, one half being at the edge; 0 leaves it hard.
 
     Returns:
         (N, 1, h, w) in [0, 1].
@@ -35,8 +35,8 @@ def seam_mask(covered: Tensor, scale: float) -> Tensor:
     """The reference's square mask: what the warped crop covers, shrunk by a tenth of its side and blurred over that tenth.
 
     Args:
-        covered: (1, 1, h, w) in [0, 1]: ones under the warp, with a margin of zeros where it ends inside the picture.
-        scale: how many times larger the picture is than the one that the face was found in.
+        covered: (1, 1, h, w) in [0, 1]: ones under the warp, with a margin of zeros where it ends inside the image.
+        scale: how many times larger the image is than the one that the face was found in.
 
     Returns:
         (1, 1, h, w) in [0, 1].
@@ -49,20 +49,20 @@ def seam_mask(covered: Tensor, scale: float) -> Tensor:
 
 
 def _sum(mask: Tensor) -> float:
-    """How many pixels a mask covers; numpy is quicker than torch with its threads."""
+    """The sum of a mask; on a CPU NumPy is faster than torch with its threads."""
     single = mask.float()  # half precision ends at 65504 pixels
     return float(single.numpy().sum() if mask.device.type == "cpu" else single.sum())
 
 
 def _sigma(radius: int) -> float:
-    """What OpenCV chooses for a kernel of 2 * radius + 1 when it is given none (getGaussianKernel), as the reference does."""
+    """OpenCV's default sigma for a kernel of 2 * radius + 1 pixels (getGaussianKernel), which the reference uses."""
     return 0.3 * (radius - 1) + 0.8
 
 
 def erode(masks: Tensor, size: int) -> Tensor:
-    """The least value of masks (N, 1, h, w) in a square of `size` pixels; beyond the border nothing is less.
+    """Masks (N, 1, h, w) eroded by a square of `size` pixels; the image border does not erode.
 
-    An even square reaches a pixel further to the top left, as OpenCV's does.
+    An even square extends a pixel further to the top left, as OpenCV's does.
     """
     if masks.device.type != "cpu":
         return _erode_torch(masks, size)
@@ -81,14 +81,14 @@ def _erode_torch(masks: Tensor, size: int) -> Tensor:
 
 
 def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
-    """Masks (N, 1, h, w) in [0, 1] under a Gaussian that ends at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
+    """Masks (N, 1, h, w) in [0, 1] blurred by a Gaussian truncated at `radius`, mirrored at the border (BORDER_REFLECT_101)."""
     if masks.device.type != "cpu":
         return _blur_torch(masks, sigma, radius)
     size = (2 * radius + 1, 2 * radius + 1)
     blurred = torch.empty(masks.shape)
     for mask, out in zip(masks.float().numpy(), blurred.numpy(), strict=True):
         cv2.GaussianBlur(mask[0], size, sigma, out[0])
-        np.minimum(out, 1, out=out)  # the weights of a kernel sum to 1 only nearly
+        np.minimum(out, 1, out=out)  # the weights of a kernel only nearly sum to 1
     return blurred.to(masks.dtype)
 
 

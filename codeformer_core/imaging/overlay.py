@@ -1,4 +1,4 @@
-"""Draw into pictures what people should see: the faces that were found, a label, how sure the network was."""
+"""Draw previews: detected faces, labels, and heat maps of the network's uncertainty."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,30 +10,30 @@ from torch import Tensor
 
 from ..faces import Face, Skipped
 
-KEPT, LEFT = (0.0, 1.0, 0.0), (1.0, 0.6, 0.0)  # RGB: green is the reference's colour; orange marks what is left alone
+KEPT, LEFT = (0.0, 1.0, 0.0), (1.0, 0.6, 0.0)  # RGB: green is the reference's colour; orange marks skipped faces
 
 SURE, GUESSED = (0.0, 0.7, 0.2), (1.0, 0.0, 0.0)
 
-#: How much of a heat picture is its colours.
+#: Opacity of the heat map.
 TINT = 0.6
 
 
 def draw_faces(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = ()) -> Tensor:
     """Copies of images (B, 3, H, W) with boxes, landmarks, numbers from 1 in each, scores and sizes; skipped faces are orange.
 
-    The size is that of the box's longer side in pixels of the picture, as `Selection.min_size` means it.
+    The size is that of the box's longer side in image pixels, as `Selection.min_size` means it.
     """
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     numbered = []
     for face in faces:
-        seen[face.image_index] += 1
-        numbered.append((face, f"{seen[face.image_index]}: {_described(face)}"))
+        counts[face.image_index] += 1
+        numbered.append((face, f"{counts[face.image_index]}: {_described(face)}"))
     left = [(skip.face, _described(skip.face)) for skip in skipped]
     drawn = images.clone()
     for marks, colour in ((numbered, KEPT), (left, LEFT)):
         paint = drawn.new_tensor(colour).reshape(3, 1, 1)
         for index in sorted({face.image_index for face, _ in marks}):
-            ink = torch.from_numpy(_ink([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
+            ink = torch.from_numpy(_draw_marks([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
             drawn[index] = torch.lerp(drawn[index], paint, ink.to(drawn) / 255)
     return drawn
 
@@ -44,7 +44,7 @@ def _described(face: Face) -> str:
 
 
 def draw_labels(images: Tensor, labels: Sequence[str]) -> Tensor:
-    """Copies of images (B, 3, H, W) with a line of text each, white on a dark strip along the lower edge."""
+    """Copies of images (B, 3, H, W) with a line of text each, white on a dark strip along the lower border."""
     height, width = images.shape[-2:]
     drawn = images.clone()
     for image, label in zip(drawn, labels, strict=True):
@@ -73,8 +73,8 @@ def draw_heatmap(images: Tensor, guessed: Tensor, covered: Tensor) -> Tensor:
     return torch.lerp(images, torch.lerp(sure, red, share), TINT * covered)
 
 
-def _ink(marks: Sequence[tuple[Face, str]], height: int, width: int) -> np.ndarray:
-    """(height, width) uint8: how much of the colour each pixel takes."""
+def _draw_marks(marks: Sequence[tuple[Face, str]], height: int, width: int) -> np.ndarray:
+    """(height, width) uint8: the coverage of the drawn boxes, points and text."""
     canvas = np.zeros((height, width), np.uint8)
     line = max(1, round(min(height, width) / 300))
     for face, label in marks:

@@ -16,7 +16,7 @@ def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
     width = height if width is None else width
     if tuple(images.shape[-2:]) == (height, width):
         return images
-    # In 32 bits, since the CPU has no other antialiasing.
+    # In float32, the only dtype that the CPU antialiases.
     return F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True).to(images.dtype)
 
 

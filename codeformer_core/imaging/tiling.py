@@ -18,9 +18,9 @@ TILE = 400
 
 OVERLAP = 40
 
-#: Tiles and their context begin and end at multiples of this many pixels, except at the border of the picture: the windows of
-#: a transformer then lie where they lie in the whole picture. Measured on the DCTLSA x2 of the tests (its windows are 16
-#: wide), tile 64, overlap 40, 32 pixels and more from the border: the mean difference from the untiled picture falls from
+#: Tiles and their context begin and end at multiples of this many pixels, except at the border of the image: the windows of
+#: a transformer are then those of the whole image. Measured on the DCTLSA x2 of the tests (its windows are 16
+#: wide), tile 64, overlap 40, 32 pixels and more from the border: the mean difference from the untiled image falls from
 #: 0.27 of 255 (no grid) and 0.21 (8) to 0.002, the largest from 9.8 and 6.3 to 0.2. Feathering the tiles into each other
 #: instead of keeping only the inside left those numbers as they were (0.2 and 0.002), so it is not done.
 GRID = 16
@@ -30,7 +30,7 @@ SMALLEST = 64
 
 
 class ImageModel(Protocol):
-    """What enlarges one picture: an `upscalers.Upscaler`, a spandrel model, or the host's wrapper around one."""
+    """A super-resolution model for one image: an `upscaler.Upscaler`, a spandrel model, or the host's wrapper around one."""
 
     @property
     def scale(self) -> int:
@@ -43,7 +43,7 @@ class ImageModel(Protocol):
 
 
 class _Region(NamedTuple):
-    """Rows and columns of a picture, in input pixels."""
+    """Rows and columns of an image, in input pixels."""
 
     top: int
     bottom: int
@@ -70,7 +70,7 @@ def upscale_images(
         images: (B, 3, H, W) RGB in [0, 1]; not modified.
         model: see `ImageModel`.
         upscale: any number above 0; the model runs at 1 too, where it cleans.
-        tile, overlap, tick: see `tiled`.
+        tile, overlap, tick: see `run_tiled`.
 
     Returns:
         (B, 3, int(H * upscale), int(W * upscale)) in [0, 1], where and as the images are. Beyond the result, one picture of

@@ -1,4 +1,4 @@
-"""What limits where a face is pasted, whatever the mask style: chosen parts, an area of the images, how visible it is."""
+"""Limits of a paste that apply with every mask style: parts of the face, areas of the images, opacity."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,5 +67,5 @@ def with_opacity(aligned: AlignedFaces, opacity: float | Tensor) -> AlignedFaces
 
 
 def crop_masks(aligned: AlignedFaces) -> Tensor:
-    """Where each crop may be pasted, without a mask style: (N, 1, S, S), what limits the images included."""
+    """All limits of each crop, those of the images included, without a mask style: (N, 1, S, S)."""
     return aligned.masks if aligned.within is None else aligned.masks * warp_to_crops(aligned.within, aligned)

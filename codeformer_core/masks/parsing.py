@@ -1,4 +1,4 @@
-"""Which part of the face is where in a crop: the parts that a user can choose, and masks of them."""
+"""Face parsing: the parts that a user can choose, their ParseNet classes, and masks of them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from torch import Tensor
 from ..faces import AlignedFaces
 from ..imaging.resize import resize
 
-#: The parts that a user can choose, and ParseNet's classes of each; every class but the background is in one group.
+#: ParseNet's classes of each of `options.PARTS`; every class but the background is in one part.
 PART_CLASSES: dict[str, tuple[int, ...]] = {
     "skin": (1,),
     "brows": (6, 7),
@@ -27,12 +27,12 @@ PART_CLASSES: dict[str, tuple[int, ...]] = {
     "cloth": (18,),
 }
 
-#: The groups that are face in the reference (MASK_COLORMAP).
+#: The parts that are face in the reference (MASK_COLORMAP).
 FACE_PARTS = tuple(name for name in PART_CLASSES if name not in ("hat", "neck", "necklace", "cloth"))
 
 
 class Parser(Protocol):
-    """What finds the parts of a face."""
+    """A face parsing network."""
 
     def parse(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, s, s), ParseNet's classes."""
@@ -40,9 +40,9 @@ class Parser(Protocol):
 
 
 def parse_faces(aligned: AlignedFaces, parser: Parser, batch: int = 4) -> Tensor:
-    """Which part of the face each pixel of the crops is: labels (N, s, s) uint8 on the masks' device, ParseNet's classes.
+    """The class of each pixel of the crops: labels (N, s, s) uint8 on the masks' device, ParseNet's classes.
 
-    The crops as they are now are parsed: the parts of a restored face are clearer than those of a degraded one.
+    `crops` are parsed, not `originals`: a restored face is parsed better than a degraded one.
 
     Args:
         batch: crops per call of the parser.
@@ -51,20 +51,20 @@ def parse_faces(aligned: AlignedFaces, parser: Parser, batch: int = 4) -> Tensor
     return torch.cat(labels)
 
 
-def parts_mask(labels: Tensor, groups: Sequence[str], side: int | None = None) -> Tensor:
-    """The parts in these groups, with hard edges.
+def parts_mask(labels: Tensor, parts: Sequence[str], side: int | None = None) -> Tensor:
+    """A mask of these parts of the face, with hard edges.
 
     Args:
-        labels: (N, s, s), ParseNet's classes, see `labels_of`.
-        groups: names in `GROUPS`; without any, nothing is chosen.
-        side: of the result, when it is not the labels'.
+        labels: (N, s, s), ParseNet's classes, see `parse_faces`.
+        parts: names in `PART_CLASSES`; without any, the mask is 0.
+        side: of the result; that of the labels when none is given.
 
     Returns:
         (N, 1, side, side) float32 in [0, 1].
     """
-    unknown = [name for name in groups if name not in PART_CLASSES]
+    unknown = [name for name in parts if name not in PART_CLASSES]
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no part of a face. Use one or more of: {', '.join(PART_CLASSES)}.")
-    classes = [number for name in groups for number in PART_CLASSES[name]]
+    classes = [number for name in parts for number in PART_CLASSES[name]]
     chosen = torch.isin(labels, torch.tensor(classes, dtype=labels.dtype, device=labels.device)).float()[:, None]
     return chosen if side is None else resize(chosen, side, side)

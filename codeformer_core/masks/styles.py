@@ -1,4 +1,4 @@
-"""Where a crop covers the picture: mask styles, one function each."""
+"""Mask styles: the alpha mask under which a crop is pasted, one function and one table row each."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ FEATHER = 0.1
 
 
 def box_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
-    """The whole crop, faded to nothing along a straight ramp at each side: (N, 1, S, S)."""
+    """The whole crop, faded out along a linear ramp at each side: (N, 1, S, S)."""
     side = aligned.side
     centres = torch.arange(side, device=aligned.masks.device, dtype=aligned.masks.dtype) + 0.5
     ramp = (torch.minimum(centres, side - centres) / (FEATHER * side)).clamp(max=1)
@@ -29,7 +29,7 @@ def face_mask(aligned: AlignedFaces, parser: Parser | None) -> Tensor:
     The restored face is parsed, since its parts are clearer; the 512-pixel labels are blurred twice with a Gaussian of sigma
     11, and the outermost 10 pixels are cleared (face_restoration_helper.py).
     """
-    assert parser is not None  # mask_style has seen to it
+    assert parser is not None  # get_mask_style checks it
     chosen = parts_mask(parse_faces(aligned, parser), FACE_PARTS).to(aligned.masks.dtype)
     soft = blur(blur(chosen, 11.0, 50), 11.0, 50)
     inner = torch.zeros_like(soft)
@@ -42,7 +42,7 @@ class MaskStyle(NamedTuple):
 
     Attributes:
         crop_mask: (faces, parser) -> masks (N, 1, S, S) in [0, 1]; None covers the whole crop.
-        seam: whether the border of the crop is faded by `seam` in the picture, as the reference does.
+        seam: whether the border of the crop is faded in the image by `morphology.seam_mask`, as the reference does.
         needs_parser: whether `crop_mask` calls the parser.
     """
 
@@ -51,7 +51,7 @@ class MaskStyle(NamedTuple):
     needs_parser: bool
 
 
-#: "square": the reference's mask; "face": the reference's with use_parse; "box": a plain feathered box.
+#: One row for each of `options.MASKS`: the reference's mask, the reference's with use_parse, a plain feathered box.
 MASKS: dict[str, MaskStyle] = {
     "square": MaskStyle(None, seam=True, needs_parser=False),
     "face": MaskStyle(face_mask, seam=True, needs_parser=True),
@@ -60,7 +60,7 @@ MASKS: dict[str, MaskStyle] = {
 
 
 def get_mask_style(name: str, parser: Parser | None) -> MaskStyle:
-    """The row of `MASKS` with this name; a ValueError when there is none, or when it needs a parser and there is none."""
+    """The row of `MASKS` with this name; a ValueError for an unknown name, or a missing parser."""
     if name not in MASKS:
         raise ValueError(f"{name!r} is no mask style. Use one of: {', '.join(MASKS)}.")
     if MASKS[name].needs_parser and parser is None:

@@ -1,4 +1,4 @@
-"""Every choice of a fix, said once: its name, default, range and one line of help.
+"""Every option of a fix, declared once: its name, default, range and one line of help.
 
 The pipelines, the nodes' widgets and the command line read these fields; nothing repeats them. Only the standard library is
 imported, so that `codeformer --help` does not wait for torch. docs/add-an-option.md is the recipe.

@@ -1,4 +1,4 @@
-"""How faces are searched."""
+"""Options of face detection."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .option import option
 
 @dataclass(frozen=True)
 class DetectionOptions:
-    """How faces are searched; the defaults are the reference's (`face_restoration_helper.py`, `retinaface.py`).
+    """Options of face detection; the defaults are the reference's (`face_restoration_helper.py`, `retinaface.py`).
 
     `overlap` is the intersection over union of non-maximum suppression; all lengths are pixels of the image.
     """

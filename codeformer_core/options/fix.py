@@ -1,4 +1,4 @@
-"""Every choice of a fix in one value."""
+"""All options of a fix in one dataclass."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .option import option
 from .selection import Selection
 from .steadiness import Steadiness
 
-#: How restored crops follow the colours of the originals; the functions are `imaging.colour.COLOURS`.
+#: How the colours of crops are matched to the originals; the functions are `imaging.colour.COLOURS`.
 COLOURS = ("as restored", "mean and spread", "coarse colours")
 
 #: Whether a crop becomes grey with its original.
@@ -24,7 +24,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class FixOptions:
-    """What a user can choose about a fix; what it needs beside (networks, masks) is `pipeline.Extras`.
+    """The options of a fix; its optional networks and masks are `pipeline.Extras`.
 
     Several fidelities are one for each face, in the order of the faces. `grow` and `feather` are pixels of the crop. Without
     `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only.

@@ -1,4 +1,4 @@
-"""What people are told about an option beside its name and default, kept in the metadata of a dataclass field."""
+"""Declare options as dataclass fields: range, choices, help and labels are kept in the field's metadata."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class Option:
-    """What people are told about a field, in the browser and on the command line.
+    """The metadata of an option, for the browser and the command line.
 
     Attributes:
         help: one line that a photographer understands.
@@ -24,7 +24,7 @@ class Option:
         zero: 0 has a meaning of its own below the limits.
         group: the heading in the command line's help, where that is not "restoration" or the nested dataclass.
         command_line: whether the command line has it.
-        advanced: folded away until somebody looks for it.
+        advanced: shown among the advanced widgets only.
         slider: shown as a slider.
         node: whether the nodes that do the whole job show it; others are inputs of a node of their own.
     """
@@ -48,12 +48,12 @@ class Option:
 
 
 def option(default: Any, help: str, **about: Any) -> Any:
-    """A dataclass field with what people are told about it, see `Option`."""
+    """A dataclass field with the metadata of an `Option`."""
     return field(default=default, metadata={"option": Option(help, **about)})
 
 
 class OptionField(NamedTuple):
-    """One option: where its field is, the field's default and annotation, and what people are told about it."""
+    """One option: the path to its field, the field's default and annotation, and its metadata."""
 
     path: tuple[str, ...]
     default: Any

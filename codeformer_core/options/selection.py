@@ -1,4 +1,4 @@
-"""Which of the detected faces are worked on."""
+"""Options that select among the detected faces."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ BLURRED = 0.65
 
 @dataclass(frozen=True)
 class Selection:
-    """Which faces are worked on, decided in each image by itself; what is 0 or empty sets no limit.
+    """Options that select faces, in each image by itself; 0 or empty sets no limit.
 
     Faces are put in order, then left out by `numbers`, as duplicates, by the limits, and last by `first` and `count`. Numbers
     count among all faces of the image, so that no limit shifts them; as found, they are those of the preview. "largest" and

@@ -1,4 +1,4 @@
-"""How faces are kept steady over the frames of a video."""
+"""Options of tracking and temporal smoothing."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .option import option
 
 @dataclass(frozen=True)
 class Steadiness:
-    """How faces are made steady over time. Results never depend on how the frames were grouped.
+    """Options of tracking and temporal smoothing. Results never depend on how the frames were grouped.
 
     The defaults were chosen on footage of 24 to 30 frames a second (docs/architecture.md has the measurements). The first four
     are SORT's and its kin's; `strength` is ours.

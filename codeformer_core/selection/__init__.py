@@ -1,1 +1,1 @@
-"""Which of the detected faces are worked on, and what people are told about the others."""
+"""Select faces: orders, limits, sharpness, candidates for a picker, and reports of what was skipped and why."""

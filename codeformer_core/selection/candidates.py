@@ -1,4 +1,4 @@
-"""What a person needs to choose faces by sight: the pictures, small, and where in them each face is and which number it has."""
+"""Data for a face picker: thumbnails of the images, and the position and numbers of every face in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,24 +11,24 @@ from ..faces import AlignedFaces, Face
 from ..paste import paste
 from .select import ORDERS, Size
 
-#: The longer side of a picture that is only looked at, in pixels: what a node shows on a large screen.
+#: The longer side of a thumbnail in pixels: what a node shows on a large screen.
 LARGEST = 1024
 
-#: What is around the faces when nobody gave the pictures that they were found in.
+#: The grey around the faces where only the crops are known.
 BLANK = 0.25
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A face to choose or not.
+    """A face to pick or not.
 
     Attributes:
-        image_index: the picture that it is in.
-        place: x, y, width and height of its box as shares of the picture's width and height.
-        numbers: of every row of `ORDERS`, the number that the face has in that order in its picture, from 1.
+        image_index: which image of the batch.
+        place: x, y, width and height of its box, relative to the image's width and height.
+        numbers: by row of `ORDERS`, the number of the face in that order in its image, from 1.
         score: the detector's confidence, 0 to 1.
-        pixels: the longer side of its box in pixels of the picture.
-        reason: why it is left alone; empty for a face that is kept.
+        pixels: the longer side of its box in image pixels.
+        reason: why it is skipped; empty for a face that is kept.
     """
 
     image_index: int
@@ -45,7 +45,7 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
     Args:
         faces: faces of any number of images, kept or not; two may be equal.
         image_size: (H, W) of those images.
-        reasons: which of them, by their places, are left alone and why, as `select_rows` gives them.
+        reasons: why faces are skipped, by their index, see `select_rows`.
     """
     numbers: list[dict[str, int]] = [{} for _ in faces]
     for name, order in ORDERS.items():
@@ -56,7 +56,7 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
     return [
         Candidate(
             face.image_index,
-            _share(face, image_size),
+            _relative_box(face, image_size),
             numbers[row],
             face.score,
             max(face.box[2] - face.box[0], face.box[3] - face.box[1]),
@@ -66,29 +66,29 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
     ]
 
 
-def _share(face: Face, image_size: Size) -> tuple[float, float, float, float]:
+def _relative_box(face: Face, image_size: Size) -> tuple[float, float, float, float]:
     height, width = image_size
     x0, y0, x1, y1 = face.box
     return x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height
 
 
 def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1], made smaller until the longer side is at most `largest` pixels; never larger."""
-    size = _small(images.shape[-2], images.shape[-1], largest)
+    """Images (B, 3, H, W) in [0, 1], shrunk to a longer side of at most `largest` pixels; never enlarged."""
+    size = _thumbnail_size(images.shape[-2], images.shape[-1], largest)
     if size == images.shape[-2:]:
         return images
     return F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def thumbnails_from_crops(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:
-    """The first `count` pictures as far as their faces show them, small and grey around them: (count, 3, h, w) in [0, 1]."""
-    height, width = _small(*aligned.image_size, largest)
+    """Thumbnails of the first `count` images from their crops alone, grey around the faces: (count, 3, h, w) in [0, 1]."""
+    height, width = _thumbnail_size(*aligned.image_size, largest)
     blank = aligned.originals.new_full((count, 3, height, width), BLANK)
     shown = aligned.subset([row for row, face in enumerate(aligned.faces) if face.image_index < count])
     whole = replace(shown, crops=shown.originals, masks=torch.ones_like(shown.masks), within=None)
     return paste(blank, whole)[0]
 
 
-def _small(height: int, width: int, largest: int) -> Size:
+def _thumbnail_size(height: int, width: int, largest: int) -> Size:
     share = min(1.0, largest / max(height, width))
     return max(1, round(height * share)), max(1, round(width * share))

@@ -1,4 +1,4 @@
-"""What happens to which face, in lines for people."""
+"""Reports in plain words: which faces were kept, which skipped and why."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ LINES = 20
 
 
 def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
-    """What happened to all faces that were found, in a sentence or two."""
+    """How many faces were detected and skipped, in a sentence or two."""
     found = kept + len(skipped)
     faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
     if not skipped:

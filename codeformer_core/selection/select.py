@@ -1,4 +1,4 @@
-"""The orders that the faces of a picture can be put in."""
+"""Select faces: order them, then filter by number, duplicates, limits and position, with a reason for each skipped one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ def _from_centre(face: Face, size: Size) -> float:
     return (face.centre[0] - size[1] / 2) ** 2 + (face.centre[1] - size[0] / 2) ** 2
 
 
-#: The orders to choose from. Size is the area of the box inside the picture.
+#: One row for each of `options.ORDERS`. Size is the area of the box inside the image.
 ORDERS: dict[str, Order] = {
     "found": Order(lambda face, size: 0.0, "in the order they were found", "the first face that was found"),
     "size": Order(lambda face, size: -_visible_area(face, size), "from the largest", "the largest face of the picture"),
@@ -41,12 +41,12 @@ ORDERS: dict[str, Order] = {
 }
 
 
-#: The order in which the one face of a choice comes first.
+#: The order of each choice of one face.
 _ORDER_OF_CHOICE = {"largest": "size", "center": "center"}
 
 
 def _resolved(want: Selection) -> Selection:
-    """The same selection with its `choice` said by order and count."""
+    """The same selection with its `choice` expressed by order and count."""
     if want.choice not in CHOICES:
         raise ValueError(f"{want.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
     if want.choice == "all":
@@ -54,14 +54,14 @@ def _resolved(want: Selection) -> Selection:
     return replace(want, choice="all", order=_ORDER_OF_CHOICE[want.choice], count=1)
 
 
-class _Seen(NamedTuple):
-    """What the limits ask about a face. Sharpness and cover are None when nobody measured them."""
+class _Measured(NamedTuple):
+    """A face with the measurements that the limits compare; sharpness and coverage are None where not measured."""
 
     row: int
     face: Face
     image_size: Size
     sharpness: float | None
-    cover: float | None
+    coverage: float | None
 
     @property
     def pixels(self) -> float:
@@ -73,22 +73,22 @@ class _Seen(NamedTuple):
         return 100 * self.pixels / min(self.image_size)
 
 
-def _too_narrow(seen: _Seen, want: Selection) -> str | None:
-    eyes = seen.face.eye_distance if want.eye_distance > 0 else 0.0
+def _too_narrow(measured: _Measured, want: Selection) -> str | None:
+    eyes = measured.face.eye_distance if want.eye_distance > 0 else 0.0
     if eyes >= want.eye_distance:
         return None
     return f"eyes {eyes:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
 
 
-def _too_uncertain(seen: _Seen, want: Selection) -> str | None:
-    score = seen.face.score
+def _too_uncertain(measured: _Measured, want: Selection) -> str | None:
+    score = measured.face.score
     return f"confidence {score:.3f}, less than {want.confidence:g}" if score < want.confidence else None
 
 
-def _wrong_size(seen: _Seen, want: Selection) -> str | None:
+def _wrong_size(measured: _Measured, want: Selection) -> str | None:
     for found, low, high, unit in (
-        (seen.pixels, want.min_size, want.max_size, "px"),
-        (seen.percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
+        (measured.pixels, want.min_size, want.max_size, "px"),
+        (measured.percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
     ):
         if found < low:
             return f"{found:.4g} {unit}, smaller than {low:g}"
@@ -97,23 +97,23 @@ def _wrong_size(seen: _Seen, want: Selection) -> str | None:
     return None
 
 
-def _outside(seen: _Seen, want: Selection) -> str | None:
-    if seen.cover is None or seen.cover >= want.inside:
+def _outside(measured: _Measured, want: Selection) -> str | None:
+    if measured.coverage is None or measured.coverage >= want.inside:
         return None
-    return f"{seen.cover:.0%} inside the mask, less than {want.inside:.0%}"
+    return f"{measured.coverage:.0%} inside the mask, less than {want.inside:.0%}"
 
 
-def _good_already(seen: _Seen, want: Selection) -> str | None:
-    if not want.sharpness or seen.sharpness is None or seen.sharpness < want.sharpness:
+def _good_already(measured: _Measured, want: Selection) -> str | None:
+    if not want.sharpness or measured.sharpness is None or measured.sharpness < want.sharpness:
         return None
-    return f"good already: sharpness {seen.sharpness:.2f}, not below {want.sharpness:g}"
+    return f"good already: sharpness {measured.sharpness:.2f}, not below {want.sharpness:g}"
 
 
-#: The limits: each gives the reason to leave a face alone, or None.
+#: Each limit returns the reason to skip a face, or None.
 _LIMITS = (_too_narrow, _too_uncertain, _wrong_size, _outside, _good_already)
 
 
-def _by_number(group: list[_Seen], want: Selection) -> list[str | None]:
+def _by_number(group: list[_Measured], want: Selection) -> list[str | None]:
     asked = ", ".join(map(str, want.numbers))
     reasons: list[str | None] = []
     for number in range(1, len(group) + 1):
@@ -122,10 +122,10 @@ def _by_number(group: list[_Seen], want: Selection) -> list[str | None]:
     return reasons
 
 
-def _by_duplicate(group: list[_Seen], want: Selection) -> list[str | None]:
+def _by_duplicate(group: list[_Measured], want: Selection) -> list[str | None]:
     if want.duplicates:
         return [None] * len(group)
-    better = suppress([seen.face for seen in group])
+    better = suppress([measured.face for measured in group])
     return [None if index is None else _twice(group[index].face) for index in better]
 
 
@@ -134,11 +134,11 @@ def _twice(better: Face) -> str:
     return f"on the same face as the better box at ({x:.0f}, {y:.0f}) of confidence {better.score:.2f}"
 
 
-def _by_limits(group: list[_Seen], want: Selection) -> list[str | None]:
-    return [next((why for limit in _LIMITS if (why := limit(seen, want))), None) for seen in group]
+def _by_limits(group: list[_Measured], want: Selection) -> list[str | None]:
+    return [next((why for limit in _LIMITS if (why := limit(measured, want))), None) for measured in group]
 
 
-def _by_place(group: list[_Seen], want: Selection) -> list[str | None]:
+def _by_place(group: list[_Measured], want: Selection) -> list[str | None]:
     last = want.first + want.count - 1 if want.count else len(group)
     order = ORDERS[want.order]
     asked = f"{want.first} to {last}" if last > want.first else f"{want.first}"
@@ -146,8 +146,8 @@ def _by_place(group: list[_Seen], want: Selection) -> list[str | None]:
     return [None if want.first <= number <= last else why.format(number) for number in range(1, len(group) + 1)]
 
 
-#: What leaves faces out of the ordered faces of a picture, one after the other: a reason or None for each.
-_STEPS = (_by_number, _by_duplicate, _by_limits, _by_place)
+#: Filters of the ordered faces of an image, one after the other: a reason to skip, or None, for each face.
+_FILTERS = (_by_number, _by_duplicate, _by_limits, _by_place)
 
 
 def select(
@@ -158,7 +158,7 @@ def select(
     mask: Tensor | None = None,
     sharpness: Sequence[float] | None = None,
 ) -> tuple[list[Face], list[Skipped]]:
-    """`select_rows`, as faces: those that are worked on, image after image in the chosen order, and the others."""
+    """The faces to work on, image after image in the chosen order, and the skipped ones; see `select_rows`."""
     kept, reasons = select_rows(faces, image_size, selection, mask=mask, sharpness=sharpness)
     return [faces[row] for row in kept], [Skipped(faces[row], why) for row, why in reasons.items()]
 
@@ -171,13 +171,13 @@ def select_rows(
     mask: Tensor | None = None,
     sharpness: Sequence[float] | None = None,
 ) -> tuple[list[int], dict[int, str]]:
-    """Which faces are worked on, and which are not and why; by their places in `faces`, since two may be equal.
+    """Indices of the faces to work on, and of the skipped ones with the reason; indices, since two faces may be equal.
 
     Args:
         faces: faces of any number of images of one size.
         image_size: (H, W) of those images.
-        mask: (1 or B, 1, h, w) in [0, 1], stretched over the images: faces outside are left alone.
-        sharpness: of each face, from `sharpness.measure_sharpness`; needed when the selection asks for it.
+        mask: (1 or B, 1, h, w) in [0, 1], stretched over the images: faces outside are skipped.
+        sharpness: of each face, from `sharpness.measure_sharpness`; needed when the selection limits it.
 
     Returns:
         The kept faces, image after image in the chosen order, and the others with the reason.
@@ -187,26 +187,26 @@ def select_rows(
     """
     selection = _resolved(selection)
     _check(faces, selection, mask, sharpness)
-    images: dict[int, list[_Seen]] = {}
+    images: dict[int, list[_Measured]] = {}
     for row, face in enumerate(faces):
         sharp = None if sharpness is None else sharpness[row]
-        cover = None if mask is None else _cover(mask, face, image_size)
-        images.setdefault(face.image_index, []).append(_Seen(row, face, image_size, sharp, cover))
+        coverage = None if mask is None else _coverage(mask, face, image_size)
+        images.setdefault(face.image_index, []).append(_Measured(row, face, image_size, sharp, coverage))
     kept: list[int] = []
     reasons: dict[int, str] = {}
     key = ORDERS[selection.order].key
     for group in images.values():
-        group.sort(key=lambda seen: key(seen.face, image_size))
-        for step in _STEPS:
-            judged = list(zip(group, step(group, selection), strict=True))
-            reasons |= {seen.row: why for seen, why in judged if why}
-            group = [seen for seen, why in judged if not why]
-        kept += [seen.row for seen in group]
+        group.sort(key=lambda measured: key(measured.face, image_size))
+        for find_reasons in _FILTERS:
+            judged = list(zip(group, find_reasons(group, selection), strict=True))
+            reasons |= {measured.row: why for measured, why in judged if why}
+            group = [measured for measured, why in judged if not why]
+        kept += [measured.row for measured in group]
     return kept, reasons
 
 
-def _cover(mask: Tensor, face: Face, image_size: Size) -> float:
-    """The share of the face's box, as far as it is in the picture, that a mask (1 or B, 1, h, w) covers."""
+def _coverage(mask: Tensor, face: Face, image_size: Size) -> float:
+    """The share of the face's box, clipped to the image, that a mask (1 or B, 1, h, w) covers."""
     plane = mask[face.image_index if mask.shape[0] > 1 else 0, 0]
     scale_x, scale_y = plane.shape[1] / image_size[1], plane.shape[0] / image_size[0]
     x0, x1 = (min(max(round(x * scale_x), 0), plane.shape[1]) for x in (face.box[0], face.box[2]))

@@ -1,4 +1,4 @@
-"""How much detail a face shows, in one number that is the same for the same face at any size above 128 pixels."""
+"""Sharpness of faces: gradient energy at two scales, which does not depend on the size of a face above 128 pixels."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from ..faces import Box, Face
 
-#: The sides in pixels at which a face is looked at: detail is what the finer one shows and the coarser one cannot.
+#: The two scales, as sides of the face in pixels: detail is what the finer one shows and the coarser one cannot.
 FINE, COARSE = 128, 32
 
 #: The middle part of a box that is measured, so that the background is not.
 INNER = 0.8
 
-#: Where a detector's box lies in an aligned crop of side 1: the mean of 75 faces (the annotated photographs, the group and
+#: A detector's box in an aligned crop of side 1: the mean of 75 faces (the annotated photographs, the group and
 #: portrait photographs and the mosaic of the test data; RetinaFace MobileNet0.25, standard deviation of the centre 0.05, 0.02).
 CROP_BOX: Box = (0.22, 0.19, 0.78, 0.92)
 
