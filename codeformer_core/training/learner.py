@@ -121,18 +121,18 @@ class Run:
         for optimiser in filter(None, (self.optimiser, self.discriminator_optimiser)):
             for group in optimiser.param_groups:
                 group["lr"] = rate(self.step, config.optimiser)
-        adversarial = self.discriminator is not None and self.step >= config.losses.adversarial_from
+        discriminator = self.discriminator if self.step >= config.losses.adversarial_from else None
         with self._precision():
             losses = self.stage.losses(batch, self.step)
-            parts = dict(losses.parts)
+            parts, generated = dict(losses.parts), losses.generated
             total = losses.image + losses.code
-            if adversarial and self.discriminator and losses.generated is not None:
-                total = total + self._adversarial(self.discriminator, losses.image, losses.generated, parts)
+            if discriminator and generated is not None:
+                total = total + self._adversarial(discriminator, losses.image, generated, parts)
         self._optimise(total, self.optimiser)
         self.ema.update_parameters(network)
-        if adversarial and self.discriminator and self.discriminator_optimiser and losses.generated is not None:
+        if discriminator and self.discriminator_optimiser and generated is not None:
             with self._precision():
-                parts["discriminator"] = self.discriminator.hinge_loss(batch.clear, losses.generated.detach())
+                parts["discriminator"] = discriminator.hinge_loss(batch.clear, generated.detach())
             self._optimise(parts["discriminator"], self.discriminator_optimiser)
         self.step += 1
         return {"loss": total.item()} | {name: value.item() for name, value in parts.items()}

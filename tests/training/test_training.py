@@ -1,4 +1,4 @@
-"""Training: what each stage moves, that it learns, that it goes on as if it had never stopped, and that others can load it."""
+"""Training: trained parameters of each stage, convergence, bit-identical resuming, and files that inference loads."""
 
 import json
 import os
@@ -127,7 +127,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
-def test_a_step_changes_exactly_what_the_stage_trains(faces, trained, stage):
+def test_a_step_updates_the_trained_parameters_only(faces, trained, stage):
     run = Run(told(faces, trained / str(stage), stage), ALONE)
     before = {name: value.clone() for name, value in run.stage.network.state_dict().items()}
     for step in range(2):  # at the very first step of stage III the fusion's last layers, which begin at zero, hide the others
@@ -155,14 +155,14 @@ def test_the_adaptive_weight_balances_the_gradients():
 
 
 @pytest.mark.parametrize(("stage", "names"), [(1, ("pixel", "structure")), (2, ("token", "feature")), (3, ("pixel", "token"))])
-def test_two_faces_are_learnt_by_heart(trained, stage, names):
+def test_two_faces_are_overfitted(trained, stage, names):
     log = history(trained / str(stage))
     for name in names:
         start, end = (np.mean([row[name] for row in part]) for part in (log[:3], log[-5:]))
         assert end < 0.75 * start, (name, start, end)
 
 
-def test_the_codebook_begins_as_clusters_of_features(trained):
+def test_the_codebook_is_initialised_by_k_means(trained):
     log = history(trained / "1")
     assert "code" not in log[19] and log[20]["code"] < 0.5
 
@@ -171,7 +171,7 @@ def test_codes_are_predicted_by_the_end(trained):
     assert history(trained / "2")[-1]["agreement"] > 0.6 > history(trained / "2")[0]["agreement"]
 
 
-def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
+def test_a_killed_run_resumes_bit_identically(faces, tmp_path):
     endless = told(faces, tmp_path / "killed", codebook=Codebook(continuous=1, revive=2))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
     process = subprocess.Popen(command(endless, tmp_path / "run.toml"), cwd=ROOT)
@@ -191,7 +191,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(faces, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in second)
 
 
-def test_a_run_that_is_asked_to_stop_saves_its_last_step(faces, tmp_path):
+def test_sigterm_saves_the_last_step(faces, tmp_path):
     endless = told(faces, tmp_path, every=Intervals(log=1, checkpoint=10**6, sheet=10**6))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
 
@@ -207,7 +207,7 @@ def test_a_run_that_is_asked_to_stop_saves_its_last_step(faces, tmp_path):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_another_run_is_not_gone_on_with(faces, tmp_path):
+def test_the_state_of_another_run_is_refused(faces, tmp_path):
     train(told(faces, tmp_path, optimiser=Optimiser(steps=1, batch=2)), quiet=True)
     with pytest.raises(ValueError, match="holds another run"):
         train(told(faces, tmp_path, seed=1), quiet=True)
@@ -224,7 +224,7 @@ def test_the_ema_decay_warms_up():
     assert torch.equal(ema.module.weight, expected)
 
 
-def test_the_state_file_keeps_its_layout_and_the_ema_goes_on(faces, tmp_path):
+def test_the_state_file_keeps_its_layout_and_the_ema_resumes(faces, tmp_path):
     """Version 0.1.0 wrote the EMA as named parameters, without a count: the count follows from the step."""
     first = Run(told(faces, tmp_path), ALONE)
     for step in range(3):
@@ -248,7 +248,7 @@ def test_metrics_without_torchmetrics_name_the_extra(monkeypatch):
         metrics.psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
 
 
-def test_files_are_whole_or_absent(tmp_path):
+def test_files_are_written_atomically(tmp_path):
     saving.save({"a": torch.ones(3)}, tmp_path / "state.pt")
 
     class Unsaveable:
@@ -260,7 +260,7 @@ def test_files_are_whole_or_absent(tmp_path):
     assert torch.equal(saving.load(tmp_path / "state.pt", torch.device("cpu"))["a"], torch.ones(3))
 
 
-def test_two_processes_learn_as_one(faces, trained, tmp_path):
+def test_two_processes_train_like_one(faces, trained, tmp_path):
     """Two gloo processes that see one face each move as one process that sees both."""
     one = told(faces, tmp_path / "one", 2, start=trained / "1" / "network.pth")
     one = replace(one, optimiser=replace(one.optimiser, steps=3))
@@ -277,7 +277,7 @@ def test_two_processes_learn_as_one(faces, trained, tmp_path):
     assert torch.cosine_similarity(*ways, dim=0) > 0.95  # not 1: Adam makes steps of roundings where there is no gradient
 
 
-def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, trained):
+def test_codes_of_unaugmented_faces_are_cached(faces, trained):
     run = Run(told(faces, trained / "2", 2), ALONE)
     batch = run.sampler(5)
     assert run.stage.table is not None and run.stage.table.shape == (2, 2, 16)
@@ -287,7 +287,7 @@ def test_the_codes_of_faces_that_are_not_varied_are_looked_up_once(faces, traine
     assert Run(varied, ALONE).stage.table is None
 
 
-def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, tmp_path):
+def test_cached_codes_serve_the_same_faces_and_weights_only(faces, trained, tmp_path):
     own = tmp_path / "faces"
     shutil.copytree(faces, own)
     kept = tmp_path / "out" / "codes.pt"
@@ -310,7 +310,7 @@ def test_looked_up_codes_serve_the_same_faces_and_weights_only(faces, trained, t
     assert table().any()
 
 
-def test_codes_that_were_looked_up_are_looked_up_anew_when_what_they_depend_on_changes(tmp_path):
+def test_the_fingerprint_of_cached_codes_depends_on_files_side_and_weights(tmp_path):
     face, weights = tmp_path / "face.png", [torch.ones(2), torch.zeros(3)]
     face.write_bytes(b"one")
     before = codes.fingerprint([face], 64, weights)
@@ -343,7 +343,7 @@ def test_a_stage_starts_from_the_one_before_only(faces, trained, tmp_path):
         Run(told(faces, tmp_path, 2, start=trained / "1" / "network.pth", network=wide), ALONE)
 
 
-def test_a_contact_sheet_shows_clear_degraded_and_drawn_faces(faces, trained):
+def test_a_contact_sheet_shows_clear_degraded_and_generated_faces(faces, trained):
     sheet = Image.open(trained / "3" / "sheets" / "0000050.png")
     assert sheet.size == (2 * 32, 3 * 32)
     drawn, clear = (np.asarray(sheet, float)[rows] for rows in (slice(64, 96), slice(0, 32)))
@@ -361,18 +361,18 @@ def test_the_perceptual_loss_needs_a_file_and_sees_differences(tmp_path):
     assert distance(a, a).item() == 0 < distance(a, b).item()
 
 
-def test_the_rate_warms_up_and_falls():
+def test_the_learning_rate_warms_up_and_decays():
     how = Optimiser(steps=100, rate=1.0, last_rate=0.1, warm_up=10)
     assert [rate(step, how) for step in (0, 9, 10, 55, 100)] == pytest.approx([0.1, 1.0, 1.0, 0.55, 0.1])
 
 
-def test_what_is_not_finite_stops_the_run(faces, tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run(faces, tmp_path):
     with pytest.raises(FloatingPointError, match="is not finite"):
         train(told(faces, tmp_path, losses=LossWeights(structure=float("nan"))), quiet=True)
     assert not (tmp_path / "network.pth").exists()
 
 
-def test_the_command_goes_on_and_reports(faces, tmp_path, capsys):
+def test_the_command_resumes_and_reports(faces, tmp_path, capsys):
     for steps in (1, 2):
         command(told(faces, tmp_path / "run", optimiser=Optimiser(steps=steps, batch=2)), tmp_path / "run.toml")
         assert main(["train", str(tmp_path / "run.toml")]) == 0
@@ -388,7 +388,7 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("stage", [2, 3])
-def test_what_was_trained_restores(trained, faces, tmp_path, stage):
+def test_a_trained_network_restores(trained, faces, tmp_path, stage):
     out, weights = tmp_path / "out.png", trained / str(stage) / "network.pth"
     assert main(["fix", str(faces / "0.png"), "-o", str(out), "--aligned", "--model", str(weights), "-w", "1", "-q"]) == 0
     fixed, given = (np.asarray(Image.open(path).convert("RGB").resize((32, 32)), float) for path in (out, faces / "0.png"))
@@ -437,7 +437,7 @@ def test_a_claim_holds_only_where_every_number_says_so():
     assert not claims.holds(tables)["c"]
 
 
-def test_scores_of_known_pictures():
+def test_metrics_of_known_images():
     clear = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert metrics.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
     assert metrics.ssim(clear, clear).item() == pytest.approx(1)
@@ -445,7 +445,7 @@ def test_scores_of_known_pictures():
     assert metrics.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
 
 
-def test_sets_of_points_are_as_far_apart_as_their_gaussians():
+def test_the_frechet_distance_of_gaussians():
     points = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
     points = (points - points.mean(dim=0)) / points.std(dim=0)
     assert metrics.frechet(points.flip(0), points) == pytest.approx(0, abs=1e-5)

@@ -1,4 +1,4 @@
-"""What a training run learns from: its configuration, how faces are degraded, and which are seen when."""
+"""Configuration, degradation and sampling of training faces."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(preset.stem for preset in config.PRESETS.glob("*.toml")))
-def test_every_configuration_that_comes_with_the_program_can_be_read(name):
+def test_every_preset_can_be_read(name):
     assert config.read(name).optimiser.steps > 0
 
 
@@ -76,14 +76,14 @@ steps = 5
         ("channels = [32, 32]", "channels = [30, 32]", "multiples of 32"),
     ],
 )
-def test_a_wrong_configuration_is_told(tmp_path, was, becomes, sentence):
+def test_a_wrong_configuration_is_refused(tmp_path, was, becomes, sentence):
     file = tmp_path / "run.toml"
     file.write_text(BASE.replace(was, becomes))
     with pytest.raises(ValueError, match=sentence.replace("[", r"\[")):
         config.read(file)
 
 
-def test_a_network_must_pass_for_what_it_learns(tmp_path):
+def test_the_network_layout_must_match_the_task(tmp_path):
     file = tmp_path / "run.toml"
     third = 'stage = 3\nstart = "a"\ncodes_from = "b"'
     file.write_text(
@@ -94,7 +94,7 @@ def test_a_network_must_pass_for_what_it_learns(tmp_path):
 
 
 @pytest.mark.parametrize("task", config.TASKS)
-def test_degradation_follows_from_its_seed(task):
+def test_degradation_is_reproducible(task):
     how = Degradation(task=task, grey=0.5, tint=0.5, jitter=0.5)
     first, again, other = (degrade.degrade(face(), how, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
@@ -109,7 +109,7 @@ def test_a_strong_degradation_loses_more_than_a_slight_one():
     assert errors[0] < 0.02 < 0.05 < errors[1]
 
 
-def test_lengths_are_meant_for_512_pixels():
+def test_lengths_scale_with_the_face():
     """A factor of 16 of a face of 512 pixels leaves 32; one of 64 pixels is only a sixteenth as large: it keeps them."""
     how = Degradation(blur=(0.01, 0.01), shrink=(16, 16), noise=(0, 0))
     assert [degrade.degrade_small(face(side=side), how, np.random.default_rng(0)).shape[0] for side in (512, 64)] == [32, 32]
@@ -145,7 +145,7 @@ def test_every_face_is_seen_once_before_any_is_seen_again_by_all_processes_toget
     assert sorted(seen) == list(range(10))
 
 
-def test_what_is_held_out_is_never_learnt_from(folder):
+def test_held_out_faces_are_not_trained_on(folder):
     learnt, held = dataset.split(folder, 5)
     assert [path.name for path in held] == ["0.png", "5.png"]
     assert not set(learnt) & set(held) and len(learnt) == 8
