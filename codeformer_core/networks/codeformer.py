@@ -1,8 +1,8 @@
 """CodeFormer (Zhou et al., NeurIPS 2022): a transformer predicts the codes of a clean face from a degraded one, a generator
-draws them, and the controllable feature transformation brings back as much of the input as the fidelity weight asks for.
+decodes them, and the controllable feature transformation restores as much of the input as the fidelity weight asks for.
 
-Parameter names are those of the released files. One difference: `in_proj` of the attention is kept as three linear layers,
-which the host's casting layers can place one by one; `transformer.split_attention` makes them from a released state dict.
+Parameter names are those of the released files, with one difference: `in_proj` of the attention is split into three
+linear layers, which the host's casting layers can place one by one; `transformer.split_attention` makes them from a released state dict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,27 +57,27 @@ class CodeFormer(nn.Module):
         return "inpainting" if self.arch.codebook_size == 512 else "colorization"
 
     def with_precision(self, precision: Precision) -> "CodeFormer":
-        """Itself, with weights in the types of a precision, laid out as convolutions read them quickest; not to be trained."""
+        """Cast the weights in place to the dtypes of a precision, channels_last; for inference only. Returns itself."""
         self.precision, self.layout = precision, torch.channels_last
-        drawing = (self.generator, self.fuse_convs_dict)
+        decoder = (self.generator, self.fuse_convs_dict)
         for part in self.children():
-            part.to(precision.generator_dtype if part in drawing else precision.encoder_dtype)
+            part.to(precision.generator_dtype if part in decoder else precision.encoder_dtype)
             part.to(memory_format=self.layout)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
         return self
 
     def compiled(self) -> "CodeFormer":
-        """Itself, with its parts compiled by PyTorch when they are first called and for every new kind of call.
+        """Let `torch.compile` compile the three parts at their first call and for every new input shape. Returns itself.
 
-        That takes a minute or more and rounds in another order; what it brings, `python -m benchmarks` measures.
+        Compiling takes a minute or more, and results round in another order; `python -m benchmarks` measures the gain.
         """
         for part in ("encode", "predict", "decode"):
             setattr(self, part, torch.compile(getattr(self, part)))
         return self
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
-        """Bytes of activations that one call needs in fp32, beside the weights (measured, see tests)."""
+        """Bytes of activations that one call needs in float32, beside the weights (measured, see tests)."""
         # At full resolution the generator holds a map twice as wide as the first level, its normalised copy and the
-        # convolution's result, and the convolution lays its patches out beside them: about eight maps of the first level.
+        # convolution's result, and im2col's patches beside them: about eight maps of the first level.
         return batch * height * width * self.arch.channels[0] * 4 * 8
 
     def encode(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
@@ -96,14 +96,14 @@ class CodeFormer(nn.Module):
     def decode(
         self, codes: Tensor, features: Tensor, kept: Mapping[int, Tensor], fidelity: Fidelity, match_style: bool = True
     ) -> Tensor:
-        """Draw the faces that the codes stand for.
+        """Decode codes into faces.
 
         Args:
             codes: (N, s * s) indices into the codebook.
             features: (N, C, s, s) encoder features: the style to match.
-            kept: the encoder's maps by side; sides that are absent are not fused.
+            kept: the encoder's maps by side; absent sides are not fused.
             fidelity: weight of the fusion, see `Fidelity`.
-            match_style: give the quantised features the mean and spread of the encoder's.
+            match_style: give the quantised features the mean and standard deviation of the encoder's (AdaIN).
 
         Returns:
             (N, 3, S, S) around [-1, 1].
@@ -144,29 +144,29 @@ class CodeFormer(nn.Module):
 
     @torch.no_grad()
     def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
-        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]: `draw` what `look` saw.
+        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1].
 
         Raises:
             ValueError: these are the weights of another task, or the crops have another side.
         """
-        self._must_be("restoration", "codeformer.pth")
-        return _to_picture(self(crops * 2 - 1, fidelity, match_style))
+        self._require_task("restoration", "codeformer.pth")
+        return _to_unit_range(self(crops * 2 - 1, fidelity, match_style))
 
     @torch.no_grad()
     def encode_faces(self, crops: Tensor, fidelity: Fidelity = 0.5) -> EncodedFaces:
-        """The first half of `restore`: degraded crops (N, 3, S, S) RGB in [0, 1] -> what the network sees in them.
+        """The first half of `restore`: degraded crops (N, 3, S, S) RGB in [0, 1] -> their encoding.
 
         Args:
-            fidelity: what `draw` will be given; without any above 0 nothing is kept for the fusion.
+            fidelity: the one that `decode_faces` will be given; at 0 no encoder maps are kept for the fusion.
         """
-        self._must_be("restoration", "codeformer.pth")
+        self._require_task("restoration", "codeformer.pth")
         return self._encode(crops * 2 - 1, fidelity)
 
     @torch.no_grad()
     def decode_faces(self, encoded: EncodedFaces, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
-        """The second half of `restore`: the faces of the likeliest codes (N, 3, S, S) in [0, 1], on the network's device."""
+        """The second half of `restore`: the likeliest codes decoded to (N, 3, S, S) in [0, 1], on the network's device."""
         check_fidelity(fidelity, encoded.faces)
-        return _to_picture(self._decode(encoded, fidelity, match_style))
+        return _to_unit_range(self._decode(encoded, fidelity, match_style))
 
     @torch.no_grad()
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
@@ -174,17 +174,17 @@ class CodeFormer(nn.Module):
 
         Features and codes are computed once; each weight costs one pass of the generator.
         """
-        self._must_be("restoration", "codeformer.pth")
+        self._require_task("restoration", "codeformer.pth")
         features, kept = self.encode(crops * 2 - 1, keep=self.arch.fuse_sides if max(fidelities, default=0) > 0 else ())
         codes = self.predict(features).argmax(dim=2)
-        drawn = [self.decode(codes, features, kept if w > 0 else {}, w, match_style) for w in fidelities]
-        return torch.stack([_to_picture(one) for one in drawn], dim=1)
+        restored = [self.decode(codes, features, kept if w > 0 else {}, w, match_style) for w in fidelities]
+        return torch.stack([_to_unit_range(faces) for faces in restored], dim=1)
 
     @torch.no_grad()
     def colorize(self, crops: Tensor) -> Tensor:
-        """Grey or faded crops (N, 3, S, S) in [0, 1] -> with colours (N, 3, S, S) in [0, 1]; w = 0, as in the reference."""
-        self._must_be("colorization", "codeformer_colorization.pth")
-        return _to_picture(self(crops * 2 - 1, 0.0, match_style=True))
+        """Greyscale or faded crops (N, 3, S, S) in [0, 1] -> colorized (N, 3, S, S) in [0, 1]; w = 0, as in the reference."""
+        self._require_task("colorization", "codeformer_colorization.pth")
+        return _to_unit_range(self(crops * 2 - 1, 0.0, match_style=True))
 
     @torch.no_grad()
     def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
@@ -197,14 +197,14 @@ class CodeFormer(nn.Module):
             holes: (N, 1, S, S) in [0, 1]; what is above one half is hidden from the network. The result takes as much of the
                 filling as `holes` says, so that a ramp below one half fades it into what is known.
         """
-        self._must_be("inpainting", "codeformer_inpainting.pth")
+        self._require_task("inpainting", "codeformer_inpainting.pth")
         white = torch.where(holes > 0.5, torch.ones_like(crops), crops)
-        filled = _to_picture(self(white * 2 - 1, 1.0, match_style=False)).to(crops)
+        filled = _to_unit_range(self(white * 2 - 1, 1.0, match_style=False)).to(crops)
         return torch.where(holes > 0, torch.lerp(crops, filled, holes), crops)
 
     @torch.no_grad()
     def certainty(self, crops: Tensor) -> Tensor:
-        """How sure the transformer is of each code: (N, 1, s, s), the probability of the chosen one, 0 to 1.
+        """The softmax probability of each predicted code: (N, 1, s, s), 0 to 1.
 
         One cell is 32 x 32 pixels of a 512-pixel crop. Where it is low, the face is invented.
         """
@@ -212,7 +212,7 @@ class CodeFormer(nn.Module):
         sure = self.predict(features).softmax(dim=2).amax(dim=2)  # (N, s * s)
         return sure.reshape(-1, 1, *features.shape[-2:])
 
-    def _must_be(self, task: str, file: str) -> None:
+    def _require_task(self, task: str, file: str) -> None:
         if self.task != task:
             raise ValueError(
                 f"This is the {self.task} checkpoint (codebook of {self.arch.codebook_size}, fusion at "
@@ -220,6 +220,6 @@ class CodeFormer(nn.Module):
             )
 
 
-def _to_picture(output: Tensor) -> Tensor:
-    """A network's output around [-1, 1] as a picture in [0, 1], in place."""
+def _to_unit_range(output: Tensor) -> Tensor:
+    """A network's output around [-1, 1], mapped to [0, 1] and clamped, in place."""
     return output.add_(1).div_(2).clamp_(0, 1)

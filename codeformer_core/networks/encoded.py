@@ -1,4 +1,4 @@
-"""What a network saw in faces, between looking at them and drawing them: the place where codes can be steadied."""
+"""Encoded faces: the state between encoder and generator, where video averages the code logits over frames."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class EncodedFaces(NamedTuple):
-    """N faces as the encoder and the transformer left them, on the network's device.
+    """The outputs of encoder and transformer for N faces, on the network's device.
 
     At 512 pixels a face takes about 46 MB in float32, nearly all of it in `kept`; the logits are 1 MB.
 
     Attributes:
         logits: (N, s * s, K) of the codes of the clean face, K being the size of the codebook.
-        features: (N, C, s, s), the encoder's last.
-        kept: side -> (N, C', side, side), the encoder's maps that are fused into the result; empty where nothing is.
+        features: (N, C, s, s), the encoder's output.
+        kept: side -> (N, C', side, side), the encoder's maps that the fusion uses; empty at a fidelity of 0.
     """
 
     logits: Tensor
@@ -28,7 +28,7 @@ class EncodedFaces(NamedTuple):
         return self.logits.shape[0]
 
     def rows(self, which: slice | Sequence[int]) -> "EncodedFaces":
-        """These faces alone, in this order. A slice is a view, which holds the memory of all faces; a list is a copy."""
+        """These faces alone, in this order. A slice is a view, which keeps the memory of all faces alive; a list is a copy."""
         index = which if isinstance(which, slice) else list(which)
         return EncodedFaces(self.logits[index], self.features[index], {side: one[index] for side, one in self.kept.items()})
 

@@ -43,7 +43,7 @@ class ParseNet(nn.Module):
         self.precision = PRECISIONS["exact"]
 
     def with_precision(self, precision: Precision) -> "ParseNet":
-        """Itself, with its normalisations folded into the convolutions before them, and weights in the type that draws."""
+        """Fold batch normalisation into the convolutions before it, and cast to the generator's dtype. Returns itself."""
         from facexlib.parsing.parsenet import NormLayer
 
         for layer in self.network.modules():
@@ -65,6 +65,6 @@ class ParseNet(nn.Module):
             crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
         x = (crops * 2 - 1).to(self.precision.generator_dtype, memory_format=torch.channels_last)
         features = self.network.encoder(x)
-        # What the module would do, without the picture that it also draws.
+        # As the module's forward, without the image that it also decodes.
         scores = self.network.out_mask_conv(self.network.decoder(features + self.network.body(features)))
         return scores.argmax(dim=1)

@@ -1,4 +1,4 @@
-"""How a file appears: whole, or not at all."""
+"""Atomic writes: a file appears under its name complete, by a rename, or not at all."""
 
 import os
 import secrets
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A name beside `path` to write to; on leaving without an error that file takes the name `path`, else it is removed.
+    """A temporary name beside `path` to write to; renamed to `path` on leaving without an error, else removed.
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is not set, now or on leaving. It is left as it is.

@@ -1,4 +1,4 @@
-"""An iterator that works ahead in a thread of its own."""
+"""Prefetch an iterable in a daemon thread, through a bounded queue."""
 
 import queue
 import threading
@@ -7,21 +7,21 @@ from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_POLL = 0.1  # seconds; how long a full queue keeps the thread from seeing that nobody reads any more
+_POLL = 0.1  # seconds between checks whether the consumer has stopped, while the queue is full
 
 
 class Prefetcher(Iterator[Item], Generic[Item]):
-    """The items of an iterable, of which up to `depth` wait ready made. Made by `ahead`."""
+    """An iterator over items that a thread produces up to `depth` ahead; see `prefetch`."""
 
     def __init__(self, iterable: Iterable[Item], depth: int) -> None:
         self._stop = threading.Event()
         if depth < 1:
-            raise ValueError(f"{depth} items ahead, expected at least 1.")
+            raise ValueError(f"Found a prefetch depth of {depth}. Expected at least 1.")
         self._ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
         self._done = False
-        # the thread knows nothing of this object, which can so be forgotten, and then ends it
+        # the thread holds no reference to this object, so that dropping it ends the thread
         arguments = (iterable, self._ready, self._stop)
-        self._thread = threading.Thread(target=_work, args=arguments, name="codeformer ahead", daemon=True)
+        self._thread = threading.Thread(target=_work, args=arguments, name="codeformer prefetch", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> "Prefetcher[Item]":
@@ -39,7 +39,7 @@ class Prefetcher(Iterator[Item], Generic[Item]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the thread and let go of what waits. The iterable's own `close` is called in the thread."""
+        """End the thread and drop queued items. The iterable's own `close` is called in the thread."""
         self._done = True
         self._stop.set()
         self._thread.join()
@@ -57,14 +57,14 @@ class Prefetcher(Iterator[Item], Generic[Item]):
 
 
 def _work(iterable: Iterable[Item], ready: queue.Queue[tuple[bool, Any]], stop: threading.Event) -> None:
-    """The thread: put items until they end or nobody reads any more, then the error or None."""
+    """The thread: put items until they end or the consumer has stopped, then the error or None."""
     end: tuple[bool, Any] = (False, None)
     try:
         for item in iterable:
             if not _put(ready, stop, (True, item)):
                 break
-            del item  # nothing is held while the next one is made
-    except BaseException as error:  # noqa: BLE001 - it is raised where the items are read
+            del item  # no reference is kept while the next one is produced
+    except BaseException as error:  # noqa: BLE001 - it is raised in the consumer
         end = (False, error)
     try:
         close = getattr(iterable, "close", None)
@@ -76,7 +76,7 @@ def _work(iterable: Iterable[Item], ready: queue.Queue[tuple[bool, Any]], stop: 
 
 
 def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tuple[bool, Any]) -> bool:
-    """Wait for room; False when nobody reads any more."""
+    """Put an entry once the queue has a free slot; False when the consumer has stopped."""
     while not stop.is_set():
         try:
             ready.put(entry, timeout=_POLL)
@@ -87,10 +87,10 @@ def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tup
 
 
 def prefetch(iterable: Iterable[Item], depth: int) -> Prefetcher[Item]:
-    """Iterate over `iterable` in a background thread: up to `depth` items wait ready made, and one more is being made.
+    """Iterate over `iterable` in a background thread: up to `depth` items are queued while one more is produced.
 
-    Errors rise at the place of the item that could not be made. `close()`, leaving its `with`, the end and an error all end
-    the thread.
+    An error rises in the consumer, in place of the item that failed. `close()`, leaving its `with`, the end and an error all
+    end the thread.
 
     Raises:
         ValueError: `depth` is below 1.

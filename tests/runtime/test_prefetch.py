@@ -64,7 +64,7 @@ def test_closing_ends_the_thread_and_closes_what_it_read():
 def test_one_that_is_forgotten_ends_by_itself():
     threads = threading.active_count()
     items = prefetch(iter(range(10**9)), 2)
-    worker = next(thread for thread in threading.enumerate() if thread.name == "codeformer ahead")
+    worker = next(thread for thread in threading.enumerate() if thread.name == "codeformer prefetch")
     next(items)
     del items
     worker.join(10)
@@ -72,7 +72,7 @@ def test_one_that_is_forgotten_ends_by_itself():
 
 
 def test_a_depth_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="0 items ahead, expected at least 1"):
+    with pytest.raises(ValueError, match="Found a prefetch depth of 0. Expected at least 1"):
         prefetch([], 0)
 
 
