@@ -1,8 +1,9 @@
 """CodeFormer (Zhou et al., NeurIPS 2022): a transformer predicts the codes of a clean face from a degraded one, a generator
 decodes them, and the controllable feature transformation restores as much of the input as the fidelity weight asks for.
 
-Parameter names are those of the released files, with one difference: `in_proj` of the attention is split into three
-linear layers, which the host's casting layers can place one by one; `transformer.split_attention` makes them from a released state dict.
+Parameter names are those of the released files, with one difference: `in_proj` of the attention is split into three linear
+layers, which the host's casting layers can place one by one; `transformer.split_attention` makes them from a released state
+dict.
 """
 
 from collections.abc import Mapping, Sequence
