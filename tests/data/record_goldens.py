@@ -28,7 +28,7 @@ ROOT = DATA.parent.parent
 
 #: Variant -> the input of its goldens.
 INPUTS = {"restoration": "smooth", "colorization": "smooth", "inpainting": "mask"}
-FIDELITIES = (0, 0.5, 1)
+FIDELITIES, STYLES = (0, 0.5, 1), (False, True)
 PHOTOS = ("astronaut_1face.png", "nasa_sts114_crew_7faces.jpg")
 
 #: Checkpoint name of the modules whose output is summarised -> how a block is called in `stats_names`.
@@ -36,16 +36,8 @@ BLOCKS = {"encoder.blocks.": "enc", "ft_layers.": "tr", "generator.blocks.": "ge
 
 #: Last part of an array's name -> the largest difference between two recordings of the same arithmetic in fp32, on any CPU. The
 #: logits move by up to 1.3e-4 between instruction sets, sums over a whole block by little of their size.
-ALLOWED = {
-    "probe": 1e-4,
-    "pool32": 1e-4,
-    "mean_std": 1e-4,
-    "lq_feat": 1e-4,
-    "logits_pool": 1e-3,
-    "logits_mean_std": 1e-3,
-    "margin": 1e-3,
-    "stats": 1e-3,
-}
+ALLOWED = dict.fromkeys(("probe", "pool32", "mean_std", "lq_feat"), 1e-4)
+ALLOWED |= dict.fromkeys(("logits_pool", "logits_mean_std", "margin", "stats"), 1e-3)
 
 #: Logit gap from which a code is certain: rounding does not change it.
 CERTAIN = 1e-3
@@ -134,7 +126,7 @@ def record(
     forward: Forward,
     variant: str,
     fidelities: Sequence[float] = FIDELITIES,
-    styles: Iterable[bool] = (False, True),
+    styles: Iterable[bool] = STYLES,
 ) -> Arrays:
     """The arrays of golden_<variant>.npz."""
     name = INPUTS[variant]
@@ -215,7 +207,7 @@ def record_pipeline(photo: str, upscale: int) -> tuple[list[dict[str, Any]], lis
     return faces, [crop[..., ::-1] for crop in helper.cropped_faces], result[..., ::-1]
 
 
-def _levels(a: np.ndarray, b: np.ndarray) -> float:
+def _mean_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(np.asarray(a, np.float64) - b).mean())
 
 
@@ -232,10 +224,12 @@ def compare_pipeline(
         found = [np.abs(np.subtract(a[kind], b[kind])).max() for a, b in zip(faces, golden["faces"], strict=True)]
         rows.append(Difference(f"{stem}: {kind}", float(max(found)), 0.5))
     for number, path in enumerate(sorted((DATA / "pipeline").glob(f"{stem}_crop*.webp"))):
-        rows.append(Difference(f"{stem}: crop {number}", _levels(crops[number], cv2.imread(str(path))[..., ::-1]), 0.6))
+        rows.append(
+            Difference(f"{stem}: crop {number}", _mean_difference(crops[number], cv2.imread(str(path))[..., ::-1]), 0.6)
+        )
     recorded = cv2.imread(str(DATA / "pipeline" / f"{stem}_inverted_x{upscale}.webp"))[..., ::-1]
     for x0, y0, x1, y1 in golden[f"stored_x{upscale}"]:
-        found = _levels(result[y0:y1, x0:x1], recorded[y0:y1, x0:x1])
+        found = _mean_difference(result[y0:y1, x0:x1], recorded[y0:y1, x0:x1])
         rows.append(Difference(f"{stem}: result x{upscale} at ({x0}, {y0})", found, 0.3))
     return rows
 
