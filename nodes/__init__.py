@@ -1,4 +1,4 @@
-"""The nodes of the pack, in the order in which a picture meets them."""
+"""The nodes of the pack, in the order of the stages of a restoration."""
 
 from comfy_api.latest import ComfyExtension, io
 

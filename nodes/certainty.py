@@ -11,7 +11,7 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerCertainty(io.ComfyNode):
-    """Aligned faces to a map over the pictures."""
+    """From aligned faces to a map of certainty over the images."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -41,7 +41,7 @@ class CodeFormerCertainty(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Tensor, faces: AlignedFaces, model: networks.HostedRestorer) -> io.NodeOutput:
-        """Ask the network, lay its answer over the pictures."""
+        """Compute the certainty of each crop, and warp it into the images."""
         images, _ = tensors.to_core(image)
         maps = certainty.uncertainty_maps(faces, model, model.batch, progress.progress())
         guessed, covered = certainty.paste_maps(maps, faces, (len(images), *images.shape[-2:]))

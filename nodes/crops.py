@@ -1,4 +1,4 @@
-"""Faces to Crops, Faces from Crops: faces as pictures that any other node can work on, and back."""
+"""Faces to Crops and Faces from Crops: aligned faces as images that any other node can work on, and back."""
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -12,7 +12,7 @@ from .host import progress, tensors
 
 
 class CodeFormerFacesToCrops(io.ComfyNode):
-    """Aligned faces to pictures."""
+    """From aligned faces to images."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -88,10 +88,10 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
     @classmethod
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
         """The same faces with other crops."""
-        pictures, _ = tensors.to_core(crops)
+        images, _ = tensors.to_core(crops)
         if faces is None:
-            faces = pipeline.wrap_aligned_images(pictures, TEMPLATE_SIDE)
-        return io.NodeOutput(restoration.replace_crops(faces, pictures, None if masks is None else tensors.from_mask(masks)))
+            faces = pipeline.wrap_aligned_images(images, TEMPLATE_SIDE)
+        return io.NodeOutput(restoration.replace_crops(faces, images, None if masks is None else tensors.from_mask(masks)))
 
 
 NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

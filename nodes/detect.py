@@ -1,4 +1,4 @@
-"""Detect Faces: find the faces of pictures and cut them out upright."""
+"""Detect Faces: detects the faces of images and aligns them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +18,8 @@ from . import inputs
 from .host import networks, progress, tensors
 
 
-def per_picture(faces: Sequence[Face], count: int) -> list[list[dict[str, Any]]]:
-    """Faces of `count` pictures as BOUNDING_BOX in the host's shape: a list of boxes per picture."""
+def per_image(faces: Sequence[Face], count: int) -> list[list[dict[str, Any]]]:
+    """Faces of `count` images as BOUNDING_BOX in the host's shape: a list of boxes per image."""
     frames: list[list[dict[str, Any]]] = [[] for _ in range(count)]
     for face in faces:
         x0, y0, x1, y1 = face.box
@@ -29,7 +29,7 @@ def per_picture(faces: Sequence[Face], count: int) -> list[list[dict[str, Any]]]
 
 
 class _Known(NamedTuple):
-    """A detector that need not search."""
+    """A detector whose faces are known."""
 
     faces: list[Face]
 
@@ -39,7 +39,7 @@ class _Known(NamedTuple):
 
 
 def _given(images: Tensor, landmarks: Any, saved: str | None) -> list[Face] | None:
-    """The faces that somebody else found, fitted to the pictures; None when they are to be searched."""
+    """Faces given from outside, scaled to the images; None when they are to be detected."""
     if landmarks is None and not saved:
         return None
     faces, found_in = from_json(saved) if saved else read_host_landmarks(landmarks)
@@ -47,7 +47,7 @@ def _given(images: Tensor, landmarks: Any, saved: str | None) -> list[Face] | No
 
 
 class CodeFormerFaceDetect(io.ComfyNode):
-    """Pictures to aligned faces."""
+    """From images to aligned faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -131,7 +131,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         progress.log_and_show(" ".join([summarize(len(kept), skipped), *notes[:3]]))
         aligned = align.align(images, kept)
         drawn = tensors.to_host(overlay.draw_faces(images, kept, skipped))
-        boxes, text = per_picture(kept, len(images)), to_json(kept, aligned.image_size)
+        boxes, text = per_image(kept, len(images)), to_json(kept, aligned.image_size)
         return io.NodeOutput(aligned, boxes, len(kept), drawn, text, ui=ui.PreviewImage(drawn, cls=cls))
 
 

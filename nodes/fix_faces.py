@@ -13,7 +13,7 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerFixFaces(io.ComfyNode):
-    """Pictures in, pictures with repaired faces out."""
+    """From images to images with restored faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

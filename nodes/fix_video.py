@@ -1,4 +1,4 @@
-"""Fix Faces in Video: the whole job on a video, which is never held as a whole."""
+"""Fix Faces in Video: the whole job on a video, which is read and written frame by frame."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from .host.video import open_host_video, progress_callback, temporary_video
 
 
 class CodeFormerFixFacesInVideo(io.ComfyNode):
-    """Videos in, videos with repaired faces out."""
+    """From a video to a video with restored faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -88,10 +88,10 @@ def _report(done: FixedVideo) -> str:
 
 def _codec_input() -> io.Input:
     """The codecs that this host can write, each with its own scale of quality."""
-    there = {name: codec.encoder for name, codec in CODECS.items() if codec.crf is not None}
+    encoders = {name: codec.encoder for name, codec in CODECS.items() if codec.crf is not None}
     return io.DynamicCombo.Input(
         "codec",
-        options=[io.DynamicCombo.Option(name, [_quality_input(encoder)]) for name, encoder in there.items()],
+        options=[io.DynamicCombo.Option(name, [_quality_input(encoder)]) for name, encoder in encoders.items()],
         tooltip="How the result is compressed. h264 plays everywhere; hevc and av1 make smaller files and take longer.",
     )
 

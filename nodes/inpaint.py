@@ -1,4 +1,4 @@
-"""CodeFormer Inpaint: faces with holes in, whole faces out."""
+"""CodeFormer Inpaint: fills holes in aligned faces."""
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -23,7 +23,7 @@ def _holes(mask: Tensor | None, image: Tensor | None, tolerance: int) -> Tensor:
 
 
 class CodeFormerInpaint(io.ComfyNode):
-    """Aligned faces to filled ones."""
+    """From aligned faces with holes to inpainted ones."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,8 +1,8 @@
 """The pack's own socket types, and the inputs that several nodes share so that they read alike everywhere.
 
 CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
-CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every picture of a batch, with its crop, its mask
-and where it came from. It is never changed, only replaced. FACE_LANDMARKS is the host's: see `codeformer_core.sources`.
+CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every image of a batch, with its crop, its mask
+and its place in the image. It is immutable. FACE_LANDMARKS is the host's: see `codeformer_core.sources`.
 
 Inputs without a widget have no `display_name`, which the browser would show in every language: locales/ names them.
 """
@@ -142,19 +142,19 @@ def listed(text: str, whole: bool = False) -> list[float]:
 
 
 def faces_output() -> io.Output:
-    """Faces on their way to the next node."""
+    """Aligned faces."""
     return Faces.Output(
         "faces", tooltip="The faces, cut out and turned upright. Connect CodeFormer Restore or Paste Faces Back."
     )
 
 
 def crops_output(what: str) -> io.Output:
-    """Faces as pictures of their own."""
+    """Aligned crops as an IMAGE."""
     return io.Image.Output("crops", tooltip=f"{what} as pictures of their own, upright. Without a face nothing comes out.")
 
 
 def saved_output(name: str = "saved") -> io.Output:
-    """Faces as text."""
+    """Faces as JSON."""
     return io.String.Output(
         name,
         display_name="saved",
@@ -163,12 +163,12 @@ def saved_output(name: str = "saved") -> io.Output:
 
 
 def mask_output() -> io.Output:
-    """Where the picture was changed."""
+    """The paste mask."""
     return io.Mask.Output(
         "mask_out", display_name="mask", tooltip="White where a face was pasted, black where nothing changed."
     )
 
 
 def count_output() -> io.Output:
-    """How many faces."""
+    """The number of faces."""
     return io.Int.Output("count", tooltip="How many faces were found and kept, over all pictures.")

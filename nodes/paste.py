@@ -1,4 +1,4 @@
-"""Paste Faces Back: restored faces into the pictures that they came from."""
+"""Paste Faces Back: pastes restored faces into their images."""
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -11,7 +11,7 @@ from .host import networks, tensors
 
 
 class CodeFormerPasteBack(io.ComfyNode):
-    """Faces into pictures."""
+    """From aligned faces to images."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

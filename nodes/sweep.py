@@ -10,7 +10,7 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerFidelitySweep(io.ComfyNode):
-    """One aligned face to a row of pictures."""
+    """From aligned faces to the crops of one face, one for each fidelity."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -53,7 +53,7 @@ class CodeFormerFidelitySweep(io.ComfyNode):
     def execute(
         cls, faces: AlignedFaces, model: networks.HostedRestorer, fidelities: str, number: int, match_style: bool, grey: str
     ) -> io.NodeOutput:
-        """Draw one face several times."""
+        """Restore one face with each fidelity."""
         if not len(faces):
             progress.log_and_show("No face: nothing to try.")
             return io.NodeOutput(tensors.image_or_blocker(faces.crops), tensors.image_or_blocker(faces.crops))

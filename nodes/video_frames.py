@@ -1,4 +1,4 @@
-"""Video Frames: a window of a video as pictures."""
+"""Video Frames: a window of a video as images."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -68,7 +68,7 @@ class CodeFormerVideoFrames(io.ComfyNode):
         with open_host_video(video) as part:
             window = {"first": start, "count": count, "every": every}
             frames = read_frames(part.source, part.start, part.duration, **window)
-            images, times = _gathered(frames, extent(frames.video, part.start, part.duration, **window))
+            images, times = _collect(frames, extent(frames.video, part.start, part.duration, **window))
             rate = frames.video.rate / every or Fraction(1)
             sound = read_audio(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
@@ -76,8 +76,8 @@ class CodeFormerVideoFrames(io.ComfyNode):
         return io.NodeOutput(images, audio, float(rate), len(times), shown)
 
 
-def _gathered(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:
-    """Frames as an IMAGE, and their times. More than expected find room too, if there is any."""
+def _collect(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:
+    """Frames as an IMAGE, and their times; the buffer is doubled when there are more than expected."""
     images, times, tick = tensors.allocate_images(expected.frames or 64, *expected.size), [], progress.progress()
     for frame in frames:
         if len(times) == len(images):
