@@ -30,12 +30,12 @@ def load(model: str | PathLike[str], device: torch.device | str = "cpu", precisi
     """The restorer, detector or parser in a model file, on a device.
 
     Args:
-        model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of a file that is here.
-            Networks that enlarge are loaded by `upscaler.load_upscaler`.
+        model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of an installed file.
+            Super-resolution networks are loaded by `upscaler.load_upscaler`.
         precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
 
     Raises:
-        FileNotFoundError: it is not here; the message says how to get it. Nothing is fetched.
+        FileNotFoundError: it is not installed; the message says how to get it. Nothing is fetched.
         ValueError: see `checkpoints.load`.
     """
     path = checkpoints.find(str(model))
@@ -48,28 +48,28 @@ def load(model: str | PathLike[str], device: torch.device | str = "cpu", precisi
 
 
 def fix(picture: P, detector: Detector, restorer: Restorer, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> P:
-    """The same picture with restored faces; `pipeline.fix_faces` for a picture as it comes.
+    """The same image with restored faces: `pipeline.fix_faces` for images of PIL, NumPy and torch.
 
     Args:
-        picture: a PIL picture (RGB, RGBA, L or LA; one that is stored turned comes back upright); an RGB array (H, W),
+        picture: a PIL image (RGB, RGBA, L or LA; an EXIF rotation is applied); an RGB array (H, W),
             (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor (3 or 4, H, W) or
-            (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: turn them with [..., ::-1].
+            (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: convert them with [..., ::-1].
         detector, restorer: see `load`.
         options, extras: see `fix_faces`.
 
     Raises:
-        TypeError, ValueError: a picture of another kind, or networks on two devices, in a sentence.
+        TypeError, ValueError: an image of another kind, or networks on two devices.
     """
     pixels, back = _opened(picture)
     colours, alpha = pixels[:, :3], pixels[:, 3:]
     with torch.inference_mode():
-        there = colours.to(_device(detector, restorer) or pixels.device)
-        fixed = fix_faces(there, detector, restorer, options, extras).images.to(pixels.device)
+        images = colours.to(_device(detector, restorer) or pixels.device)
+        fixed = fix_faces(images, detector, restorer, options, extras).images.to(pixels.device)
     return back(torch.cat([fixed, resize(alpha, *fixed.shape[-2:])], dim=1) if alpha.shape[1] else fixed)
 
 
 def _device(*networks: Any) -> torch.device | None:
-    """Where networks are; None when no one says."""
+    """The device of the networks; None for detectors and restorers that are no modules."""
     found = {p.device for one in networks if isinstance(one, torch.nn.Module) for p in islice(one.parameters(), 1)}
     if len(found) > 1:
         names = " and ".join(sorted(map(str, found)))
@@ -78,7 +78,7 @@ def _device(*networks: Any) -> torch.device | None:
 
 
 def _opened(picture: Any) -> tuple[Tensor, _Back]:
-    """A picture as (B, 3 or 4, H, W) float32 in [0, 1], and what turns such a one into the kind that it was."""
+    """An image as (B, 3 or 4, H, W) float32 in [0, 1], and the conversion back to its type."""
     if isinstance(picture, Image.Image):
         return _opened_pil(picture)
     if isinstance(picture, np.ndarray):
@@ -96,9 +96,9 @@ def _opened_pil(picture: Image.Image) -> tuple[Tensor, _Back]:
     pixels, back = _opened_array(np.asarray(upright.convert("RGBA" if "A" in mode else "RGB")))
 
     def back_to_pil(images: Tensor) -> Image.Image:
-        made = Image.fromarray(back(images)).convert(mode)
-        made.info |= {key: upright.info[key] for key in KEPT if key in upright.info}
-        return made
+        image = Image.fromarray(back(images)).convert(mode)
+        image.info |= {key: upright.info[key] for key in KEPT if key in upright.info}
+        return image
 
     return pixels, back_to_pil
 

@@ -77,6 +77,8 @@ class FakeCuda(TorchDispatchMode):
 
     def __enter__(self) -> "FakeCuda":
         self._before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init, torch.cuda.mem_get_info
+        self._cudnn = torch.backends.cudnn.enabled
+        torch.backends.cudnn.enabled = False  # its operations have no CPU kernel
         self._swaps = torch.__future__.get_swap_module_params_on_conversion()
         torch._C._ensureCUDADeviceGuardSet()
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=DEVICE) makes a CPU tensor and copies it
@@ -88,6 +90,7 @@ class FakeCuda(TorchDispatchMode):
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
+        torch.backends.cudnn.enabled = self._cudnn
         torch._C._set_only_lift_cpu_tensors(self._before[0])
         torch.cuda._lazy_init, torch.cuda.mem_get_info = self._before[1:]  # type: ignore[method-assign]
         torch.__future__.set_swap_module_params_on_conversion(self._swaps)
