@@ -87,13 +87,13 @@ def decode(data: bytes) -> Decoded:
     image = Image.open(io.BytesIO(data), formats=_READABLE)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a JPEG file with more pictures behind the first, as many phones write
-        raise ValueError(several(frames))
+        raise ValueError(multiple_images_message(frames))
     image.load()
     chunks = list(png.chunks(data)) if image.format == "PNG" else []
     if chunks and data[24] == 16:  # the header's bits per channel; Pillow would read colours with 8
         decoded = Decoded(png.decode_deep(data, dict(chunks).get(b"tRNS")), icc=image.info.get("icc_profile"))
     else:
-        decoded = plain(image)
+        decoded = decode_pillow(image)
     if frames > 1:
         decoded.notices.append(f"Only the first of the file's {frames} pictures is kept (others may be a depth or gain map).")
     decoded.chunks = [chunk for chunk in chunks if chunk[0] in _CARRIED_CHUNKS and not chunk[1].startswith(_TEXT_OF_METADATA)]
@@ -111,30 +111,30 @@ def decode(data: bytes) -> Decoded:
             decoded.notices.append("The Exif data is damaged and was left out.")
     xmp = image.info.get("xmp") or image.info.get(png.XMP_KEYWORD.decode())
     if xmp:
-        decoded.xmp, orientation_in_xmp = upright_xmp(xmp.encode() if isinstance(xmp, str) else xmp)
+        decoded.xmp, orientation_in_xmp = reset_xmp_orientation(xmp.encode() if isinstance(xmp, str) else xmp)
         orientation = orientation or orientation_in_xmp
     decoded.orientation = orientation or 1
     return decoded
 
 
-def several(pictures: int) -> str:
+def multiple_images_message(pictures: int) -> str:
     """What is said of a file with more than one picture."""
     return f"holds {pictures} pictures (an animation or pages), expected one. Save the wanted ones as files of their own."
 
 
-def plain(image: Image.Image) -> Decoded:
+def decode_pillow(image: Image.Image) -> Decoded:
     """A loaded picture of any of Pillow's modes with its pixels as L, LA, RGB or RGBA, and the profile they are in then."""
     icc, notices, mode = image.info.get("icc_profile"), [], image.mode
     if mode in ("CMYK", "LAB"):
         image, icc, notice = _to_srgb(image, icc)
         notices.append(notice)
-    elif mode in ("RGBa", "RGBX", "PA") or (mode in ("P", "RGB") and _see_through(image)):
+    elif mode in ("RGBa", "RGBX", "PA") or (mode in ("P", "RGB") and _has_transparency(image)):
         image = image.convert("RGBA")
     elif mode in ("P", "YCbCr"):
         image = image.convert("RGB")
     elif mode == "1":
         image = image.convert("L")
-    elif mode == "La" or (mode == "L" and _see_through(image)):
+    elif mode == "La" or (mode == "L" and _has_transparency(image)):
         image = image.convert("LA")
     elif mode not in ("L", "LA", "RGB", "RGBA"):
         raise ValueError(f"samples of the kind {mode}, expected 8 or 16 bits per channel. Save it with these.")
@@ -142,7 +142,7 @@ def plain(image: Image.Image) -> Decoded:
     return Decoded(pixels.reshape(*pixels.shape[:2], -1), icc=icc, notices=notices)
 
 
-def _see_through(image: Image.Image) -> bool:
+def _has_transparency(image: Image.Image) -> bool:
     return "transparency" in image.info or (image.palette is not None and image.palette.mode.endswith("A"))
 
 
@@ -192,7 +192,7 @@ def _upright_exif(exif: bytes) -> tuple[bytes, int | None]:
     return bytes(changed), orientation
 
 
-def upright_xmp(xmp: bytes) -> tuple[bytes, int | None]:
+def reset_xmp_orientation(xmp: bytes) -> tuple[bytes, int | None]:
     """An XMP packet with orientation 1, and the orientation it had."""
     found = re.search(rb"tiff:Orientation(?:=[\"']|>)([1-8])", xmp)
     if found is None:

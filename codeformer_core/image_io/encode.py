@@ -1,4 +1,4 @@
-"""A picture's numbers as the bytes of a file: one encoder for each format, and what each format can hold."""
+"""An image encoded as the bytes of a file: one encoder for each format, and what each format can hold."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
     from . import ImageFile
 
 
-def _pillow(pixels: np.ndarray, picture: "ImageFile", name: str, **options: object) -> bytes:
+def _pillow(pixels: np.ndarray, source: "ImageFile", name: str, **options: object) -> bytes:
     image = Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[:, :, 0])
     metadata = {
-        "icc_profile": picture.icc,
-        "exif": picture.exif and b"Exif\0\0" + picture.exif,
-        "xmp": picture.xmp,
-        "dpi": picture.dpi and tuple(round(dots) for dots in picture.dpi),
+        "icc_profile": source.icc,
+        "exif": source.exif and b"Exif\0\0" + source.exif,
+        "xmp": source.xmp,
+        "dpi": source.dpi and tuple(round(dots) for dots in source.dpi),
     }
     file = io.BytesIO()
     image.save(file, name, **{key: value for key, value in metadata.items() if value}, **options)
     return file.getvalue()
 
 
-def _jpeg(pixels: np.ndarray, picture: "ImageFile") -> bytes:
-    return _pillow(pixels, picture, "JPEG", quality=95, subsampling=0, optimize=True)
+def _jpeg(pixels: np.ndarray, source: "ImageFile") -> bytes:
+    return _pillow(pixels, source, "JPEG", quality=95, subsampling=0, optimize=True)
 
 
-def _webp(pixels: np.ndarray, picture: "ImageFile") -> bytes:
+def _webp(pixels: np.ndarray, source: "ImageFile") -> bytes:
     if pixels.shape[2] <= 2:
         pixels = pixels[:, :, [0, 0, 0, 1][: pixels.shape[2] + 2]]  # there is no grey WebP
-    return _pillow(pixels, picture, "WEBP", lossless=picture.lossless, quality=95, exact=True)
+    return _pillow(pixels, source, "WEBP", lossless=source.lossless, quality=95, exact=True)
 
 
-def _bmp(pixels: np.ndarray, picture: "ImageFile") -> bytes:
-    return _pillow(pixels, picture, "BMP")
+def _bmp(pixels: np.ndarray, source: "ImageFile") -> bytes:
+    return _pillow(pixels, source, "BMP")
 
 
 class Format(NamedTuple):
@@ -45,7 +45,7 @@ class Format(NamedTuple):
 
     Attributes:
         name: for the user.
-        encode: (pixels (H, W, C) uint8 or uint16, C = grey, grey and alpha, RGB or RGBA; the picture's metadata) -> file.
+        encode: (pixels (H, W, C) uint8 or uint16, C = grey, grey and alpha, RGB or RGBA; the image's metadata) -> file.
         alpha: transparency can be held.
         bits: per channel, at most.
         keeps: which of "icc", "exif", "xmp", "chunks" can be held.

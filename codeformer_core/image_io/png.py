@@ -54,8 +54,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
 
-def encode(pixels: np.ndarray, picture: "ImageFile") -> bytes:
-    """Pixels (H, W, C) uint8 or uint16 and the metadata of `picture` as a PNG file."""
+def encode(pixels: np.ndarray, source: "ImageFile") -> bytes:
+    """Pixels (H, W, C) uint8 or uint16 and the metadata of `source` as a PNG file."""
     height, width, channels = pixels.shape
     big_endian = pixels.astype(pixels.dtype.newbyteorder(">"))
     rows = np.frombuffer(big_endian.tobytes(), np.uint8).reshape(height, -1)
@@ -66,14 +66,14 @@ def encode(pixels: np.ndarray, picture: "ImageFile") -> bytes:
 
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     parts = [(b"IHDR", struct.pack(">LLBBBBB", width, height, pixels.itemsize * 8, colour_type, 0, 0, 0))]
-    parts += picture.chunks
-    if picture.icc:
-        parts.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc)))
-    if picture.dpi:
-        parts.append((b"pHYs", struct.pack(">LLB", *(round(dots / _INCH) for dots in picture.dpi), 1)))
-    if picture.exif:
-        parts.append((b"eXIf", picture.exif))
-    if picture.xmp:
-        parts.append((b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + picture.xmp))
+    parts += source.chunks
+    if source.icc:
+        parts.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(source.icc)))
+    if source.dpi:
+        parts.append((b"pHYs", struct.pack(">LLB", *(round(dots / _INCH) for dots in source.dpi), 1)))
+    if source.exif:
+        parts.append((b"eXIf", source.exif))
+    if source.xmp:
+        parts.append((b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + source.xmp))
     parts += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from .decode import BROKEN, ORIENTATION, Decoded, plain, several, upright_xmp
+from .decode import BROKEN, ORIENTATION, Decoded, decode_pillow, multiple_images_message, reset_xmp_orientation
 
 if TYPE_CHECKING:
     from . import ImageFile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-#: TIFF tags that say something about the picture, as opposed to how its samples are stored (TIFF 6.0; 0x9c9b.. are Windows').
+#: TIFF tags that say something about the image, as opposed to how its samples are stored (TIFF 6.0; 0x9c9b.. are Windows').
 _DESCRIPTIVE = {270, 271, 272, 305, 306, 315, 316, 33432, *range(0x9C9B, 0x9CA0)}
 
 #: Tags that point to the Exif and the GPS directory.
@@ -25,10 +25,10 @@ _DIRECTORIES = (0x8769, 0x8825)
 
 
 def decode(data: bytes) -> Decoded:
-    """The one picture in the bytes of a TIFF file, not yet upright. A ValueError for several, or of an unusual kind."""
+    """The one image in the bytes of a TIFF file, not yet upright. A ValueError for several, or of an unusual kind."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         if len(file.pages) > 1:
-            raise ValueError(several(len(file.pages)))
+            raise ValueError(multiple_images_message(len(file.pages)))
         page = file.pages.first
         tags = {tag.code: tag.value for tag in page.tags}
         if page.bitspersample == 16 and page.sampleformat == 1:  # without sign
@@ -37,7 +37,7 @@ def decode(data: bytes) -> Decoded:
         elif page.bitspersample <= 8:
             image = Image.open(io.BytesIO(data), formats=("TIFF",))
             image.load()
-            decoded = plain(image)
+            decoded = decode_pillow(image)
             decoded.orientation = image.getexif().get(ORIENTATION, 1)  # removed by a Pillow that turns while it loads
         else:
             found = f"{page.bitspersample} bits per channel of the kind {page.dtype}"
@@ -48,7 +48,7 @@ def decode(data: bytes) -> Decoded:
     if per_inch and all(tags.get(tag, (0, 0))[1] and tags[tag][0] for tag in (282, 283)):
         decoded.dpi = (tags[282][0] / tags[282][1] * per_inch, tags[283][0] / tags[283][1] * per_inch)
     if isinstance(tags.get(700), bytes):
-        decoded.xmp = upright_xmp(tags[700])[0]
+        decoded.xmp = reset_xmp_orientation(tags[700])[0]
     try:
         decoded.exif = _exif_of_tiff(data)
     except (*BROKEN, ValueError) as error:
@@ -75,15 +75,15 @@ def _deep_tiff(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) ->
         pixels = np.concatenate([65535 - pixels[:, :, :1], pixels[:, :, 1:]], 2)
     if kind == 1:  # colours are stored multiplied with alpha
         alpha = np.maximum(pixels[:, :, -1:].astype(np.float64), 1)
-        plain = np.rint(np.minimum(pixels[:, :, :-1] / alpha, 1) * 65535).astype(np.uint16)
-        pixels = np.concatenate([plain, pixels[:, :, -1:]], 2)
+        straight = np.rint(np.minimum(pixels[:, :, :-1] / alpha, 1) * 65535).astype(np.uint16)
+        pixels = np.concatenate([straight, pixels[:, :, -1:]], 2)
     return pixels
 
 
 def _deep_tiff_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage, problem: str) -> np.ndarray:
     """The same for LZW, which tifffile cannot read without another package and OpenCV can."""
     upright = bytearray(data)
-    if ORIENTATION in page.tags:  # some versions of OpenCV turn the picture and some do not: let none do it
+    if ORIENTATION in page.tags:  # some versions of OpenCV turn the image and some do not: let none do it
         struct.pack_into(file.byteorder + "H", upright, page.tags[ORIENTATION].valueoffset, 1)
     pixels = cv2.imdecode(np.frombuffer(upright, np.uint8), cv2.IMREAD_UNCHANGED)
     channels = 1 if pixels is None or pixels.ndim == 2 else pixels.shape[2]
@@ -93,7 +93,7 @@ def _deep_tiff_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.Ti
 
 
 def _exif_of_tiff(data: bytes) -> bytes | None:
-    """The tags of a TIFF file that describe the picture, as Exif data; None when there are none (or in a BigTIFF file)."""
+    """The tags of a TIFF file that describe the image, as Exif data; None when there are none (or in a BigTIFF file)."""
     if data[2] == 43 or data[3] == 43:
         return None
     every, kept = Image.Exif(), Image.Exif()
@@ -106,21 +106,21 @@ def _exif_of_tiff(data: bytes) -> bytes | None:
     return kept.tobytes().removeprefix(b"Exif\0\0") if kept else None
 
 
-def encode(pixels: np.ndarray, picture: "ImageFile") -> bytes:
-    """Pixels (H, W, C) uint8 or uint16 and the metadata of `picture` as a TIFF file."""
+def encode(pixels: np.ndarray, source: "ImageFile") -> bytes:
+    """Pixels (H, W, C) uint8 or uint16 and the metadata of `source` as a TIFF file."""
     channels = pixels.shape[2]
     exif = Image.Exif()
-    if picture.exif:
-        exif.load(picture.exif)
+    if source.exif:
+        exif.load(source.exif)
     tags: list[tuple] = [
         (tag, "s" if isinstance(value, str) else "B", 0, value.encode() if isinstance(value, str) else value, True)
         for tag, value in exif.items()
         if tag in _DESCRIPTIVE and isinstance(value, (str, bytes))
     ]
-    if picture.xmp:
-        tags.append((700, "B", len(picture.xmp), picture.xmp, True))
-    if picture.icc:
-        tags.append((34675, 7, len(picture.icc), picture.icc, True))  # 7: UNDEFINED
+    if source.xmp:
+        tags.append((700, "B", len(source.xmp), source.xmp, True))
+    if source.icc:
+        tags.append((34675, 7, len(source.icc), source.icc, True))  # 7: UNDEFINED
     directories = {tag: exif.get_ifd(tag) for tag in _DIRECTORIES if exif.get_ifd(tag)}
     tags += [(tag - 1, "I", 1, 0, True) for tag in directories]  # tifffile writes neither; see _append_directory
     file = io.BytesIO()
@@ -133,8 +133,8 @@ def encode(pixels: np.ndarray, picture: "ImageFile") -> bytes:
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         compression="zlib",
         predictor=True,
-        resolution=picture.dpi,
-        resolutionunit="INCH" if picture.dpi else None,
+        resolution=source.dpi,
+        resolutionunit="INCH" if source.dpi else None,
         metadata=None,
         software=False,
         extratags=tags,

@@ -23,12 +23,14 @@ class GroupNorm(nn.GroupNorm):
         return F.group_norm(input, self.num_groups, self.weight.to(input), self.bias.to(input), self.eps)
 
     def _channels_last(self, one: Tensor) -> Tensor:
-        mean, variance = (part.repeat_interleave(one.shape[1] // self.num_groups) for part in _moments(one[0], self.num_groups))
+        mean, variance = (
+            part.repeat_interleave(one.shape[1] // self.num_groups) for part in _mean_and_variance(one[0], self.num_groups)
+        )
         # With every channel's moments given this is one scaled and shifted copy, computed in float32 for shorter dtypes too.
         return F.batch_norm(one, mean, variance, self.weight.float(), self.bias.float(), eps=self.eps)
 
 
-def _moments(one: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+def _mean_and_variance(one: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """Mean and variance (groups,) in float32 of a map (C, H, W) stored channels_last."""
     channels, height, width = one.shape
     rows = one.permute(1, 2, 0).reshape(height, width * channels)  # a view: its order in memory

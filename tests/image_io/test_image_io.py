@@ -241,8 +241,8 @@ def test_every_mode_of_eight_bits_looks_as_pillow_shows_it(tmp_path: Path, mode:
 def test_modes_that_few_files_have(mode: str, channels: int) -> None:
     image = Image.new("RGBA", (4, 5), (200, 100, 50, 255))
     image = image.convert("LA" if mode == "La" else "RGBA" if mode == "RGBa" else "RGB").convert(mode)
-    assert decode.plain(image).pixels.shape == (5, 4, channels)
-    assert decode.plain(image).pixels[0, 0, 0] == pytest.approx(124 if mode == "La" else 200, abs=2)
+    assert decode.decode_pillow(image).pixels.shape == (5, 4, channels)
+    assert decode.decode_pillow(image).pixels[0, 0, 0] == pytest.approx(124 if mode == "La" else 200, abs=2)
 
 
 def test_a_transparent_colour_becomes_alpha(tmp_path: Path) -> None:
