@@ -25,7 +25,7 @@ _TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
 
 _ATTEMPTS = 5  # at one URL, as long as each brings the file further
 
-_LOOK = 0.5  # seconds between two looks at somebody else's fetch of the same file
+_POLL_INTERVAL = 0.5  # seconds between two tries to take the lock of another fetch of the same file
 
 
 def verify(path: Path, model: ModelFile) -> None:
@@ -108,7 +108,7 @@ def _alone(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
     lock = FileLock(part.with_name(f"{part.name}.lock"))
     while True:
         try:
-            lock.acquire(timeout=_LOOK)
+            lock.acquire(timeout=_POLL_INTERVAL)
             break
         except Timeout:
             progress(_size(part), model.bytes or 0)

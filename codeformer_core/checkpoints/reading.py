@@ -58,7 +58,7 @@ def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None, 
         return networks.load(_tensors(path, name, mapped), operations or nn, name, precision)
     _refuse_impostors(path, name)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first picture.
+        # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first image.
         if data.find(b"kps_32") < 0:
             raise ValueError(
                 f"{name} is not a YuNet of 2023 or later, the only ONNX model this pack runs. "

@@ -1,4 +1,4 @@
-"""A picture file as a tensor and back, with everything beside the colours that must be kept."""
+"""An image file as a tensor and back, with everything beside the colours that must be kept."""
 
 import struct
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the X
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """One picture and what travels beside it.
+    """One image and what travels beside it.
 
     Attributes:
         image: (1, 3, H, W) float32 RGB in [0, 1], upright.
@@ -52,11 +52,11 @@ class ImageFile:
 
 
 def read(path: str | Path) -> ImageFile:
-    """The picture in a PNG, JPEG, WebP, BMP or TIFF file, whatever its name ends in, turned upright by its orientation.
+    """The image in a PNG, JPEG, WebP, BMP or TIFF file, whatever its name ends in, turned upright by its orientation.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is not one still picture of 8 or 16 bits per channel, or it is damaged; the message names the file.
+        ValueError: it is not one still image of 8 or 16 bits per channel, or it is damaged; the message names the file.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -94,13 +94,13 @@ def read(path: str | Path) -> ImageFile:
 
 
 def holds(path: Path, picture: ImageFile) -> bool:
-    """Whether a file of this name can hold the picture's transparency and all of its bits."""
+    """Whether a file of this name can hold the image's transparency and all of its bits."""
     kind = FORMATS[path.suffix.lower()]
     return picture.bits <= kind.bits and (picture.alpha is None or kind.alpha)
 
 
 def write(picture: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[str, ...]:
-    """Write a picture in the format that the file's name ends in. The file appears whole or not at all.
+    """Write an image in the format that the file's name ends in. The file appears whole or not at all.
 
     Values are rounded to the nearest of the file's steps, half to even: what was read and not changed is written as it was.
 
@@ -109,7 +109,7 @@ def write(picture: ImageFile, path: str | Path, overwrite: bool = False) -> tupl
 
     Raises:
         FileExistsError: the file exists and `overwrite` is not set. It is left as it is.
-        ValueError: the format is not known, or it cannot hold the picture.
+        ValueError: the format is not known, or it cannot hold the image.
         OSError: the file cannot be written.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""The bytes of a picture file as numbers, with the metadata that goes back into the next file (TIFF: see tiff.py)."""
+"""The bytes of an image file as numbers, with the metadata that goes back into the next file (TIFF: see tiff.py)."""
 
 import io
 import re
@@ -51,7 +51,7 @@ _UPRIGHT = {
 
 @dataclass
 class Decoded:
-    """What one picture file holds.
+    """What one image file holds.
 
     Attributes:
         pixels: (H, W, C) uint8 or uint16; C is 1 to 4: grey, grey and alpha, RGB, RGBA.
@@ -77,16 +77,16 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """The one picture in the bytes of a PNG, JPEG, WebP or BMP file, not yet upright.
+    """The one image in the bytes of a PNG, JPEG, WebP or BMP file, not yet upright.
 
     Raises:
-        ValueError: several pictures, or samples of an unusual kind.
-        PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError: no such file, or too large a picture.
+        ValueError: several images, or samples of an unusual kind.
+        PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError: no such file, or too large an image.
         BROKEN: a damaged file.
     """
     image = Image.open(io.BytesIO(data), formats=_READABLE)
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a JPEG file with more pictures behind the first, as many phones write
+    if frames > 1 and image.format != "MPO":  # a JPEG file with more images behind the first, as many phones write
         raise ValueError(multiple_images_message(frames))
     image.load()
     chunks = list(png.chunks(data)) if image.format == "PNG" else []
@@ -117,13 +117,13 @@ def decode(data: bytes) -> Decoded:
     return decoded
 
 
-def multiple_images_message(pictures: int) -> str:
-    """What is said of a file with more than one picture."""
-    return f"holds {pictures} pictures (an animation or pages), expected one. Save the wanted ones as files of their own."
+def multiple_images_message(images: int) -> str:
+    """What is said of a file with more than one image."""
+    return f"holds {images} pictures (an animation or pages), expected one. Save the wanted ones as files of their own."
 
 
 def decode_pillow(image: Image.Image) -> Decoded:
-    """A loaded picture of any of Pillow's modes with its pixels as L, LA, RGB or RGBA, and the profile they are in then."""
+    """A loaded image of any of Pillow's modes with its pixels as L, LA, RGB or RGBA, and the profile they are in then."""
     icc, notices, mode = image.info.get("icc_profile"), [], image.mode
     if mode in ("CMYK", "LAB"):
         image, icc, notice = _to_srgb(image, icc)
@@ -147,7 +147,7 @@ def _has_transparency(image: Image.Image) -> bool:
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, str]:
-    """A CMYK or Lab picture as RGB, its new profile, and a sentence for the user."""
+    """A CMYK or Lab image as RGB, its new profile, and a sentence for the user."""
     srgb = ImageCms.createProfile("sRGB")
     source = ImageCms.createProfile("LAB") if image.mode == "LAB" else io.BytesIO(icc or b"")
     problem = "without a colour profile"

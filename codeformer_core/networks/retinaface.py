@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from ..faces import DetectionOptions, Face
 
 #: Anchors of the released files: their sides by stride, the scales of the box code, and the mean BGR value of the training
-#: pictures (Pytorch_Retinaface, data/config.py and detect.py).
+#: images (Pytorch_Retinaface, data/config.py and detect.py).
 ANCHORS = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
 
 CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 
 MEAN_BGR = (104.0, 117.0, 123.0)
 
-#: Pictures per call: four at a short side of 640 keep the activations of ResNet-50 below 1.5 GB.
+#: Images per call: four at a short side of 640 keep the activations of ResNet-50 below 1.5 GB.
 PICTURES_PER_CALL = 4
 
-#: A picture is enlarged for the sake of small faces. A face that is this wide (in pixels) without that must be seen without it
-#: too, with half the confidence: of 408 faces in small pictures all were, with 0.94 or more; a cat at 0.92 was not, with 0.09.
+#: An image is enlarged for the sake of small faces. A face that is this wide (in pixels) without that must be seen without it
+#: too, with half the confidence: of 408 faces in small images all were, with 0.94 or more; a cat at 0.92 was not, with 0.09.
 LARGE = 64
 
 #: Boxes (n, 4), landmarks (n, 5, 2), both in pixels, and scores (n,) of one image.
@@ -37,7 +37,7 @@ def build(state: Mapping[str, Tensor], operations: Any = nn) -> tuple["RetinaFac
 
 
 def detection_scale(height: int, width: int, side: int) -> float:
-    """How many times larger a picture is searched than it is: its short side becomes `side`.
+    """How many times larger an image is searched than it is: its short side becomes `side`.
 
     The long side becomes at most eight times that, so that a strip of pixels is not blown up to gigabytes.
     """
@@ -45,7 +45,7 @@ def detection_scale(height: int, width: int, side: int) -> float:
 
 
 def detection_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """(height, width) at which a picture is searched, see `detection_scale`; rounded down."""
+    """(height, width) at which an image is searched, see `detection_scale`; rounded down."""
     scale = detection_scale(height, width, side)
     return max(1, int(height * scale)), max(1, int(width * scale))
 
@@ -67,7 +67,7 @@ def _widths(boxes: Tensor) -> Tensor:
 
 
 def _confirmed(found: _Found, boxes: Tensor) -> _Found:
-    """What was found in an enlarged picture, without the large faces that none of `boxes` (m, 4) shows at its own size."""
+    """What was found in an enlarged image, without the large faces that none of `boxes` (m, 4) shows at its own size."""
     from torchvision.ops import box_iou
 
     seen = (box_iou(found[0], boxes) > 0.3).any(dim=1)
@@ -131,12 +131,12 @@ class RetinaFace(nn.Module):
             self.LandmarkHead = parts.make_landmark_head(fpn_num=3, inchannels=width)
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
-        """Bytes of activations that one call needs in fp32 for pictures searched at (height, width), see `detection_size`."""
+        """Bytes of activations that one call needs in fp32 for images searched at (height, width), see `detection_size`."""
         # A pixel costs ResNet-50 four maps of 64 channels at half the side at its widest point, the small network an eighth.
         return min(batch, PICTURES_PER_CALL) * height * width * (256 if self.resnet else 48)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures (B, 3, H, W) BGR, 0 to 255 less the mean -> per anchor box code (B, A, 4), logits 2, landmark code 10."""
+        """Images (B, 3, H, W) BGR, 0 to 255 less the mean -> per anchor box code (B, A, 4), logits 2, landmark code 10."""
         levels = [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), self.fpn(self.body(x)), strict=True)]
         box, score, points = (
             torch.cat([head(level) for head, level in zip(heads, levels, strict=True)], dim=1)
