@@ -104,8 +104,8 @@ class Hosted:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """By the core's table, or in the host's own words."""
-    return is_out_of_memory(error) or mm.is_oom(error)
+    """By the host, which is asked first since it also discards CUDA's pending asynchronous error, or by the core's table."""
+    return mm.is_oom(error) or is_out_of_memory(error)
 
 
 @contextmanager

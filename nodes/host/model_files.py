@@ -1,5 +1,4 @@
-"""The host's folders: where model files are and temporary ones may be. Beside `host.py` the only file that touches the host's
-own modules."""
+"""The host's folders: where model files are, and where temporary files may be."""
 
 import os
 import uuid

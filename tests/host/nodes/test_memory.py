@@ -116,6 +116,29 @@ def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
     assert torch.allclose(hosted.decode_faces(seen, weights), whole, atol=1e-4)
 
 
+@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="needs a PyTorch that has AcceleratorError")
+def test_the_host_cleans_up_after_an_asynchronous_out_of_memory(pack, tiny_checkpoint, monkeypatch):
+    """CUDA reports it once more at the next call unless the host discards it, which `is_oom` does."""
+    import comfy.model_management as mm
+
+    discarded, network = [], pack.network(tiny_checkpoint)
+    monkeypatch.setattr(mm, "discard_cuda_async_error", lambda: discarded.append(True))
+
+    class Small(type(network)):
+        """The same network on a device that holds one face, whose driver says so late."""
+
+        def forward(self, x, *args, **options):
+            if len(x) > 1:
+                raise torch.AcceleratorError("CUDA error: out of memory")
+            return super().forward(x, *args, **options)
+
+    network.__class__ = Small
+    hosted = pack.hosted.HostedRestorer(network)
+    hosted.most = 2
+    assert len(hosted.restore(crops(2), 0.5)) == 2
+    assert discarded == [True]
+
+
 def test_one_face_that_does_not_fit_is_an_error(pack, tiny_checkpoint):
     network = pack.network(tiny_checkpoint)
 
