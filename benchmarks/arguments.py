@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
+
+from codeformer_core.cli.networks import device_of
+from codeformer_core.cli.values import existing, json_file, listed
 
 from .cases import PRECISIONS, STEPS
 
@@ -18,16 +20,16 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
     )
     add = command.add_argument_group("what is measured", "takes a minute or two, unless more is asked for").add_argument
     add("--full", action="store_true", help="every step, size and batch: hours on a CPU")
-    add("--steps", type=list_of(_one_of(STEPS)), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
-    add("--sizes", type=list_of(_size), metavar="WxH,WxH", help="of images and videos, such as 1920x1080,4000x3000")
-    add("--faces", type=list_of(_positive), metavar="N,N", help="faces in an image")
-    add("--batches", type=list_of(_positive), metavar="N,N", help="crops in one call of a network")
+    add("--steps", type=listed(_one_of(STEPS)), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
+    add("--sizes", type=listed(_size), metavar="WxH,WxH", help="of images and videos, such as 1920x1080,4000x3000")
+    add("--faces", type=listed(_positive), metavar="N,N", help="faces in an image")
+    add("--batches", type=listed(_positive), metavar="N,N", help="crops in one call of a network")
     precisions = ", ".join(PRECISIONS)
-    add("--precisions", type=list_of(_one_of(PRECISIONS)), metavar="P,P", help=f"of the networks: {precisions}")
+    add("--precisions", type=listed(_one_of(PRECISIONS)), metavar="P,P", help=f"of the networks: {precisions}")
     add("--device", default="all", help="all (default: the CPU, and CUDA if available), cpu, cuda, cuda:1, mps, ...")
     add("--tiny", action="store_true", help="a tiny CodeFormer, to try the benchmark itself")
     add = command.add_argument_group("how").add_argument
-    add("--reference", type=_existing, metavar="FOLDER", help="a checkout of the official CodeFormer: measure it too, in turns")
+    add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: measure it too, in turns")
     add("--rounds", type=_positive, metavar="N", help="runs of each case, after one warm-up")
     add("--seconds", type=_seconds, metavar="S", help="begin no third run of a case after this time")
     add(
@@ -36,7 +38,7 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
         default=allocators[0],
         help="kept: glibc keeps freed memory, for this project and the official code, or for this project only",
     )
-    add("--json", type=_json_file, metavar="FILE.json", help="write the numbers to a file too")
+    add("--json", type=json_file, metavar="FILE.json", help="write the numbers to a file too")
     add("--overwrite", action="store_true", help="replace FILE.json if it exists")
     add("-q", "--quiet", action="store_true", help="no progress bar")
     return command
@@ -50,16 +52,7 @@ def devices(name: str) -> list[str]:
     """
     if name == "all":
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    try:
-        return [str(torch.empty(1, device=name).device)]
-    except (RuntimeError, AssertionError) as error:  # AssertionError: PyTorch built without CUDA
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
-
-
-def list_of(kind: Callable[[str], object]) -> Callable[[str], tuple[object, ...]]:
-    """An argument type: values of `kind` with commas between them."""
-    return lambda text: tuple(kind(part.strip()) for part in text.split(","))
+    return [str(device_of(name))]
 
 
 def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
@@ -94,17 +87,3 @@ def _size(text: str) -> tuple[int, int]:
     if min(int(width), int(height)) < 64:
         raise argparse.ArgumentTypeError(f"found {text}, expected sides of 64 pixels or more")
     return int(width), int(height)
-
-
-def _existing(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("found an empty name, expected a file or folder; the current folder is called .")
-    if not Path(text).exists():
-        raise argparse.ArgumentTypeError(f"{text} does not exist")
-    return Path(text)
-
-
-def _json_file(text: str) -> Path:
-    if Path(text).suffix.lower() != ".json":
-        raise argparse.ArgumentTypeError(f"{text} does not end in .json")
-    return Path(text)

@@ -103,13 +103,9 @@ def fix_faces(
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images are returned unchanged.
     """
-
-    def step(aligned: AlignedFaces) -> AlignedFaces:
-        return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
-
-    return apply_to_faces(
-        images, detector, restorer.side, step, options, extras, upscale_background(images, options, extras, progress)
-    )
+    step = _restoration_step(restorer, options, extras, progress)
+    background = upscale_background(images, options, extras, progress)
+    return apply_to_faces(images, detector, restorer.side, step, options, extras, background)
 
 
 def fix_aligned(
@@ -125,11 +121,15 @@ def fix_aligned(
         images: see `apply_to_aligned`.
         extras, progress: see `fix_faces`.
     """
+    step = _restoration_step(restorer, options, extras, progress)
+    return apply_to_aligned(images, restorer.side, step, options, extras)
 
+
+def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress) -> Step:
     def step(aligned: AlignedFaces) -> AlignedFaces:
         return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
 
-    return apply_to_aligned(images, restorer.side, step, options, extras)
+    return step
 
 
 def restore_crops(

@@ -2,7 +2,7 @@
 
 CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every image of a batch, with its crop, its mask
-and its place in the image. It is immutable. FACE_LANDMARKS is the host's: see `codeformer_core.sources`.
+and its place in the image. It is immutable. FACE_LANDMARKS is the host's: see `codeformer_core.detection.external`.
 
 Inputs without a widget have no `display_name`, which the browser would show in every language: locales/ names them.
 """

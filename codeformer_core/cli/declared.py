@@ -1,7 +1,7 @@
 """argparse options out of the fields of `Arguments` (and of `FixOptions` in it), and its value out of what was parsed."""
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -27,8 +27,6 @@ GROUPS: dict[str, tuple[str, str | None]] = {
     "models": ("models", "names as in `codeformer models list`, or paths of files"),
     "speed": ("speed", None),
 }
-
-Groups = Mapping[str, argparse._ArgumentGroup]
 
 #: Annotation -> what reads its values.
 _TYPES: dict[Any, Callable[[str], Any]] = {Path: named, ExistingPath: existing, JsonPath: json_file, str: str}

@@ -70,29 +70,6 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return word
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """An argument type: whole numbers from 1 on with commas between them."""
-    return listed(whole(1))(text)
-
-
-def sizes(text: str) -> tuple[tuple[int, int], ...]:
-    """An argument type: sizes such as 1920x1080, width and height in pixels, with commas between them."""
-
-    def size(part: str) -> tuple[int, int]:
-        width, _, height = part.partition("x")
-        return int(width), int(height)
-
-    found = tuple(_read(size, part, "a size such as 1920x1080") for part in text.split(","))
-    if any(min(pair) < 64 for pair in found):
-        raise argparse.ArgumentTypeError(f"found {text}, expected sides of 64 pixels or more")
-    return found
-
-
-def several(choices: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    """An argument type: some of these words with commas between them."""
-    return listed(one_of(choices))
-
-
 def existing(text: str) -> Path:
     """An argument type: a file or folder that is there."""
     path = named(text)

@@ -58,6 +58,8 @@ def restrict_to_parts(
 
 def with_opacity(aligned: AlignedFaces, opacity: float | Tensor) -> AlignedFaces:
     """Faces pasted with this opacity, a number or one per face (N,): 0 leaves the image as it was, 1 shows the crop."""
+    if not isinstance(opacity, Tensor) and opacity == 1:
+        return aligned  # the default: checking a tensor would wait for the device
     opacities = torch.as_tensor(opacity, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
     if not bool(((opacities >= 0) & (opacities <= 1)).all()):
         raise ValueError(f"Found a blend of {opacity}. Expected 0 (the picture as it was) to 1 (the restored face).")

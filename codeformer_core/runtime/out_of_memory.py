@@ -42,15 +42,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_caches() -> None:
     """Give memory that PyTorch caches but does not use back to the devices that have such a cache."""
-    for backend in (torch.cuda, torch.mps, getattr(torch, "xpu", None)):
-        if backend is not None and _in_use(backend):
-            backend.empty_cache()
-
-
-def _in_use(backend: object) -> bool:
-    if backend is torch.mps:
-        return torch.backends.mps.is_available()
-    return getattr(backend, "is_available", bool)() and getattr(backend, "is_initialized", bool)()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+    xpu = getattr(torch, "xpu", None)  # since PyTorch 2.3
+    if xpu is not None and xpu.is_initialized():
+        xpu.empty_cache()
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -1,22 +1,17 @@
 """Memory: networks that the host's memory manager places before each call, in batches that fit, with Cancel between layers."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import comfy.model_management as mm
 import comfy.model_patcher
-import comfy.ops
-import comfy.utils
 import torch
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ...codeformer_core.runtime.batching import MAX_BATCH, BatchLimit, largest_batch, run_in_batches
 from ...codeformer_core.runtime.out_of_memory import is_out_of_memory
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -124,7 +119,7 @@ def _look_for_cancel(*_: object) -> None:
 
 
 def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.device:
-    """Where a network of plain layers runs, once the host has placed it and made room for `memory` bytes of activations."""
+    """Where a network of plain layers runs, once the host has placed it and freed `memory` bytes for activations."""
     mm.throw_exception_if_processing_interrupted()
     mm.load_models_gpu([patcher], memory_required=memory, force_full_load=True)
     # --novram never moves the weights of plain layers

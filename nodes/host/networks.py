@@ -41,21 +41,21 @@ class HostedRestorer(memory.Hosted):
         return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
 
     def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
-        """The first half of `restore`: crops (N, 3, S, S) in [0, 1], N > 0 -> what the network sees, where the network ran."""
+        """The first half of `restore`: crops (N, 3, S, S) in [0, 1], N > 0 -> their encodings, where the network ran."""
         most = float(fidelity.max()) if isinstance(fidelity, Tensor) else fidelity  # every part keeps the same maps
 
-        def look_part(part: slice) -> EncodedFaces:
+        def encode_part(part: slice) -> EncodedFaces:
             return self.network.encode_faces(self.to_device(crops[part]), most)
 
-        return join_encoded(self.in_parts(look_part, len(crops), *crops.shape[-2:]))
+        return join_encoded(self.in_parts(encode_part, len(crops), *crops.shape[-2:]))
 
     def decode_faces(self, encoded: EncodedFaces, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
-        """The second half: what was seen in N > 0 faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
+        """The second half: the encodings of N > 0 faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
 
-        def draw_part(part: slice) -> Tensor:
+        def decode_part(part: slice) -> Tensor:
             return self.network.decode_faces(encoded.rows(part), _weight(fidelity, part, encoded.faces), match_style)
 
-        return torch.cat(self.in_parts(draw_part, encoded.faces, self.side, self.side))
+        return torch.cat(self.in_parts(decode_part, encoded.faces, self.side, self.side))
 
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
@@ -112,7 +112,7 @@ class HostedParser(memory.Hosted):
 
 
 class HostedUpscaler:
-    """The host's UPSCALE_MODEL for the core's `upscale.enlarge_with`, which halves the tile when memory runs out.
+    """The host's UPSCALE_MODEL for the core's `imaging.tiling.upscale_images`, which halves the tile when memory runs out.
 
     Attributes:
         descriptor: spandrel's model, with the patcher that the host's loader gave it.

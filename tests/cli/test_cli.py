@@ -19,7 +19,6 @@ import torch
 from PIL import Image, ImageCms
 
 from codeformer_core import checkpoints, cli, image_io, options
-from codeformer_core.checkpoints import manifest
 from codeformer_core.cli import arguments, main
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.declared import typed_arguments
@@ -38,21 +37,6 @@ from codeformer_core.selection.select import ORDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(autouse=True)
-def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Model files are only looked for where a test says, not where the developer keeps his."""
-    monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from several threads, and on a busy computer these wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """What options do to the faces of a picture, in real runs on small networks. Mostly the faces come from a file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 
 from codeformer_core import image_io
 from codeformer_core.align import template
-from codeformer_core.checkpoints import manifest
 from codeformer_core.cli import main
 from codeformer_core.detection.faces_json import from_json, to_json
 from codeformer_core.faces import Face
@@ -27,21 +26,6 @@ WIDTH, HEIGHT, SIDE = 200, 120, 80
 LEFT, RIGHT = (14, 20, 56), (110, 20, 60)
 
 Run = Callable[..., torch.Tensor]
-
-
-@pytest.fixture(autouse=True)
-def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Model files are only looked for where a test says, not where the developer keeps his."""
-    monkeypatch.setattr(manifest, "places", lambda folders=(): tuple(folders))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from several threads, and on a busy computer these wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -400,3 +400,11 @@ def test_the_union_is_what_a_paste_covers(images, aligned, hand, style, scale):
     limited = exclude(restrict_to_parts(aligned, ["skin", "hair"], Drawn(), feather=3), hand)
     union = paste_mask(limited, 2, style, Drawn(), size=tuple(large.shape[-2:]))
     assert torch.equal(union, paste(large, limited, style, Drawn())[1]) and union[0].any() and union[1].any()
+
+
+def test_full_opacity_is_no_work():
+    """The default of every fix: multiplying and checking would wait for a GPU once per image."""
+    nobody = align(torch.zeros(1, 3, 64, 64), [], 64)
+    assert with_opacity(nobody, 1.0) is nobody and with_opacity(nobody, 1) is nobody
+    with pytest.raises(ValueError, match="Found a blend of 1.5"):
+        with_opacity(nobody, 1.5)
