@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 @contextmanager
 def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to; renamed to `path` on leaving without an error, else removed.
+
+    A new file has the permissions that `open` gives; a replaced one keeps its own.
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is not set, now or on leaving. It is left as it is.
@@ -21,6 +24,8 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if overwrite:
+            if path.exists():
+                shutil.copymode(path, temporary)
             os.replace(temporary, path)
         else:
             _rename_to_free_name(temporary, path)

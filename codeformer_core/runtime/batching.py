@@ -16,20 +16,22 @@ T = TypeVar("T")
 #: The largest number of images that one call of a network gets on an accelerator: beyond it a call is no faster.
 MAX_BATCH = 8
 
+#: Begins the message of an out-of-memory error that smaller batches cannot help.
+TOO_LARGE = (
+    "A single face or image does not fit into the free memory; expected room for at least one. Close other programs that use "
+    "the device, set the precision to balanced or fast, detect faces at a smaller size, or use another device such as the CPU."
+)
+
 
 def largest_batch(memory_used: Callable[[int], int], free: int, limit: int = MAX_BATCH) -> int:
-    """How many images one call of a network takes: `limit`, halved until what they need fits into `free` bytes; at least 1."""
+    """Images in one call of a network: `limit`, halved until what they need fits into `free` bytes; at least 1."""
     while limit > 1 and memory_used(limit) > free:
         limit //= 2
     return limit
 
 
 def automatic_batch(network: Any) -> int:
-    """How many crops one call of a restorer takes: what it says itself, else 1 on a CPU, else what fits into free memory.
-
-    Args:
-        network: a restorer; the host's wrappers have `batch`, bare networks have `side` and `memory_used`.
-    """
+    """Crops in one call of a restorer: its `batch` (the host's wrappers), else 1 on a CPU, else what fits into free memory."""
     if hasattr(network, "batch"):
         return network.batch
     if not isinstance(network, torch.nn.Module):
@@ -43,17 +45,13 @@ def automatic_batch(network: Any) -> int:
 
 
 class BatchLimit:
-    """The largest batch of one execution: halved when memory runs out. The next execution begins with a new one.
-
-    Attributes:
-        most: items in one call.
-    """
+    """The most items in one call, for one execution: halved when memory runs out. The next execution begins with a new one."""
 
     def __init__(self, most: int = MAX_BATCH) -> None:
         self.most = most
 
     def run(self, call: Callable[[slice], T], count: int) -> list[T]:
-        """The results of `run_in_batches` in a list, for batches of a fixed size."""
+        """The results of `run_in_batches` in a list, in batches of up to `most`."""
         return [result for _, result in run_in_batches(call, count, lambda: self.most, limit=self)]
 
 
@@ -70,7 +68,7 @@ def run_in_batches(
     """`call(part)` for consecutive parts of 0 to `count`; a part that runs out of memory is tried again in halves.
 
     Args:
-        batch: called before each part: how many items suit the memory that is free now.
+        batch: called before each part: how many items fit into the memory that is free now.
         limit: shared by the calls of one execution, so that what ran out of memory once is not tried again; a new one if None.
         prepare: called with the size before each part, to place models or to look for Cancel; may raise to stop.
         out_of_memory: recognises such an error; others rise as they are.
@@ -80,28 +78,28 @@ def run_in_batches(
         Each part and its result, in order.
 
     Raises:
-        The error itself, when even a single item does not fit.
+        The error itself, when even a single item does not fit; its message then begins with `TOO_LARGE`. It is not tried
+        again by an outer call of this function, such as a video stage around a restorer that makes batches itself.
     """
     limit = BatchLimit(max(1, count)) if limit is None else limit
     start = 0
     while start < count:
         size = max(1, min(batch(), limit.most, count - start))
         prepare(size)
-        results = _attempt(call, slice(start, start + size), out_of_memory)
-        if results:
-            yield slice(start, start + size), results[0]
+        part = slice(start, start + size)
+        try:
+            result = call(part)
+        except (RuntimeError, MemoryError) as error:
+            if str(error).startswith(TOO_LARGE) or not out_of_memory(error):
+                raise
+            if size == 1:
+                error.args = (f"{TOO_LARGE} The device reported: {error}",)  # in place: the host asks for type and error code
+                raise
+        else:
+            yield part, result
             start += size
-        else:  # only now is the traceback gone, and with it the tensors of the failed call
-            release()
-            limit.most = size // 2
-            log.warning("Out of memory with %d at once; going on with %d.", size, limit.most)
-
-
-def _attempt(call: Callable[[slice], T], part: slice, out_of_memory: Callable[[BaseException], bool]) -> list[T]:
-    """The result of a call in a list, which is empty when memory ran out."""
-    try:
-        return [call(part)]
-    except (RuntimeError, MemoryError) as error:
-        if part.stop - part.start == 1 or not out_of_memory(error):
-            raise
-        return []
+            continue
+        # Outside the except block, where the traceback and with it the tensors of the failed call are released.
+        release()
+        limit.most = size // 2
+        log.warning("Out of memory with %d at once; going on with %d.", size, limit.most)

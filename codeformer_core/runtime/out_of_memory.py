@@ -26,8 +26,13 @@ SIGNATURES: dict[str, Signature] = {
     "ROCm driver": Signature(RuntimeError, "hip error: out of memory"),
     "XPU": Signature(RuntimeError, "xpu out of memory"),
     "MPS": Signature(RuntimeError, "mps backend out of memory"),
+    "XPU driver": Signature(RuntimeError, "ur_result_error_out_of_device_memory"),
+    "XPU driver, when a kernel is launched": Signature(RuntimeError, "ur_result_error_out_of_resources"),
     "cuBLAS": Signature(RuntimeError, "cublas_status_alloc_failed"),
     "cuDNN": Signature(RuntimeError, "cudnn_status_alloc_failed"),
+    "cuSOLVER": Signature(RuntimeError, "cusolver_status_alloc_failed"),
+    "hipBLAS and rocBLAS": Signature(RuntimeError, "hipblas_status_alloc_failed"),
+    "MIOpen": Signature(RuntimeError, "miopenstatusallocfailed"),
     "CPU on Linux and macOS": Signature(RuntimeError, "can't allocate memory"),
     "CPU on Windows": Signature(RuntimeError, "not enough memory"),
     "Python and NumPy": Signature(MemoryError, ""),
@@ -42,17 +47,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_caches() -> None:
     """Give memory that PyTorch caches but does not use back to the devices that have such a cache."""
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
-    xpu = getattr(torch, "xpu", None)  # since PyTorch 2.3
-    if xpu is not None and xpu.is_initialized():
-        xpu.empty_cache()
+    for module in (torch.cuda, getattr(torch, "xpu", None)):  # XPU: since PyTorch 2.3
+        if module is not None and module.is_initialized():
+            module.empty_cache()
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a device; None where nobody says."""
+    """Bytes that are free on a device; None where PyTorch cannot tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

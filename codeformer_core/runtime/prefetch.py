@@ -11,15 +11,17 @@ _POLL = 0.1  # seconds between checks whether the consumer has stopped, while th
 
 
 class Prefetcher(Iterator[Item], Generic[Item]):
-    """An iterator over items that a thread produces up to `depth` ahead; see `prefetch`."""
+    """Iterate over `iterable` in a background thread: up to `depth` items (1 or more) are queued while one more is produced.
+
+    An error rises in the consumer, in place of the item that failed. `close()`, leaving its `with`, the end and an error all
+    end the thread.
+    """
 
     def __init__(self, iterable: Iterable[Item], depth: int) -> None:
         self._stop = threading.Event()
-        if depth < 1:
-            raise ValueError(f"Found a prefetch depth of {depth}. Expected at least 1.")
         self._ready: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
         self._done = False
-        # the thread holds no reference to this object, so that dropping it ends the thread
+        # The thread holds no reference to this object, so that dropping it ends the thread.
         arguments = (iterable, self._ready, self._stop)
         self._thread = threading.Thread(target=_work, args=arguments, name="codeformer prefetch", daemon=True)
         self._thread.start()
@@ -67,9 +69,7 @@ def _work(iterable: Iterable[Item], ready: queue.Queue[tuple[bool, Any]], stop: 
     except BaseException as error:  # noqa: BLE001 - it is raised in the consumer
         end = (False, error)
     try:
-        close = getattr(iterable, "close", None)
-        if close is not None:
-            close()
+        getattr(iterable, "close", lambda: None)()
     except BaseException as error:  # noqa: BLE001 - so is this, unless another came first
         end = end if end[1] else (False, error)
     _put(ready, stop, end)
@@ -84,15 +84,3 @@ def _put(ready: queue.Queue[tuple[bool, Any]], stop: threading.Event, entry: tup
         except queue.Full:
             continue
     return False
-
-
-def prefetch(iterable: Iterable[Item], depth: int) -> Prefetcher[Item]:
-    """Iterate over `iterable` in a background thread: up to `depth` items are queued while one more is produced.
-
-    An error rises in the consumer, in place of the item that failed. `close()`, leaving its `with`, the end and an error all
-    end the thread.
-
-    Raises:
-        ValueError: `depth` is below 1.
-    """
-    return Prefetcher(iterable, depth)

@@ -1,4 +1,4 @@
-"""Batches fit into memory: sized before a call, halved after an out-of-memory of any device, full again the next time."""
+"""Batch sizes: chosen by free memory, halved after an out-of-memory error of any device, full again at the next execution."""
 
 import weakref
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from codeformer_core import AlignedFaces, Face, restore
-from codeformer_core.runtime.batching import BatchLimit, automatic_batch, largest_batch, run_in_batches
+from codeformer_core.runtime.batching import TOO_LARGE, BatchLimit, automatic_batch, largest_batch, run_in_batches
 from codeformer_core.runtime.out_of_memory import SIGNATURES, is_out_of_memory
 
-#: As PyTorch, its libraries and Python say it.
+#: Messages of PyTorch, its libraries and Python.
 ERRORS = {
     "CUDA, ROCm and XPU caching allocator": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     "CUDA driver": RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
@@ -20,8 +20,20 @@ ERRORS = {
     "MPS": RuntimeError(
         "MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB, max allowed: 9.07 GB)."
     ),
+    # github.com/open-edge-platform/physical-ai-studio/issues/440
+    "XPU driver": RuntimeError("level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"),
+    # github.com/intel/torch-xpu-ops/issues/2059, which passes with a batch of 1; memory is a frequent cause, not the only one
+    "XPU driver, when a kernel is launched": RuntimeError(
+        "UR backend failed. UR backend returns:40 (UR_RESULT_ERROR_OUT_OF_RESOURCES)"
+    ),
     "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     "cuDNN": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    # PyTorch, ATen/cuda/Exceptions.h
+    "cuSOLVER": RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`"),
+    # github.com/ROCm/TheRock/issues/1708; hipBLAS reports rocblas_status_memory_error as this
+    "hipBLAS and rocBLAS": RuntimeError("CUDA error: HIPBLAS_STATUS_ALLOC_FAILED when calling `hipblasCreate(handle)`"),
+    # PyTorch, ATen/miopen/Exceptions.h: the name alone, by miopenGetErrorString
+    "MIOpen": RuntimeError("miopenStatusAllocFailed"),
     "CPU on Linux and macOS": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
     "CPU on Windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     "Python and NumPy": MemoryError("Unable to allocate 9.00 GiB for an array"),
@@ -64,12 +76,38 @@ def test_other_errors_rise_at_once(error):
     assert len(calls) == 1
 
 
-def test_a_single_item_that_does_not_fit_is_an_error():
-    with pytest.raises(MemoryError, match="nothing left"):
-        results(lambda part: (_ for _ in ()).throw(MemoryError("nothing left")), 3, 2)
+@pytest.mark.parametrize("allocator", ERRORS)
+def test_an_item_that_does_not_fit_alone_raises_the_same_error_with_advice(allocator):
+    error, message = ERRORS[allocator], str(ERRORS[allocator])
+    unchanged = error.args
+
+    def call(part):
+        raise error
+
+    try:
+        with pytest.raises(type(error)) as caught:
+            results(call, 3, 2)
+        assert caught.value is error and is_out_of_memory(error)
+        assert str(error) == f"{TOO_LARGE} The device reported: {message}"
+    finally:
+        error.args = unchanged
 
 
-def test_a_limit_holds_for_one_execution_and_the_next_begins_anew():
+def test_batches_around_batches_do_not_retry_an_item_that_does_not_fit_alone():
+    """A video stage makes batches around a hosted restorer, which makes its own."""
+    sizes = []
+
+    def call(part):
+        sizes.append(part.stop - part.start)
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(torch.cuda.OutOfMemoryError) as caught:
+        BatchLimit(4).run(lambda part: BatchLimit(4).run(call, part.stop - part.start), 8)
+    assert sizes == [4, 2, 1]
+    assert str(caught.value).count(TOO_LARGE) == 1
+
+
+def test_a_halved_limit_holds_for_one_execution_and_the_next_starts_full():
     sizes = []
 
     def call(part):
@@ -86,7 +124,7 @@ def test_a_limit_holds_for_one_execution_and_the_next_begins_anew():
     assert sizes == [4, 2, 2]
 
 
-def test_nothing_of_the_failed_call_is_alive_at_the_next_attempt():
+def test_tensors_of_a_failed_call_are_released_before_the_next_attempt():
     alive, seen = [], []
 
     def call(part):
@@ -117,8 +155,8 @@ def test_cancel_stops_between_parts():
     assert done == [slice(0, 2)]
 
 
-def test_python_and_the_command_line_recover_too():
-    """A bare network, without the host: `restore` halves the batch and the result is that of single faces."""
+def test_a_bare_network_recovers_without_the_host():
+    """As in Python and on the command line: `restore` halves the batch, and the result is that of single faces."""
     sizes = []
 
     class Small:

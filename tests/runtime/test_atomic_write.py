@@ -1,0 +1,101 @@
+"""Atomic writes: the complete file under its name or none, and an existing file is kept until it can be replaced."""
+
+import os
+import stat
+
+import pytest
+
+from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+
+
+def write(path, data, overwrite=False):
+    with atomic_write(path, overwrite) as temporary:
+        assert temporary.parent == path.parent  # a rename within one file system is atomic
+        temporary.write_bytes(data)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[False, True], ids=["absent", "present"])
+def target(request, tmp_path):
+    """A path with and without a file of five bytes."""
+    path = tmp_path / "a.bin"
+    if request.param:
+        path.write_bytes(b"older")
+    return path
+
+
+def state(path):
+    """The content of a file, or None, and the names in its folder."""
+    return path.read_bytes() if path.exists() else None, os.listdir(path.parent)
+
+
+def test_the_file_appears_when_the_writing_is_complete(target):
+    before = state(target)[0]
+    with atomic_write(target, overwrite=True) as temporary:
+        temporary.write_bytes(b"half")
+        assert state(target)[0] == before
+        temporary.write_bytes(b"whole")
+    assert state(target) == (b"whole", ["a.bin"])
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_an_interrupted_write_changes_nothing_and_leaves_nothing(target, error):
+    before = state(target)
+    with pytest.raises(error), atomic_write(target, overwrite=True) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+    assert state(target) == before
+
+
+def test_a_write_that_never_began_leaves_nothing(target):
+    before = state(target)
+    with pytest.raises(FileNotFoundError), atomic_write(target, overwrite=True):
+        pass
+    assert state(target) == before
+
+
+def test_a_rename_that_fails_changes_nothing_and_leaves_nothing(target, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("in use by another program")
+
+    before = state(target)
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(PermissionError, match="another program"):
+        write(target, b"newer", overwrite=True)
+    assert state(target) == before
+    if before[0] is None:
+        with pytest.raises(PermissionError, match="another program"):
+            write(target, b"newer")
+        assert state(target) == before
+
+
+def test_an_existing_file_is_refused_before_the_work(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"older")
+    for attempt in (lambda: write(path, b"newer"), lambda: refuse_existing(path)):
+        with pytest.raises(FileExistsError, match=r"a\.bin exists already.*--overwrite"):
+            attempt()
+    assert state(path) == (b"older", ["a.bin"])
+
+
+@POSIX
+def test_a_new_file_has_the_permissions_that_open_gives(tmp_path):
+    (tmp_path / "usual").touch()
+    write(tmp_path / "a.bin", b"new")
+    assert mode(tmp_path / "a.bin") == mode(tmp_path / "usual")
+
+
+@POSIX
+@pytest.mark.parametrize("permissions", [0o600, 0o664])
+def test_a_replaced_file_keeps_its_permissions(tmp_path, permissions):
+    path = tmp_path / "a.bin"
+    path.touch()
+    path.chmod(permissions)
+    write(path, b"newer", overwrite=True)
+    assert (path.read_bytes(), mode(path)) == (b"newer", permissions)
