@@ -15,6 +15,7 @@ from ..image_io.encode import FORMATS
 from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
 from ..pipeline import Fixed
+from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .context import ImageResult, RunContext
 from .plan import ImageTask
@@ -32,10 +33,10 @@ def process_image(step: Step, task: ImageTask, context: RunContext, adds_colour:
     """
     arguments = context.arguments
     if not arguments.overwrite:
-        image_io.refuse_existing(task.target)  # before the work, not after it
+        refuse_existing(task.target)  # before the work, not after it
     source = image_io.read(task.source)
     target = task.target
-    if not task.forced and not image_io.holds(target, source):
+    if not task.forced and not image_io.can_hold(target, source):
         target = target.with_suffix(".png")
         context.reserve(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +58,7 @@ def process_image(step: Step, task: ImageTask, context: RunContext, adds_colour:
         outcome = _outcome(fixed, image, context)
     same_format = FORMATS.get(task.source.suffix.lower()) is FORMATS[target.suffix.lower()]
     if same_format and result.shape == image.shape and torch.equal(result, image):
-        image_io.publish(task.source.read_bytes(), target, arguments.overwrite)  # not even stored anew, so nothing is lost
+        write_bytes(target, task.source.read_bytes(), arguments.overwrite)  # not even stored anew, so nothing is lost
         outcome += ", copied as it was"
     else:
         alpha = None if source.alpha is None else resize(source.alpha, *result.shape[-2:])
@@ -96,7 +97,7 @@ def _write_beside(fixed: Fixed, source: ImageFile, written: ImageFile, task: Ima
         return []
     context.reserve(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image_io.publish(to_json(aligned.faces, aligned.image_size).encode(), path, arguments.overwrite)
+    write_bytes(path, to_json(aligned.faces, aligned.image_size).encode(), arguments.overwrite)
     return [f"faces saved: {len(aligned)} -> {path}"]
 
 

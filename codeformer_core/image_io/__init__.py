@@ -1,4 +1,4 @@
-"""An image file as a tensor and back, with everything beside the colours that must be kept."""
+"""Read and write image files, with their bit depth, transparency and metadata."""
 
 import struct
 from dataclasses import dataclass, replace
@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..runtime.atomic_write import atomic_write
-from ..runtime.atomic_write import refuse_existing as refuse_existing  # callers of `write` ask first
+from ..runtime.atomic_write import write_bytes
 from . import decode, tiff
 from .encode import FORMATS
 
-#: Ends of the names of files that are read and written.
+#: File name suffixes that are read and written.
 SUFFIXES = tuple(FORMATS)
 
 _METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the XMP data", "chunks": "the PNG text"}
@@ -22,19 +21,19 @@ _METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the X
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """One image and what travels beside it.
+    """One image and what its file holds beside the colours.
 
     Attributes:
         image: (1, 3, H, W) float32 RGB in [0, 1], upright.
         alpha: (1, 1, H, W) float32 in [0, 1], 0 is transparent; None when the file has no transparency.
         bits: 8 or 16 per channel in the file.
         grey: the file has one colour channel (and is written with one).
-        icc: ICC colour profile that `image` is meant in.
+        icc: ICC colour profile of `image`.
         exif: Exif data from its TIFF header on (without `Exif\\0\\0`), orientation 1.
         xmp: XMP packet, orientation 1 (of JPEG files with Pillow 11 or later only).
         dpi: pixels per inch, horizontal and vertical.
-        chunks: PNG chunks (kind, data) that go from PNG to PNG: text such as ComfyUI's workflow, and how colours are meant.
-        lossless: whether the file was stored without loss, which WebP is then too.
+        chunks: PNG chunks (kind, data) that go from PNG to PNG: text such as ComfyUI's workflow, and colour metadata.
+        lossless: whether the file was stored without loss, as WebP is then too.
         notices: sentences on what could not be kept while reading.
     """
 
@@ -52,7 +51,7 @@ class ImageFile:
 
 
 def read(path: str | Path) -> ImageFile:
-    """The image in a PNG, JPEG, WebP, BMP or TIFF file, whatever its name ends in, turned upright by its orientation.
+    """The image in a PNG, JPEG, WebP, BMP or TIFF file of any suffix, turned upright by its orientation.
 
     Raises:
         OSError: the file cannot be opened.
@@ -63,46 +62,41 @@ def read(path: str | Path) -> ImageFile:
     try:
         decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data)
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path.name} is not a picture that can be read (PNG, JPEG, WebP, BMP, TIFF).") from error
+        raise ValueError(f"{path.name} is not an image that can be read (PNG, JPEG, WebP, BMP, TIFF).") from error
     except Image.DecompressionBombError as error:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise ValueError(
-            f"{path.name} has more than {most} megapixels, Pillow's limit against files that are made to exhaust memory. "
+            f"{path.name} has more than {limit} megapixels, Pillow's limit against files that are made to exhaust memory. "
             "Make it smaller, or cut it into parts."
         ) from error
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
-    except decode.BROKEN as error:
+    except decode.DAMAGED as error:
         raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}).") from error
     pixels = decoded.upright()
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))  # (1, C, H, W)
     planes /= float(np.iinfo(pixels.dtype).max)
-    colours = planes.shape[1] - (planes.shape[1] + 1) % 2  # without alpha, which 2 and 4 channels have
+    colours = 3 if planes.shape[1] > 2 else 1
     return ImageFile(
-        image=planes[:, :3].contiguous() if colours == 3 else planes[:, :1].repeat(1, 3, 1, 1),
-        alpha=planes[:, colours:].contiguous() if colours < planes.shape[1] else None,
+        image=planes[:, :colours].expand(1, 3, -1, -1).contiguous(),
+        alpha=planes[:, colours:].contiguous() if planes.shape[1] > colours else None,
         bits=pixels.itemsize * 8,
         grey=colours == 1,
-        icc=decoded.icc,
-        exif=decoded.exif,
-        xmp=decoded.xmp,
-        dpi=decoded.dpi,
-        chunks=tuple(decoded.chunks),
-        lossless=decoded.lossless,
         notices=tuple(decoded.notices),
+        **decoded.metadata,
     )
 
 
-def holds(path: Path, picture: ImageFile) -> bool:
-    """Whether a file of this name can hold the image's transparency and all of its bits."""
+def can_hold(path: Path, file: ImageFile) -> bool:
+    """Whether the format of this file name can hold the image's transparency and all of its bits."""
     kind = FORMATS[path.suffix.lower()]
-    return picture.bits <= kind.bits and (picture.alpha is None or kind.alpha)
+    return file.bits <= kind.bits and (file.alpha is None or kind.alpha)
 
 
-def write(picture: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[str, ...]:
-    """Write an image in the format that the file's name ends in. The file appears whole or not at all.
+def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[str, ...]:
+    """Write an image atomically, in the format of the file name's suffix.
 
-    Values are rounded to the nearest of the file's steps, half to even: what was read and not changed is written as it was.
+    Values are rounded to the nearest step of the file, half to even: what was read and not changed is written bit-identically.
 
     Returns:
         Sentences on what the format could not hold.
@@ -115,42 +109,31 @@ def write(picture: ImageFile, path: str | Path, overwrite: bool = False) -> tupl
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise ValueError(f"{path.name} does not end in the name of a picture format. Use one of {', '.join(SUFFIXES)}.")
-    alpha = picture.alpha
+        raise ValueError(f"{path.name} does not end in the suffix of an image format. Use one of {', '.join(SUFFIXES)}.")
+    alpha = file.alpha
     if alpha is not None and not kind.alpha:
         if bool((alpha < 1).any()):
-            raise ValueError(f"{path.name}: {kind.name} holds no transparency, the picture has some. Use .png, .webp or .tif.")
+            raise ValueError(f"{path.name}: {kind.name} holds no transparency, the image has some. Use .png, .webp or .tif.")
         alpha = None
     lost = []
-    if picture.bits > kind.bits:
-        lost.append(f"{kind.name} holds {kind.bits} bits per channel, the picture has {picture.bits}: rounded")
+    if file.bits > kind.bits:
+        lost.append(f"{kind.name} holds {kind.bits} bits per channel, the image has {file.bits}: rounded")
     for field, words in _METADATA.items():
-        value = getattr(picture, field)
-        wrong_profile = field == "icc" and picture.grey and not kind.grey  # a profile of one channel on three
+        value = getattr(file, field)
+        wrong_profile = field == "icc" and file.grey and not kind.grey  # a profile of one channel on three
         if value and (field not in kind.keeps or wrong_profile or (field in ("exif", "xmp") and len(value) > kind.limit)):
             lost.append(f"{kind.name} cannot hold {words}: left out")
-            picture = replace(picture, **{field: () if field == "chunks" else None})
-    pixels = _quantised(picture.image, alpha, picture.grey, min(picture.bits, kind.bits))
+            file = replace(file, **{field: () if field == "chunks" else None})
+    pixels = _quantise(file.image, alpha, file.grey, min(file.bits, kind.bits))
     try:
-        data = kind.encode(pixels, picture)
+        data = kind.encode(pixels, file)
     except (ValueError, OSError, struct.error) as error:
         raise ValueError(f"{path.name}: cannot be written as {kind.name}: {error}") from error
-    publish(data, path, overwrite)
+    write_bytes(path, data, overwrite)
     return tuple(lost)
 
 
-def publish(data: bytes, path: Path, overwrite: bool = False) -> None:
-    """Let a file appear with all of its data at once, or not at all.
-
-    Raises:
-        FileExistsError: it exists and `overwrite` is not set. It is left as it is.
-        OSError: it cannot be written.
-    """
-    with atomic_write(path, overwrite) as temporary:
-        temporary.write_bytes(data)
-
-
-def _quantised(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
+def _quantise(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
     """(1, 3, H, W) and (1, 1, H, W) in [0, 1] -> (H, W, C) uint8 or uint16: grey or RGB, without or with alpha."""
     planes = image.detach().to("cpu", torch.float32)
     if grey:  # ITU-R BT.601 luma; equal channels keep their value, because the error is far below one step

@@ -1,10 +1,11 @@
-"""The bytes of an image file as numbers, with the metadata that goes back into the next file (TIFF: see tiff.py)."""
+"""Decode PNG, JPEG, WebP and BMP files into pixels and the metadata that goes into the next file (TIFF: see tiff.py)."""
 
 import io
 import re
 import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -12,17 +13,19 @@ from PIL import Image, ImageCms
 
 from . import png
 
-_READABLE = ("PNG", "JPEG", "WEBP", "BMP")
-
+#: PNG chunks that are carried over: text, and how colours are meant.
 _CARRIED_CHUNKS = {b"tEXt", b"zTXt", b"iTXt", b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 
-#: How text chunks begin that repeat what is carried as `exif` and `xmp`.
+#: Text chunks that begin like this repeat what is carried as `exif` and `xmp`.
 _TEXT_OF_METADATA = (png.XMP_KEYWORD + b"\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")
+
+#: Pillow's mode -> the one that it is converted to.
+_CONVERTED = {"1": "L", "P": "RGB", "YCbCr": "RGB", "RGBX": "RGBA", "RGBa": "RGBA", "PA": "RGBA", "La": "LA"}
 
 ORIENTATION = 0x0112
 
-# What Pillow and tifffile raise for files that are cut off or that no program should have written.
-BROKEN = (
+#: What Pillow and tifffile raise for files that are truncated or malformed.
+DAMAGED = (
     AttributeError,
     EOFError,
     LookupError,
@@ -36,44 +39,29 @@ BROKEN = (
     zlib.error,
 )
 
-#: Orientation (Exif 2.3) -> (swap rows and columns first, flip top to bottom, flip left to right).
-_UPRIGHT = {
-    1: (False, False, False),
-    2: (False, False, True),
-    3: (False, True, True),
-    4: (False, True, False),
-    5: (True, False, False),
-    6: (True, False, True),
-    7: (True, True, True),
-    8: (True, True, False),
-}
-
 
 @dataclass
 class Decoded:
-    """What one image file holds.
+    """The content of an image file.
 
     Attributes:
         pixels: (H, W, C) uint8 or uint16; C is 1 to 4: grey, grey and alpha, RGB, RGBA.
-        orientation: how `pixels` must be turned to be upright, see `upright`.
-        icc, exif, xmp, dpi, chunks, lossless, notices: see `ImageFile`.
+        orientation: Exif 2.3's number, 1 is upright.
+        metadata: fields of `ImageFile`: icc, exif, xmp, dpi, chunks, lossless.
+        notices: see `ImageFile`.
     """
 
     pixels: np.ndarray
     orientation: int = 1
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
-    lossless: bool = True
+    metadata: dict[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
 
     def upright(self) -> np.ndarray:
-        """The pixels, turned as `orientation` says."""
-        swap, flip_rows, flip_columns = _UPRIGHT.get(self.orientation, _UPRIGHT[1])
-        pixels = self.pixels.swapaxes(0, 1) if swap else self.pixels
-        return pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+        """The pixels, turned by the orientation."""
+        pixels = self.pixels.swapaxes(0, 1) if self.orientation in (5, 6, 7, 8) else self.pixels
+        rows = -1 if self.orientation in (3, 4, 7, 8) else 1
+        columns = -1 if self.orientation in (2, 3, 6, 7) else 1
+        return pixels[::rows, ::columns]
 
 
 def decode(data: bytes) -> Decoded:
@@ -82,68 +70,60 @@ def decode(data: bytes) -> Decoded:
     Raises:
         ValueError: several images, or samples of an unusual kind.
         PIL.UnidentifiedImageError, PIL.Image.DecompressionBombError: no such file, or too large an image.
-        BROKEN: a damaged file.
+        One of DAMAGED: a damaged file.
     """
-    image = Image.open(io.BytesIO(data), formats=_READABLE)
+    image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "BMP"))
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a JPEG file with more images behind the first, as many phones write
         raise ValueError(multiple_images_message(frames))
     image.load()
     chunks = list(png.chunks(data)) if image.format == "PNG" else []
     if chunks and data[24] == 16:  # the header's bits per channel; Pillow would read colours with 8
-        decoded = Decoded(png.decode_deep(data, dict(chunks).get(b"tRNS")), icc=image.info.get("icc_profile"))
+        decoded = Decoded(png.decode_16bit(data, dict(chunks).get(b"tRNS")), metadata={"icc": image.info.get("icc_profile")})
     else:
         decoded = decode_pillow(image)
     if frames > 1:
-        decoded.notices.append(f"Only the first of the file's {frames} pictures is kept (others may be a depth or gain map).")
-    decoded.chunks = [chunk for chunk in chunks if chunk[0] in _CARRIED_CHUNKS and not chunk[1].startswith(_TEXT_OF_METADATA)]
-    decoded.lossless = image.format in ("PNG", "BMP") or (image.format == "WEBP" and b"VP8L" in _webp_chunks(data))
+        decoded.notices.append(f"Only the first of the file's {frames} images is kept (others may be a depth or gain map).")
     dpi = image.info.get("dpi")
-    decoded.dpi = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    decoded.metadata |= {
+        "chunks": tuple(c for c in chunks if c[0] in _CARRIED_CHUNKS and not c[1].startswith(_TEXT_OF_METADATA)),
+        "lossless": image.format in ("PNG", "BMP") or (image.format == "WEBP" and b"VP8L" in _webp_chunks(data)),
+        "dpi": (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
+    }
     exif = image.info.get("exif")
     if not exif and "Raw profile type exif" in image.info:  # as text in a PNG: ImageMagick's older way
         exif = image.getexif().tobytes()
     orientation = None
     if exif:
         try:
-            decoded.exif, orientation = _upright_exif(exif.removeprefix(b"Exif\0\0"))
+            decoded.metadata["exif"], orientation = _upright_exif(exif.removeprefix(b"Exif\0\0"))
         except struct.error:
             decoded.notices.append("The Exif data is damaged and was left out.")
-    xmp = image.info.get("xmp") or image.info.get(png.XMP_KEYWORD.decode())
-    if xmp:
-        decoded.xmp, orientation_in_xmp = reset_xmp_orientation(xmp.encode() if isinstance(xmp, str) else xmp)
-        orientation = orientation or orientation_in_xmp
+    if xmp := image.info.get("xmp") or image.info.get(png.XMP_KEYWORD.decode()):
+        decoded.metadata["xmp"], in_xmp = reset_xmp_orientation(xmp.encode() if isinstance(xmp, str) else xmp)
+        orientation = orientation or in_xmp
     decoded.orientation = orientation or 1
     return decoded
 
 
 def multiple_images_message(images: int) -> str:
-    """What is said of a file with more than one image."""
-    return f"holds {images} pictures (an animation or pages), expected one. Save the wanted ones as files of their own."
+    """The error for a file with more than one image."""
+    return f"holds {images} images (an animation or pages), expected one. Save the wanted ones as files of their own."
 
 
 def decode_pillow(image: Image.Image) -> Decoded:
-    """A loaded image of any of Pillow's modes with its pixels as L, LA, RGB or RGBA, and the profile they are in then."""
-    icc, notices, mode = image.info.get("icc_profile"), [], image.mode
-    if mode in ("CMYK", "LAB"):
+    """A loaded image of any of Pillow's modes, with its pixels as L, LA, RGB or RGBA."""
+    icc, notices = image.info.get("icc_profile"), []
+    if image.mode in ("CMYK", "LAB"):
         image, icc, notice = _to_srgb(image, icc)
         notices.append(notice)
-    elif mode in ("RGBa", "RGBX", "PA") or (mode in ("P", "RGB") and _has_transparency(image)):
-        image = image.convert("RGBA")
-    elif mode in ("P", "YCbCr"):
-        image = image.convert("RGB")
-    elif mode == "1":
-        image = image.convert("L")
-    elif mode == "La" or (mode == "L" and _has_transparency(image)):
-        image = image.convert("LA")
-    elif mode not in ("L", "LA", "RGB", "RGBA"):
+    mode = _CONVERTED.get(image.mode, image.mode)
+    if mode in ("L", "RGB") and ("transparency" in image.info or (image.palette and image.palette.mode.endswith("A"))):
+        mode += "A"
+    if mode not in ("L", "LA", "RGB", "RGBA"):
         raise ValueError(f"samples of the kind {mode}, expected 8 or 16 bits per channel. Save it with these.")
-    pixels = np.asarray(image)
-    return Decoded(pixels.reshape(*pixels.shape[:2], -1), icc=icc, notices=notices)
-
-
-def _has_transparency(image: Image.Image) -> bool:
-    return "transparency" in image.info or (image.palette is not None and image.palette.mode.endswith("A"))
+    pixels = np.asarray(image if mode == image.mode else image.convert(mode))
+    return Decoded(pixels.reshape(*pixels.shape[:2], -1), metadata={"icc": icc}, notices=notices)
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None, str]:
@@ -175,7 +155,7 @@ def _webp_chunks(data: bytes) -> list[bytes]:
 def _upright_exif(exif: bytes) -> tuple[bytes, int | None]:
     """Exif data with orientation 1 and without its thumbnail, and the orientation it had; everything else byte for byte.
 
-    The thumbnail would be turned twice and shows the old face. A struct.error when the data cannot be followed.
+    The thumbnail would be turned twice and shows the old face. A struct.error when the data is malformed.
     """
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:

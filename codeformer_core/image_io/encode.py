@@ -1,7 +1,8 @@
-"""An image encoded as the bytes of a file: one encoder for each format, and what each format can hold."""
+"""Encoders of the file formats, and what each format can hold."""
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,31 +27,23 @@ def _pillow(pixels: np.ndarray, source: "ImageFile", name: str, **options: objec
     return file.getvalue()
 
 
-def _jpeg(pixels: np.ndarray, source: "ImageFile") -> bytes:
-    return _pillow(pixels, source, "JPEG", quality=95, subsampling=0, optimize=True)
-
-
 def _webp(pixels: np.ndarray, source: "ImageFile") -> bytes:
     if pixels.shape[2] <= 2:
         pixels = pixels[:, :, [0, 0, 0, 1][: pixels.shape[2] + 2]]  # there is no grey WebP
     return _pillow(pixels, source, "WEBP", lossless=source.lossless, quality=95, exact=True)
 
 
-def _bmp(pixels: np.ndarray, source: "ImageFile") -> bytes:
-    return _pillow(pixels, source, "BMP")
-
-
 class Format(NamedTuple):
     """What a file format can hold, and how it is written.
 
     Attributes:
-        name: for the user.
+        name: shown to the user.
         encode: (pixels (H, W, C) uint8 or uint16, C = grey, grey and alpha, RGB or RGBA; the image's metadata) -> file.
-        alpha: transparency can be held.
+        alpha: it can hold transparency.
         bits: per channel, at most.
-        keeps: which of "icc", "exif", "xmp", "chunks" can be held.
-        grey: one channel can be held, and with it the profile of one channel.
-        limit: of Exif and of XMP in bytes.
+        keeps: which of "icc", "exif", "xmp", "chunks" it can hold.
+        grey: it can hold one channel, and with it the profile of one channel.
+        limit: bytes of Exif and of XMP, at most.
     """
 
     name: str
@@ -64,17 +57,22 @@ class Format(NamedTuple):
 
 _PNG = Format("PNG", png.encode, bits=16, keeps=("icc", "exif", "xmp", "chunks"))
 
-_JPEG = Format("JPEG", _jpeg, alpha=False, limit=65_500)  # a segment is at most 65 535 bytes with its header
+_JPEG = Format(
+    "JPEG",
+    partial(_pillow, name="JPEG", quality=95, subsampling=0, optimize=True),
+    alpha=False,
+    limit=65_500,  # a segment is at most 65 535 bytes with its header
+)
 
 _TIFF = Format("TIFF", tiff.encode, bits=16)
 
-#: By the end of the file's name.
+#: By the suffix of the file name.
 FORMATS: dict[str, Format] = {
     ".png": _PNG,
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".webp": Format("WebP", _webp, grey=False),
-    ".bmp": Format("BMP", _bmp, alpha=False, keeps=()),
+    ".bmp": Format("BMP", partial(_pillow, name="BMP"), alpha=False, keeps=()),
     ".tif": _TIFF,
     ".tiff": _TIFF,
 }

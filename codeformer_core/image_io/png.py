@@ -1,4 +1,4 @@
-"""PNG files: their chunks, 16 bits per channel, which Pillow neither reads nor writes in colour, and writing any of them."""
+"""PNG files: their chunks, decoding of 16 bits per channel, for which Pillow has no colour mode, and encoding."""
 
 import struct
 import zlib
@@ -31,26 +31,22 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def decode_deep(data: bytes, key: bytes | None) -> np.ndarray:
+def decode_16bit(data: bytes, key: bytes | None) -> np.ndarray:
     """(H, W, C) uint16 of a 16-bit PNG file; `key` is the data of tRNS, the colour that is transparent."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # which leaves the orientation to us
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("damaged: OpenCV cannot read this 16-bit PNG file.")
-    grey = data[25] in (0, 4)  # the header's colour type
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
         if key:
-            seen = np.where(pixels == struct.unpack(">H", key)[0], 0, 65535).astype(np.uint16)
-            pixels = np.concatenate([pixels, seen], 2)
+            alpha = np.where(pixels == struct.unpack(">H", key)[0], 0, 65535).astype(np.uint16)
+            pixels = np.concatenate([pixels, alpha], 2)
         return pixels
-    channels = pixels.shape[2]
-    if grey:
-        return pixels[:, :, [0, 3] if channels == 4 else [0]]
-    return pixels[:, :, [2, 1, 0, 3][:channels]]
+    order = [0, 3] if data[25] in (0, 4) else [2, 1, 0, 3]  # the header's colour types of grey; OpenCV's order is BGRA
+    return pixels[:, :, [channel for channel in order if channel < pixels.shape[2]]]
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    """One chunk of a PNG file: length, kind, data, checksum."""
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
 

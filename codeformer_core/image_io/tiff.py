@@ -1,4 +1,4 @@
-"""TIFF files of 8 and 16 bits per channel, both ways: Pillow reads 8 bits, tifffile (or OpenCV) 16, tifffile writes."""
+"""TIFF files: Pillow decodes 8 bits per channel, tifffile (or OpenCV) 16; tifffile encodes both."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from .decode import BROKEN, ORIENTATION, Decoded, decode_pillow, multiple_images_message, reset_xmp_orientation
+from .decode import DAMAGED, ORIENTATION, Decoded, decode_pillow, multiple_images_message, reset_xmp_orientation
 
 if TYPE_CHECKING:
     from . import ImageFile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-#: TIFF tags that say something about the image, as opposed to how its samples are stored (TIFF 6.0; 0x9c9b.. are Windows').
+#: TIFF tags that describe the image, as opposed to how its samples are stored (TIFF 6.0; 0x9c9b and on are Windows').
 _DESCRIPTIVE = {270, 271, 272, 305, 306, 315, 316, 33432, *range(0x9C9B, 0x9CA0)}
 
 #: Tags that point to the Exif and the GPS directory.
@@ -32,7 +32,7 @@ def decode(data: bytes) -> Decoded:
         page = file.pages.first
         tags = {tag.code: tag.value for tag in page.tags}
         if page.bitspersample == 16 and page.sampleformat == 1:  # without sign
-            decoded = Decoded(_deep_tiff(data, file, page), icc=tags.get(34675))
+            decoded = Decoded(_decode_16bit(data, file, page), metadata={"icc": tags.get(34675)})
             decoded.orientation = int(tags.get(ORIENTATION, 1))
         elif page.bitspersample <= 8:
             image = Image.open(io.BytesIO(data), formats=("TIFF",))
@@ -46,17 +46,18 @@ def decode(data: bytes) -> Decoded:
             decoded.notices.append("Channels beside the colours and the transparency were left out.")
     per_inch = {2: 1.0, 3: 2.54}.get(int(tags.get(296, 2)))
     if per_inch and all(tags.get(tag, (0, 0))[1] and tags[tag][0] for tag in (282, 283)):
-        decoded.dpi = (tags[282][0] / tags[282][1] * per_inch, tags[283][0] / tags[283][1] * per_inch)
+        decoded.metadata["dpi"] = (tags[282][0] / tags[282][1] * per_inch, tags[283][0] / tags[283][1] * per_inch)
     if isinstance(tags.get(700), bytes):
-        decoded.xmp = reset_xmp_orientation(tags[700])[0]
+        decoded.metadata["xmp"] = reset_xmp_orientation(tags[700])[0]
     try:
-        decoded.exif = _exif_of_tiff(data)
-    except (*BROKEN, ValueError) as error:
+        described = _descriptive_tags(data)
+        decoded.metadata["exif"] = described.tobytes().removeprefix(b"Exif\0\0") if described else None
+    except (*DAMAGED, ValueError) as error:
         decoded.notices.append(f"The Exif data cannot be read and was left out ({error}).")
     return decoded
 
 
-def _deep_tiff(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) -> np.ndarray:
+def _decode_16bit(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) -> np.ndarray:
     """(H, W, C) uint16 of a 16-bit TIFF file, as stored (not yet upright)."""
     if page.photometric not in (0, 1, 2):
         raise ValueError(
@@ -65,7 +66,7 @@ def _deep_tiff(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) ->
     try:
         samples = page.asarray(squeeze=False)  # (planes, 1, H, W, interleaved); one of the two is 1
     except ValueError as error:
-        pixels = _deep_tiff_by_opencv(data, file, page, str(error))
+        pixels = _decode_16bit_by_opencv(data, file, page, str(error))
     else:
         pixels = np.moveaxis(samples[:, 0], 0, -1).reshape(page.imagelength, page.imagewidth, -1)
     colours = 3 if page.photometric == 2 else 1
@@ -80,7 +81,7 @@ def _deep_tiff(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) ->
     return pixels
 
 
-def _deep_tiff_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage, problem: str) -> np.ndarray:
+def _decode_16bit_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage, problem: str) -> np.ndarray:
     """The same for LZW, which tifffile cannot read without another package and OpenCV can."""
     upright = bytearray(data)
     if ORIENTATION in page.tags:  # some versions of OpenCV turn the image and some do not: let none do it
@@ -92,36 +93,33 @@ def _deep_tiff_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.Ti
     return pixels[:, :, None] if channels == 1 else pixels[:, :, [2, 1, 0, 3][:channels]]
 
 
-def _exif_of_tiff(data: bytes) -> bytes | None:
-    """The tags of a TIFF file that describe the image, as Exif data; None when there are none (or in a BigTIFF file)."""
-    if data[2] == 43 or data[3] == 43:
-        return None
+def _descriptive_tags(data: bytes) -> Image.Exif:
+    """The tags that describe the image, of a TIFF file or of Exif data (which is a TIFF file without pixels)."""
     every, kept = Image.Exif(), Image.Exif()
-    every.load(data)
+    if 43 not in data[2:4]:  # not BigTIFF, which some versions of Pillow cannot parse
+        every.load(data)
     for tag in _DESCRIPTIVE & set(every):
         kept[tag] = every[tag]
     for tag in _DIRECTORIES:
         if directory := every.get_ifd(tag):
             kept[tag] = dict(directory)
-    return kept.tobytes().removeprefix(b"Exif\0\0") if kept else None
+    return kept
 
 
 def encode(pixels: np.ndarray, source: "ImageFile") -> bytes:
     """Pixels (H, W, C) uint8 or uint16 and the metadata of `source` as a TIFF file."""
     channels = pixels.shape[2]
-    exif = Image.Exif()
-    if source.exif:
-        exif.load(source.exif)
+    described = _descriptive_tags(source.exif or b"")
+    directories = {tag: described.pop(tag) for tag in _DIRECTORIES if tag in described}
     tags: list[tuple] = [
         (tag, "s" if isinstance(value, str) else "B", 0, value.encode() if isinstance(value, str) else value, True)
-        for tag, value in exif.items()
-        if tag in _DESCRIPTIVE and isinstance(value, (str, bytes))
+        for tag, value in described.items()
+        if isinstance(value, (str, bytes))
     ]
     if source.xmp:
         tags.append((700, "B", len(source.xmp), source.xmp, True))
     if source.icc:
         tags.append((34675, 7, len(source.icc), source.icc, True))  # 7: UNDEFINED
-    directories = {tag: exif.get_ifd(tag) for tag in _DIRECTORIES if exif.get_ifd(tag)}
     tags += [(tag - 1, "I", 1, 0, True) for tag in directories]  # tifffile writes neither; see _append_directory
     file = io.BytesIO()
     tifffile.imwrite(

@@ -33,6 +33,12 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes, overwrite: bool = False) -> None:
+    """`path.write_bytes(data)`, atomically; errors as in `atomic_write`."""
+    with atomic_write(path, overwrite) as temporary:
+        temporary.write_bytes(data)
+
+
 def refuse_existing(path: Path) -> None:
     """Raise FileExistsError when there is something at `path`: for a caller that would rather know before the work."""
     if path.exists():

@@ -283,7 +283,7 @@ def test_one_bad_file_does_not_stop_the_others(
     assert files(tmp_path / "out") == ["a.png", "c.JPG"]
     said = capsys.readouterr()
     assert "2 of 3 done, 1 failed" in said.out
-    assert f"{tmp_path / 'in' / 'b.png'} is not a picture" in said.err
+    assert f"{tmp_path / 'in' / 'b.png'} is not an image" in said.err
 
 
 def test_an_existing_result_is_kept_unless_told_otherwise(

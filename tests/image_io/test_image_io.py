@@ -1,4 +1,4 @@
-"""A picture file read and written again is the same picture, with everything beside its colours."""
+"""An image file that is read and written again keeps its pixels, bit depth, transparency and metadata."""
 
 import io
 import os
@@ -23,7 +23,7 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6
 
 
 def noise(channels: int, bits: int = 8, size: tuple[int, int] = (13, 17)) -> np.ndarray:
-    """(H, W, C) of every kind of value, the same each time; H and W are odd and differ."""
+    """(H, W, C) of seeded noise; H and W are odd and differ."""
     kind = np.uint8 if bits == 8 else np.uint16
     return np.random.default_rng(channels).integers(0, 2**bits, (*size, channels), dtype=kind)
 
@@ -33,8 +33,8 @@ def tensor(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pixels.astype(np.float32) / np.iinfo(pixels.dtype).max).permute(2, 0, 1)[None]
 
 
-def made(channels: int, bits: int = 8, **metadata: object) -> image_io.ImageFile:
-    """A picture of noise with 1 to 4 channels."""
+def noise_file(channels: int, bits: int = 8, **metadata: object) -> image_io.ImageFile:
+    """An image of noise with 1 to 4 channels."""
     planes = tensor(noise(channels, bits))
     colours = 3 if channels > 2 else 1
     alpha = planes[:, colours:] if channels in (2, 4) else None
@@ -59,29 +59,29 @@ def assert_same(found: image_io.ImageFile, expected: image_io.ImageFile) -> None
 
 @pytest.mark.parametrize("suffix", LOSSLESS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_eight_bits_come_back_exactly(tmp_path: Path, suffix: str, channels: int) -> None:
-    picture = made(channels, icc=None if channels < 3 else SRGB)
-    assert image_io.write(picture, tmp_path / f"a{suffix}") == ()
+def test_eight_bits_round_trip_exactly(tmp_path: Path, suffix: str, channels: int) -> None:
+    source = noise_file(channels, icc=None if channels < 3 else SRGB)
+    assert image_io.write(source, tmp_path / f"a{suffix}") == ()
     found = image_io.read(tmp_path / f"a{suffix}")
-    assert torch.equal(found.image, picture.image)
-    assert found.alpha is None if picture.alpha is None else torch.equal(found.alpha, picture.alpha)
-    assert (found.bits, found.icc) == (8, picture.icc)
-    assert found.grey == (picture.grey and suffix != ".webp")
+    assert torch.equal(found.image, source.image)
+    assert found.alpha is None if source.alpha is None else torch.equal(found.alpha, source.alpha)
+    assert (found.bits, found.icc) == (8, source.icc)
+    assert found.grey == (source.grey and suffix != ".webp")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bits_come_back_exactly(tmp_path: Path, suffix: str, channels: int) -> None:
-    picture = made(channels, 16, icc=SRGB)
-    assert image_io.write(picture, tmp_path / f"a{suffix}") == ()
-    assert_same(image_io.read(tmp_path / f"a{suffix}"), picture)
+def test_sixteen_bits_round_trip_exactly(tmp_path: Path, suffix: str, channels: int) -> None:
+    source = noise_file(channels, 16, icc=SRGB)
+    assert image_io.write(source, tmp_path / f"a{suffix}") == ()
+    assert_same(image_io.read(tmp_path / f"a{suffix}"), source)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_other_programs_read_our_sixteen_bit_files(tmp_path: Path, channels: int) -> None:
     pixels = noise(channels, 16)
-    image_io.write(made(channels, 16, icc=SRGB, dpi=(300.0, 300.0)), tmp_path / "a.png")
-    image_io.write(made(channels, 16, icc=SRGB, dpi=(300.0, 300.0)), tmp_path / "a.tif")
+    image_io.write(noise_file(channels, 16, icc=SRGB, dpi=(300.0, 300.0)), tmp_path / "a.png")
+    image_io.write(noise_file(channels, 16, icc=SRGB, dpi=(300.0, 300.0)), tmp_path / "a.tif")
     for name in ("a.png", "a.tif"):
         by_opencv = cv2.imread(str(tmp_path / name), cv2.IMREAD_UNCHANGED).reshape(*pixels.shape[:2], -1)
         assert np.array_equal(by_opencv[:, :, [2, 1, 0, 3][:channels] if channels > 1 else [0]], pixels)
@@ -110,7 +110,7 @@ def test_sixteen_bit_files_of_other_programs_are_read(tmp_path: Path, channels: 
         assert (found.alpha is not None) == (channels == 4), name
 
 
-def test_a_tiff_whose_zero_is_white_and_one_with_premultiplied_colours(tmp_path: Path) -> None:
+def test_tiff_files_with_white_as_zero_and_with_premultiplied_alpha_are_read(tmp_path: Path) -> None:
     grey = noise(1, 16)[:, :, 0]
     tifffile.imwrite(tmp_path / "white.tif", 65535 - grey, photometric="miniswhite")
     assert torch.equal(image_io.read(tmp_path / "white.tif").image[:, :1], tensor(grey[:, :, None]))
@@ -125,7 +125,7 @@ def test_a_tiff_whose_zero_is_white_and_one_with_premultiplied_colours(tmp_path:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_turned_upright_and_forgotten(tmp_path: Path, suffix: str, orientation: int) -> None:
+def test_every_orientation_is_applied_and_reset(tmp_path: Path, suffix: str, orientation: int) -> None:
     stored = Image.fromarray(cv2.resize(noise(3, size=(4, 6)), (36, 24), interpolation=cv2.INTER_NEAREST))
     stored.save(
         tmp_path / f"a{suffix}", exif=exif_of(orientation).tobytes(), **({"lossless": True} if suffix == ".webp" else {})
@@ -146,7 +146,7 @@ def test_every_orientation_is_turned_upright_and_forgotten(tmp_path: Path, suffi
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_of_sixteen_bit_files(tmp_path: Path, orientation: int) -> None:
+def test_every_orientation_of_sixteen_bit_files_is_applied(tmp_path: Path, orientation: int) -> None:
     pixels = noise(3, 16)
     as_eight_bits = Image.fromarray((pixels >> 8).astype(np.uint8))
     as_eight_bits.getexif()[0x0112] = orientation
@@ -154,7 +154,7 @@ def test_orientation_of_sixteen_bit_files(tmp_path: Path, orientation: int) -> N
     tag = [(0x0112, "H", 1, orientation, True)]
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", metadata=None, extratags=tag)
     exif = exif_of(orientation).tobytes().removeprefix(b"Exif\0\0")
-    image_io.write(made(3, 16, exif=exif), tmp_path / "a.png")
+    image_io.write(noise_file(3, 16, exif=exif), tmp_path / "a.png")
     for name in ("a.tif", "a.png"):
         found = image_io.read(tmp_path / name)
         assert np.array_equal((found.image[0].permute(1, 2, 0) * 65535).round().numpy().astype(np.uint16) >> 8, upright), name
@@ -162,7 +162,7 @@ def test_orientation_of_sixteen_bit_files(tmp_path: Path, orientation: int) -> N
 
 def test_exif_goes_from_a_sixteen_bit_tiff_to_a_sixteen_bit_tiff(tmp_path: Path) -> None:
     exif = exif_of(1).tobytes().removeprefix(b"Exif\0\0")
-    image_io.write(made(3, 16, exif=exif, xmp=XMP, dpi=(240.0, 120.0)), tmp_path / "a.tif")
+    image_io.write(noise_file(3, 16, exif=exif, xmp=XMP, dpi=(240.0, 120.0)), tmp_path / "a.tif")
     found = image_io.read(tmp_path / "a.tif")
     image_io.write(found, tmp_path / "b.tif")
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
@@ -172,7 +172,7 @@ def test_exif_goes_from_a_sixteen_bit_tiff_to_a_sixteen_bit_tiff(tmp_path: Path)
         assert tags["GPSTag"].value["GPSLatitudeRef"] == "N"
         assert tags["Make"].value == "Maker"
     assert image_io.read(tmp_path / "b.tif").dpi == (240.0, 120.0)
-    assert_same(image_io.read(tmp_path / "b.tif"), made(3, 16))
+    assert_same(image_io.read(tmp_path / "b.tif"), noise_file(3, 16))
 
 
 def test_exif_is_kept_byte_for_byte_but_for_orientation_and_thumbnail(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_exif_is_kept_byte_for_byte_but_for_orientation_and_thumbnail(tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_does_not_stop_a_picture(tmp_path: Path) -> None:
+def test_damaged_exif_is_left_out_with_a_notice(tmp_path: Path) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x00")
     found = image_io.read(tmp_path / "a.jpg")
     assert found.exif is None
@@ -198,12 +198,12 @@ def test_damaged_exif_does_not_stop_a_picture(tmp_path: Path) -> None:
 def test_xmp_and_its_orientation(tmp_path: Path, suffix: str) -> None:
     if suffix == ".jpg" and int(PIL.__version__.split(".")[0]) < 11:
         pytest.skip("needs Pillow 11 for XMP in JPEG files")
-    image_io.write(made(3, xmp=XMP), tmp_path / f"a{suffix}")
+    image_io.write(noise_file(3, xmp=XMP), tmp_path / f"a{suffix}")
     found = image_io.read(tmp_path / f"a{suffix}")
     assert found.xmp == XMP.replace(b'"6"', b'"1"')
 
 
-def test_text_of_a_png_is_kept_wherever_it_stands(tmp_path: Path) -> None:
+def test_png_text_is_kept_before_and_after_the_pixels(tmp_path: Path) -> None:
     text = PngInfo()
     text.add_text("workflow", '{"nodes": []}')
     text.add_itxt("prompt", "ünïcode", zip=True)
@@ -219,7 +219,7 @@ def test_text_of_a_png_is_kept_wherever_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "PA", "LA", "L", "RGBA", "CMYK", "LAB"])
-def test_every_mode_of_eight_bits_looks_as_pillow_shows_it(tmp_path: Path, mode: str) -> None:
+def test_every_eight_bit_mode_is_read_as_pillow_converts_it(tmp_path: Path, mode: str) -> None:
     smooth = cv2.resize(noise(3, size=(4, 6)), (36, 24))
     image = Image.fromarray(smooth)
     if mode == "LAB":
@@ -238,7 +238,7 @@ def test_every_mode_of_eight_bits_looks_as_pillow_shows_it(tmp_path: Path, mode:
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("YCbCr", 3), ("RGBX", 4), ("RGBa", 4), ("La", 2)])
-def test_modes_that_few_files_have(mode: str, channels: int) -> None:
+def test_rare_modes_are_converted(mode: str, channels: int) -> None:
     image = Image.new("RGBA", (4, 5), (200, 100, 50, 255))
     image = image.convert("LA" if mode == "La" else "RGBA" if mode == "RGBa" else "RGB").convert(mode)
     assert decode.decode_pillow(image).pixels.shape == (5, 4, channels)
@@ -252,7 +252,9 @@ def test_a_transparent_colour_becomes_alpha(tmp_path: Path) -> None:
     grey.save(tmp_path / "grey.png", transparency=1)
     deep = Image.fromarray((np.arange(12).reshape(3, 4) % 3).astype(np.uint16))
     deep.save(tmp_path / "deep.png", transparency=1)
-    for name in ("palette", "grey", "deep"):
+    black = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4) % 3 != 1)
+    black.save(tmp_path / "black.png", transparency=0)
+    for name in ("palette", "grey", "deep", "black"):
         alpha = image_io.read(tmp_path / f"{name}.png").alpha
         assert alpha is not None, name
         assert torch.equal(alpha.flatten() == 0, torch.arange(12) % 3 == 1), name
@@ -267,16 +269,16 @@ def test_cmyk_is_converted_through_its_profile(tmp_path: Path) -> None:
     assert found.image[0, :, 4, 4].tolist() == pytest.approx([1, 0, 0], abs=0.02)
 
 
-def test_names_in_any_script_and_in_capitals(tmp_path: Path) -> None:
+def test_file_names_in_any_script_and_case(tmp_path: Path) -> None:
     folder = tmp_path / "Ünï 写真"
     folder.mkdir()
     for name in ("ä.PNG", "写真.Tif", "é.JPG"):
-        picture = made(3, 16)
-        image_io.write(picture, folder / name)
-        assert image_io.read(folder / name).image.shape == picture.image.shape
+        source = noise_file(3, 16)
+        image_io.write(source, folder / name)
+        assert image_io.read(folder / name).image.shape == source.image.shape
 
 
-def test_jpeg_is_good_and_full_colour(tmp_path: Path) -> None:
+def test_jpeg_has_high_quality_and_full_chroma_resolution(tmp_path: Path) -> None:
     smooth = cv2.resize(noise(3, size=(4, 6)), (360, 240), interpolation=cv2.INTER_CUBIC)
     image_io.write(image_io.ImageFile(tensor(smooth), icc=SRGB), tmp_path / "a.jpg")
     found = image_io.read(tmp_path / "a.jpg")
@@ -295,40 +297,40 @@ def test_a_lossy_webp_stays_lossy(tmp_path: Path) -> None:
     assert not image_io.read(tmp_path / "again.webp").lossless
 
 
-def test_bmp(tmp_path: Path) -> None:
-    picture = made(3, icc=SRGB)
-    assert any("colour profile" in lost for lost in image_io.write(picture, tmp_path / "a.bmp"))
-    assert torch.equal(image_io.read(tmp_path / "a.bmp").image, picture.image)
+def test_bmp_keeps_pixels_and_reports_the_lost_profile(tmp_path: Path) -> None:
+    source = noise_file(3, icc=SRGB)
+    assert any("colour profile" in lost for lost in image_io.write(source, tmp_path / "a.bmp"))
+    assert torch.equal(image_io.read(tmp_path / "a.bmp").image, source.image)
 
 
 def test_transparency_is_never_dropped_silently(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="transparency"):
-        image_io.write(made(4), tmp_path / "a.jpg")
-    assert not image_io.holds(Path("a.jpg"), made(4)) and image_io.holds(Path("a.png"), made(4))
-    opaque = made(3)
+        image_io.write(noise_file(4), tmp_path / "a.jpg")
+    assert not image_io.can_hold(Path("a.jpg"), noise_file(4)) and image_io.can_hold(Path("a.png"), noise_file(4))
+    opaque = noise_file(3)
     image_io.write(image_io.ImageFile(opaque.image, torch.ones_like(opaque.image[:, :1])), tmp_path / "a.jpg")
     assert (tmp_path / "a.jpg").exists()
 
 
-def test_sixteen_bits_into_eight_are_announced(tmp_path: Path) -> None:
-    assert "rounded" in image_io.write(made(3, 16), tmp_path / "a.webp")[0]
-    found, expected = image_io.read(tmp_path / "a.webp"), made(3, 16).image
+def test_rounding_sixteen_bits_to_eight_is_reported(tmp_path: Path) -> None:
+    assert "rounded" in image_io.write(noise_file(3, 16), tmp_path / "a.webp")[0]
+    found, expected = image_io.read(tmp_path / "a.webp"), noise_file(3, 16).image
     assert (found.image - expected).abs().max() <= 0.5001 / 255
-    assert not image_io.holds(Path("a.jpg"), made(3, 16)) and image_io.holds(Path("a.TIFF"), made(3, 16))
+    assert not image_io.can_hold(Path("a.jpg"), noise_file(3, 16)) and image_io.can_hold(Path("a.TIFF"), noise_file(3, 16))
 
 
-def test_a_profile_of_grey_is_not_put_on_colours(tmp_path: Path) -> None:
-    assert any("colour profile" in lost for lost in image_io.write(made(1, icc=b"grey profile"), tmp_path / "a.webp"))
+def test_a_grey_profile_is_not_written_to_a_colour_file(tmp_path: Path) -> None:
+    assert any("colour profile" in lost for lost in image_io.write(noise_file(1, icc=b"grey profile"), tmp_path / "a.webp"))
 
 
-def test_too_much_exif_for_a_jpeg(tmp_path: Path) -> None:
+def test_exif_too_large_for_a_jpeg_is_left_out_with_a_notice(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "x" * 70_000
-    lost = image_io.write(made(3, exif=exif.tobytes()[6:]), tmp_path / "a.jpg")
+    lost = image_io.write(noise_file(3, exif=exif.tobytes()[6:]), tmp_path / "a.jpg")
     assert any("Exif" in sentence for sentence in lost)
 
 
-def test_a_grey_picture_that_gained_colour_is_written_by_its_luma(tmp_path: Path) -> None:
+def test_colours_in_a_grey_image_are_written_as_luma(tmp_path: Path) -> None:
     red = torch.zeros(1, 3, 4, 5)
     red[:, 0] = 1
     image_io.write(image_io.ImageFile(red, grey=True), tmp_path / "a.png")
@@ -337,7 +339,7 @@ def test_a_grey_picture_that_gained_colour_is_written_by_its_luma(tmp_path: Path
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_every_value_survives_floats_and_luma(tmp_path: Path, bits: int) -> None:
+def test_every_value_survives_the_conversion_to_float_and_luma(tmp_path: Path, bits: int) -> None:
     ramp = np.arange(2**bits, dtype=np.uint8 if bits == 8 else np.uint16).reshape(2 ** (bits // 2), -1, 1)
     image_io.write(image_io.ImageFile(tensor(ramp).expand(1, 3, -1, -1), bits=bits, grey=True), tmp_path / "a.png")
     assert torch.equal(image_io.read(tmp_path / "a.png").image[:, :1], tensor(ramp))
@@ -349,15 +351,17 @@ def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
     target = tmp_path / "a.png"
     target.write_bytes(b"precious")
     with pytest.raises(FileExistsError, match=r"a\.png"):
-        image_io.write(made(3), target)
+        image_io.write(noise_file(3), target)
     assert target.read_bytes() == b"precious"
-    image_io.write(made(3), target, overwrite=True)
+    image_io.write(noise_file(3), target, overwrite=True)
     assert image_io.read(target).bits == 8
     assert os.listdir(tmp_path) == ["a.png"]
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_name_taken_at_the_last_moment_is_not_clobbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+def test_a_name_taken_at_the_last_moment_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
     target = tmp_path / "a.png"
     link = os.link
 
@@ -369,31 +373,31 @@ def test_a_name_taken_at_the_last_moment_is_not_clobbered(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "link", late)
     with pytest.raises(FileExistsError):
-        image_io.write(made(3), target)
+        image_io.write(noise_file(3), target)
     assert target.read_bytes() == b"of another program"
     assert os.listdir(tmp_path) == ["a.png"]
 
 
-def test_without_hard_links_a_file_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_written_without_hard_links_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(source: Path, name: Path) -> None:
         raise OSError("no hard links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    image_io.write(made(3), tmp_path / "a.png")
+    image_io.write(noise_file(3), tmp_path / "a.png")
     assert os.listdir(tmp_path) == ["a.png"]
-    assert torch.equal(image_io.read(tmp_path / "a.png").image, made(3).image)
+    assert torch.equal(image_io.read(tmp_path / "a.png").image, noise_file(3).image)
 
 
-def test_nothing_is_left_behind_by_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: Path, name: Path) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        image_io.write(made(3), tmp_path / "a.png", overwrite=True)
+        image_io.write(noise_file(3), tmp_path / "a.png", overwrite=True)
     monkeypatch.setattr(os, "link", full)
     with pytest.raises(OSError, match="No space"):
-        image_io.write(made(3), tmp_path / "a.png")
+        image_io.write(noise_file(3), tmp_path / "a.png")
     assert os.listdir(tmp_path) == []
 
 
@@ -405,11 +409,11 @@ def animation(path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".webp", ".tif", ".png"])
 def test_animations_and_pages_are_refused(tmp_path: Path, suffix: str) -> None:
     animation(tmp_path / f"a{suffix}")
-    with pytest.raises(ValueError, match=r"a\..*2 pictures"):
+    with pytest.raises(ValueError, match=r"a\..*2 images"):
         image_io.read(tmp_path / f"a{suffix}")
 
 
-def test_a_photo_with_a_second_picture_behind_it_is_read_with_a_notice(tmp_path: Path) -> None:
+def test_the_first_image_of_an_mpo_file_is_read_with_a_notice(tmp_path: Path) -> None:
     first = Image.fromarray(noise(3, size=(16, 16)))
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     found = image_io.read(tmp_path / "a.jpg")
@@ -417,25 +421,25 @@ def test_a_photo_with_a_second_picture_behind_it_is_read_with_a_notice(tmp_path:
     assert "first of the file's 2" in found.notices[0]
 
 
-def test_other_files_get_a_sentence(tmp_path: Path) -> None:
+def test_other_files_are_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<html>")
     Image.new("RGB", (4, 4)).save(tmp_path / "a.gif")
     (tmp_path / "empty.jpg").touch()
     for name in ("page.png", "a.gif", "empty.jpg"):
-        with pytest.raises(ValueError, match=f"{name} is not a picture"):
+        with pytest.raises(ValueError, match=f"{name} is not an image"):
             image_io.read(tmp_path / name)
     Image.new("F", (4, 4)).save(tmp_path / "float.tif")
     with pytest.raises(ValueError, match=r"float\.tif: 32 bits"):
         image_io.read(tmp_path / "float.tif")
     with pytest.raises(ValueError, match=r"a\.gif does not end"):
-        image_io.write(made(3), tmp_path / "a.gif")
+        image_io.write(noise_file(3), tmp_path / "a.gif")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp", ".bmp"])
-def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, suffix: str, bits: int) -> None:
-    image_io.write(made(3, bits, icc=SRGB), tmp_path / f"a{suffix}")
+def test_a_file_truncated_anywhere_is_refused(tmp_path: Path, suffix: str, bits: int) -> None:
+    image_io.write(noise_file(3, bits, icc=SRGB), tmp_path / f"a{suffix}")
     data = (tmp_path / f"a{suffix}").read_bytes()
     for end in range(0, len(data) - 12, 97):
         (tmp_path / f"b{suffix}").write_bytes(data[:end])
