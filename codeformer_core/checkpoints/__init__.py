@@ -1,7 +1,6 @@
-"""The model files: which there are and where they may lie, how they are read, and how they are fetched.
+"""Model files: the catalogue, where they are found, how they are loaded, and how they are downloaded.
 
-Nothing is done without being asked: `find` only looks, `fetch` is the one function that uses the network, and no file of the
-user's is ever moved or overwritten.
+`fetch` is the one function that uses the network, and no file of the user's is ever moved or overwritten.
 """
 
 from .fetching import fetch, verify

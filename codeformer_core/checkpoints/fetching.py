@@ -1,4 +1,4 @@
-"""Bring a model file here, whole and verified or not at all: the one place that uses the network, and only when asked to."""
+"""Download a model file, complete and verified or not at all: the one place that uses the network, and only when asked to."""
 
 import errno
 import hashlib
@@ -7,8 +7,8 @@ import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from filelock import FileLock, Timeout
 
 from ..runtime.progress import Tick, no_tick
 from .manifest import ModelFile
-from .reading import load_as
+from .reading import load
 
-_CHUNK = 1 << 18  # bytes per read: at 100 kB/s a stop takes effect within three seconds
+_CHUNK = 1 << 18  # bytes per read: at 100 kB/s Cancel takes effect within three seconds
 
 _TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
 
-_ATTEMPTS = 5  # at one URL, as long as each brings the file further
+_ATTEMPTS = 5  # at one URL, as long as each adds to the file
 
-_POLL_INTERVAL = 0.5  # seconds between two tries to take the lock of another fetch of the same file
+_POLL_INTERVAL = 0.5  # seconds between two attempts to take the lock of another fetch of the same file
+
+_FULL = "There is not enough room in {}: {}. Make room, or choose another folder, and fetch again."
 
 
 def verify(path: Path, model: ModelFile) -> None:
@@ -60,7 +62,7 @@ def _difference(path: Path, model: ModelFile, name: str) -> str:
 def _structural_difference(path: Path, model: ModelFile, name: str) -> str:
     expected = " ".join(filter(None, (model.task, model.role)))
     try:
-        network = load_as(path, name, mapped=False)  # Windows cannot rename a file that is mapped
+        network = load(path, name=name, mapped=False)  # Windows cannot rename a file that is mapped
     except ValueError as error:
         return f"it does not load as a {expected}. {str(error).rstrip('.')}"
     found = " ".join(filter(None, (getattr(network, "task", None), network.role)))
@@ -72,17 +74,17 @@ class _SourceFailed(Exception):
 
 
 def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
-    """Bring a model file into a folder: whole and verified, or not at all.
+    """Download a model file into a folder: complete and verified, or not at all.
 
-    The bytes go to `<file>.part`, which is continued when it exists, checked like `verify` does, and renamed. A mirror that
-    the environment names in CODEFORMER_MIRROR is asked first, for `$CODEFORMER_MIRROR/<file>`; then the model's own URLs.
-    While another thread or program fetches the same file, this one waits for it.
+    The bytes go to `<file>.part`, which is resumed when it exists, checked like `verify` does, and renamed. A mirror that the
+    environment names in CODEFORMER_MIRROR is asked first, for `$CODEFORMER_MIRROR/<file>`; then the model's own URLs. While
+    another thread or program fetches the same file, this one waits for it.
 
     Args:
         model: an entry of `catalogue()`.
-        folder: made when absent. A verified file that is already there is returned at once.
-        progress: called with (bytes done, bytes in total; 0 when not known) every quarter of a megabyte. It may raise to stop;
-            what has come so far is kept for the next time.
+        folder: created if absent. A verified file that is already there is returned at once.
+        progress: called with (bytes done, bytes in total; 0 when not known) every quarter of a megabyte. It may raise to
+            cancel; what was downloaded is kept for the next time.
 
     Raises:
         ValueError: another file of that name is there already (it is left alone), or CODEFORMER_MIRROR is no web address.
@@ -93,23 +95,44 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
     if target.exists():
         verify(target, model)
         return target
-    urls = _sources(model)
+    urls = _urls(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(part, model, progress):
-        if target.exists():  # the other one brought it
+    with _locked(part, model, progress):
+        if target.exists():  # another fetch completed it
             verify(target, model)
             return target
-        return _fetch(model, urls, part, target, progress)
+        failures = []
+        for url in urls:
+            try:
+                _download(url, part, model, progress)
+            except _SourceFailed as failure:
+                failures.append(f"{url}: {failure}.")
+            else:
+                os.replace(part, target)
+                return target
+    kept = f" What was downloaded so far ({_size(part):,} bytes) is kept and will be resumed." if _size(part) else ""
+    raise ConnectionError(
+        f"{model.file} could not be fetched. {' '.join(failures)} Fetch it with a browser from {model.urls[0]} "
+        f"and put it into {target.parent} ({model.described}).{kept}"
+    )
+
+
+def _urls(model: ModelFile) -> tuple[str, ...]:
+    mirror = os.environ.get("CODEFORMER_MIRROR", "").rstrip("/")
+    if not mirror:
+        return model.urls
+    if not mirror.lower().startswith(("https://", "http://")):
+        raise ValueError(f"CODEFORMER_MIRROR is {mirror!r}, expected an address with https:// or http:// in front: correct it.")
+    return (f"{mirror}/{urllib.parse.quote(model.file)}", *model.urls)
 
 
 @contextmanager
-def _alone(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
-    """Nobody else writes `part` meanwhile. The lock is the system's, so that it ends with the program that holds it."""
+def _locked(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
+    """Only this fetch writes `part`, by a lock of the operating system, which ends with the process that holds it."""
     lock = FileLock(part.with_name(f"{part.name}.lock"))
-    while True:
+    while not lock.is_locked:
         try:
             lock.acquire(timeout=_POLL_INTERVAL)
-            break
         except Timeout:
             progress(_size(part), model.bytes or 0)
     try:
@@ -120,44 +143,16 @@ def _alone(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
         lock.release()
 
 
-def _fetch(model: ModelFile, urls: tuple[str, ...], part: Path, target: Path, progress: Tick) -> Path:
-    failures = []
-    for url in urls:
-        try:
-            _download(url, part, model, progress)
-        except _SourceFailed as failure:
-            failures.append(f"{url}: {failure}.")
-            continue
-        os.replace(part, target)
-        return target
-    kept = f" What has come so far ({_size(part):,} bytes) is kept and will be continued." if _size(part) else ""
-    raise ConnectionError(
-        f"{model.file} could not be fetched. {' '.join(failures)} Fetch it with a browser from {model.urls[0]} "
-        f"and put it into {target.parent} ({model.described}).{kept}"
-    )
-
-
-def _sources(model: ModelFile) -> tuple[str, ...]:
-    mirror = os.environ.get("CODEFORMER_MIRROR", "").rstrip("/")
-    if not mirror:
-        return model.urls
-    if not mirror.lower().startswith(("https://", "http://")):
-        raise ValueError(f"CODEFORMER_MIRROR is {mirror!r}, expected an address with https:// or http:// in front: correct it.")
-    return (f"{mirror}/{urllib.parse.quote(model.file)}", *model.urls)
-
-
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
 def _download(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
-    """Bring `part` to the checked whole; after an interruption again, as long as each attempt brings it further."""
+    """Complete and check `part`; after an interruption again, as long as each attempt adds to it."""
     for attempt in range(1, _ATTEMPTS + 1):
         before = _size(part)
         try:
-            with closing(_stream(url, part, model)) as steps:
-                for done, total in steps:
-                    progress(done, total)
+            _append_missing(url, part, model, progress)
         except _SourceFailed:
             if attempt == _ATTEMPTS or _size(part) <= before:
                 raise
@@ -180,16 +175,16 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _stream(url: str, part: Path, model: ModelFile) -> Generator[tuple[int, int], None, None]:
-    """Append what is missing to `part`; yields (bytes done, bytes in total or 0) after every chunk that is written.
+def _append_missing(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
+    """Append the bytes that are missing to `part`, or start again where the server knows no ranges.
 
     Raises:
-        _SourceFailed: the server; `part` keeps what came.
-        OSError: the disk.
+        _SourceFailed: the server's fault; `part` keeps what was received.
+        OSError: the disk's.
     """
     done = _size(part)
     if model.bytes is not None and done >= model.bytes:
-        return  # whole already, or too long: the check decides
+        return  # complete already, or too long: the check decides
     request = urllib.request.Request(url, headers={"User-Agent": "codeformer-suite", "Accept-Encoding": "identity"})
     if done:
         request.add_header("Range", f"bytes={done}-")
@@ -198,12 +193,11 @@ def _stream(url: str, part: Path, model: ModelFile) -> Generator[tuple[int, int]
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and error.headers.get("Content-Range", "") == f"bytes */{done}":
-            return  # whole already: there is nothing after it
+            return  # complete already: there is nothing after it
         if error.code != 416 or not done:
             raise _SourceFailed(f"HTTP {error.code} {error.reason}") from error
         part.unlink()
-        yield from _stream(url, part, model)
-        return
+        return _append_missing(url, part, model, progress)
     except (OSError, HTTPException) as error:
         raise _SourceFailed(str(getattr(error, "reason", error)) or type(error).__name__) from error
     with response:
@@ -219,20 +213,20 @@ def _stream(url: str, part: Path, model: ModelFile) -> Generator[tuple[int, int]
         total = total or model.bytes or 0
         free = shutil.disk_usage(part.parent).free
         if free < total - done:
-            raise OSError(_full(part.parent, f"{total - done:,} bytes are needed for {model.file}, {free:,} are free"))
+            raise OSError(_FULL.format(part.parent, f"{total - done:,} bytes are needed for {model.file}, {free:,} are free"))
         try:
             with part.open("ab" if done else "wb") as file:
                 while chunk := _receive(response):
                     file.write(chunk)
                     done += len(chunk)
-                    yield done, total
+                    progress(done, total)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
                 raise
             part.unlink()  # a disk filled to the last byte harms other programs; the bytes can be had again
-            raise OSError(_full(part.parent, f"it ran full while {model.file} came, whose part was removed")) from error
+            raise OSError(_FULL.format(part.parent, f"it ran full while {model.file} came, whose part was removed")) from error
     if done < total:
         raise _SourceFailed(f"the connection ended after {done:,} of {total:,} bytes")
 
@@ -242,7 +236,3 @@ def _receive(response: HTTPResponse) -> bytes:
         return response.read(_CHUNK)
     except (OSError, HTTPException) as error:
         raise _SourceFailed(f"the connection broke ({error})") from error
-
-
-def _full(folder: Path, problem: str) -> str:
-    return f"There is not enough room in {folder}: {problem}. Make room, or choose another folder, and fetch again."

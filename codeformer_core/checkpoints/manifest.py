@@ -1,4 +1,4 @@
-"""Which model files there are, and where they may lie. Nothing is opened here."""
+"""The catalogue of model files, and where they are found. No model file is opened here."""
 
 import functools
 import importlib.util
@@ -51,7 +51,7 @@ class ModelFile:
 
     @property
     def size(self) -> str:
-        """The size for people, such as "376.6 MB"."""
+        """The size, such as "376.6 MB"."""
         return f"{self.bytes / 1e6:.1f} MB" if self.bytes is not None else "size not known"
 
     @property
@@ -81,13 +81,13 @@ def lookup(name: str) -> ModelFile | None:
 
 
 def cache_folder() -> Path:
-    """The user's own folder for fetched files; it need not exist yet."""
+    """The user's folder for downloaded files; it need not exist yet."""
     variable, fallback = ("LOCALAPPDATA", "~/AppData/Local") if sys.platform == "win32" else ("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get(variable) or fallback).expanduser() / "codeformer"
 
 
 def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Where `find` looks, in order: the given folders, CODEFORMER_WEIGHTS, ours, facexlib's folder, the user cache."""
+    """Where `find` looks, in order: `folders`, CODEFORMER_WEIGHTS, the project's, facexlib's folder, the user cache."""
     chosen = [Path(p).expanduser() for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
     facexlib = importlib.util.find_spec("facexlib")  # found, not imported: its import loads torch and OpenCV
     shared = [Path(p) / "weights" for p in facexlib.submodule_search_locations or ()] if facexlib else []
@@ -95,12 +95,11 @@ def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
 
 
 def find(model: str, folders: Sequence[Path] = ()) -> Path | None:
-    """Where a model file lies, or None. Files are never moved, and not read either: `verify` and `load` do that.
+    """The path of a model file, or None. It is not read: `verify` and `load` do that.
 
     Args:
-        model: a catalogue name ("codeformer"), a file name (its aliases count too), or the path of an existing file, which
-            is then meant as it is written.
-        folders: looked in first. Like every place, each may hold the file itself or, as ComfyUI's models folder does, one of
+        model: a catalogue name ("codeformer"), a file name (or one of its aliases), or the path of an existing file.
+        folders: searched first. Like every place, each may hold the file itself or, as ComfyUI's models folder does, one of
             the sub-folders that the catalogue knows.
     """
     known = lookup(model)

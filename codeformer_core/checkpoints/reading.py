@@ -1,4 +1,4 @@
-"""From a file to its tensors or its network, without running anything that the file says.
+"""Load the tensors or the network of a checkpoint file, without running any code that the file holds.
 
 torch is imported by the functions that need it, so that `codeformer --help` is quick.
 """
@@ -34,29 +34,26 @@ _UNREADABLE = (
 )
 
 
-def load(path: Path, operations: Any = None, precision: str = "exact") -> Any:
+def load(path: Path, operations: Any = None, precision: str = "exact", *, name: str = "", mapped: bool = True) -> Any:
     """The network in a model file, in evaluation mode on the CPU.
 
     Args:
         path: .onnx for YuNet; otherwise anything that `read` reads.
         operations: where CodeFormer takes its layers from; None for `torch.nn`.
         precision: see `networks.load`.
+        name, mapped: see `read`.
 
     Raises:
         ValueError: see `read`; or a network that this pack does not know.
     """
-    return load_as(Path(path), Path(path).name, operations=operations, precision=precision)
-
-
-def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None, precision: str = "exact") -> Any:
-    """`load` for a file that is to be called `name`; without `mapped` it can be renamed while the network lives."""
     from torch import nn
 
     from .. import networks
 
+    path, name = Path(path), name or Path(path).name
     if Path(name).suffix.lower() != ".onnx":
-        return networks.load(_tensors(path, name, mapped), operations or nn, name, precision)
-    _refuse_impostors(path, name)
+        return networks.load(read(path, name, mapped), operations or nn, name, precision)
+    _first_bytes(path, name)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first image.
         if data.find(b"kps_32") < 0:
@@ -69,32 +66,30 @@ def load_as(path: Path, name: str, mapped: bool = True, operations: Any = None, 
     return YuNet(path)
 
 
-def read(path: Path) -> dict[str, "Tensor"]:
+def read(path: Path, name: str = "", mapped: bool = True) -> dict[str, "Tensor"]:
     """The tensors of a checkpoint on the CPU, unwrapped (params_ema, params, state_dict) and without "module." prefixes.
 
-    A zip-format .pth is mapped into memory rather than read. Only tensors are ever built: torch.load runs with weights_only.
+    Only tensors are ever built: torch.load runs with weights_only.
+
+    Args:
+        name: what the file will be called, if not as now.
+        mapped: memory-map a zip-format .pth rather than read it; Windows cannot rename it while the tensors live.
 
     Raises:
         ValueError: no file, no checkpoint, half a checkpoint, one without tensors, or one that asks for code to be run.
     """
-    return _tensors(Path(path), Path(path).name, mapped=True)
-
-
-def _tensors(path: Path, name: str, mapped: bool) -> dict[str, "Tensor"]:
     from torch import Tensor
 
+    path, name = Path(path), name or Path(path).name
     content = _content(path, name, mapped)
     if not isinstance(content, Mapping):
         raise ValueError(f"{name} holds a {type(content).__name__}, expected tensors by name. {_advice(name)}")
     for _ in _WRAPPERS:  # at most one inside the other, however a hostile file nests itself
         content = next((content[w] for w in _WRAPPERS if isinstance(content.get(w), Mapping)), content)
     # A .safetensors file has no nesting: a converter that kept the wrapper wrote it as a prefix.
-    for wrapper in _WRAPPERS:
-        prefix = f"{wrapper}."
-        if inside := {k.removeprefix(prefix): v for k, v in content.items() if str(k).startswith(prefix)}:
-            content = inside
-            break
-    tensors = {str(k).removeprefix("module."): v.detach() for k, v in content.items() if isinstance(v, Tensor)}
+    prefix = next((f"{w}." for w in _WRAPPERS if any(str(key).startswith(f"{w}.") for key in content)), "")
+    content = {str(k).removeprefix(prefix): v for k, v in content.items() if str(k).startswith(prefix)}
+    tensors = {k.removeprefix("module."): v.detach() for k, v in content.items() if isinstance(v, Tensor)}
     if not tensors:
         first = ", ".join(map(str, list(content)[:3])) or "nothing"
         raise ValueError(f"{name} holds no tensors by name (found: {first}). Expected a model's weights. {_advice(name)}")
@@ -106,7 +101,7 @@ def _content(path: Path, name: str, mapped: bool) -> Any:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    head = _refuse_impostors(path, name)
+    head = _first_bytes(path, name)
     if Path(name).suffix.lower() == ".safetensors" or head[8:9] == b"{":
         try:
             return load_file(path)
@@ -138,8 +133,8 @@ def _why_unreadable(path: Path, name: str, message: str) -> str:
     return f"{name} is cut off, damaged or no checkpoint at all{_sizes(path, name)}. {_advice(name)}"
 
 
-def _refuse_impostors(path: Path, name: str) -> bytes:
-    """The first bytes of a file that is neither absent, empty, a web page nor a Git LFS pointer."""
+def _first_bytes(path: Path, name: str) -> bytes:
+    """The first bytes of a file. A ValueError when it is absent, empty, a web page or a Git LFS pointer."""
     if not path.is_file():
         raise ValueError(f"{name} is not in {path.parent}. Expected a model file there: check the path, or fetch it first.")
     with path.open("rb") as file:

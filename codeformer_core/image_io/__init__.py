@@ -13,9 +13,6 @@ from ..runtime.atomic_write import write_bytes
 from . import decode, tiff
 from .encode import FORMATS
 
-#: File name suffixes that are read and written.
-SUFFIXES = tuple(FORMATS)
-
 _METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the XMP data", "chunks": "the PNG text"}
 
 
@@ -109,7 +106,7 @@ def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[s
     path = Path(path)
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
-        raise ValueError(f"{path.name} does not end in the suffix of an image format. Use one of {', '.join(SUFFIXES)}.")
+        raise ValueError(f"{path.name} does not end in the suffix of an image format. Use one of {', '.join(FORMATS)}.")
     alpha = file.alpha
     if alpha is not None and not kind.alpha:
         if bool((alpha < 1).any()):

@@ -130,17 +130,13 @@ def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes 
     """A CMYK or Lab image as RGB, its new profile, and a sentence for the user."""
     srgb = ImageCms.createProfile("sRGB")
     source = ImageCms.createProfile("LAB") if image.mode == "LAB" else io.BytesIO(icc or b"")
-    problem = "without a colour profile"
-    if icc or image.mode == "LAB":
-        try:
-            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-        except ImageCms.PyCMSError as error:
-            problem = f"with a colour profile that cannot be used ({error})"
-        else:
-            assert converted is not None  # only None when asked to work in place
-            notice = f"Converted from {image.mode} to sRGB by its colour profile."
-            return converted, ImageCms.ImageCmsProfile(srgb).tobytes(), notice
-    return image.convert("RGB"), None, f"{image.mode} {problem}: converted to RGB by the plain formula."
+    try:
+        converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+    except ImageCms.PyCMSError as error:
+        problem = f"with a colour profile that cannot be used ({error})" if icc else "without a colour profile"
+        return image.convert("RGB"), None, f"{image.mode} {problem}: converted to RGB by the plain formula."
+    assert converted is not None  # only None when asked to work in place
+    return converted, ImageCms.ImageCmsProfile(srgb).tobytes(), f"Converted from {image.mode} to sRGB by its colour profile."
 
 
 def _webp_chunks(data: bytes) -> list[bytes]:
