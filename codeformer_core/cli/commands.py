@@ -1,122 +1,72 @@
-"""The commands: which options each has, and where its work is, which is imported when it is asked for."""
+"""The commands and the parser of each. Only the standard library is imported, so that help is quick."""
 
 import argparse
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .. import checkpoints
-from .arguments import Arguments, contradiction
-from .declared import add_options
+from .argparse_options import add_options
+from .arguments import Arguments
 from .values import model, named
-
-Run = Callable[[Arguments], int]
 
 
 class Command(NamedTuple):
-    """What adds the options of a command, what it does, and how it is called."""
+    """A command on images or videos.
 
-    add: Callable[..., None]
-    help: str
-    usage: str
-
-
-def _command(
-    name: str, module: str, done: str, reads: str, groups: Sequence[str], without: Sequence[str] = ()
-) -> Callable[..., None]:
-    """What adds the options of a command on images or videos.
-
-    Args:
-        module: where its function is, of the command's name.
-        done: what happens to a face.
-        groups, without: see `add_options`.
+    Attributes:
+        help: what it does.
+        module: where its `run` is, which is imported when it is called.
+        task: what its restorer was trained for; None for a command without one.
+        done: what happens to a face, as the report says it.
+        groups: of its options, keys of `argparse_options.GROUPS`.
+        without: options of these groups that it does not have.
     """
 
-    def add(parser: argparse.ArgumentParser, defaults: Arguments = Arguments()) -> None:
-        parser.add_argument("paths", nargs="+", type=named, metavar="PATH", help=f"{reads} and folders of them")
-        parser.add_argument("-o", "--out", type=named, required=True, help="folder for the results; or a file, for one input")
-        add_options(parser, groups, without, defaults)
-        parser.set_defaults(run=partial(_run, module), command=name, done=done)
+    help: str
+    module: str
+    task: str | None
+    done: str
+    groups: Sequence[str]
+    without: Sequence[str] = ()
 
-    return add
 
+#: Module of a command -> what it reads.
+_READ = {"images": "images (PNG, JPEG, WebP, BMP, TIFF)", "videos": "videos (MP4, MOV, MKV, WebM, ...)"}
 
-_IMAGES, _VIDEOS = "pictures (PNG, JPEG, WebP, BMP, TIFF)", "videos (MP4, MOV, MKV, WebM, ...)"
-_FACES = ("detection", "selection", "models", "speed")
-_PASTED = ("restoration", "size", "pasting")
 _FILES = ("files", "images", "saved faces")
-
-#: Options of the restorer, which `codeformer crop` does without.
-_OF_RESTORER = ("suffix", "model", "parser", "precision", "compile", "batch")
+_PASTED = ("restoration", "size", "pasting")
+_FACES = ("detection", "selection", "models", "speed")
 
 COMMANDS: Mapping[str, Command] = {
-    "fix": Command(
-        _command("fix", "images", "restored", _IMAGES, (*_FILES, *_PASTED, *_FACES)),
-        "restore the faces in pictures",
-        "PATH... -o OUT [options]",
-    ),
+    "fix": Command("restore the faces in images", "images", "restoration", "restored", (*_FILES, *_PASTED, *_FACES)),
     "colorize": Command(
-        _command("colorize", "images", "coloured", _IMAGES, (*_FILES, "colours", "pasting", *_FACES)),
-        "give colours to the faces in pictures",
-        "PATH... -o OUT [options]",
+        "give colours to the faces in images", "images", "colorization", "coloured", (*_FILES, "colours", "pasting", *_FACES)
     ),
     "inpaint": Command(
-        _command("inpaint", "images", "filled", _IMAGES, (*_FILES, "holes", *_FACES), ("parser",)),
-        "fill what is missing in the faces of pictures",
-        "PATH... -o OUT [options]",
+        "fill what is missing in the faces of images",
+        "images",
+        "inpainting",
+        "filled",
+        (*_FILES, "holes", *_FACES),
+        without=("parser",),
     ),
     "video": Command(
-        _command(
-            "video", "videos", "restored", _VIDEOS, ("files", "videos", *_PASTED, "steadiness", *_FACES), ("fidelity_mask",)
-        ),
         "restore the faces in videos",
-        "PATH... -o OUT [options]",
+        "videos",
+        "restoration",
+        "restored",
+        ("files", "videos", *_PASTED, "steadiness", *_FACES),
+        without=("fidelity_mask",),
     ),
-    "train": Command(lambda parser: _add_train(parser), "train a network of your own", "CONFIG [options]"),
     "crop": Command(
-        _command("crop", "images", "cut out", _IMAGES, ("files", "crops", *_FACES), _OF_RESTORER),
-        "cut aligned faces out of pictures, to train with",
-        "PATH... -o FOLDER [options]",
+        "cut aligned faces out of images, to train with",
+        "images",
+        None,
+        "cut out",
+        ("files", "crops", *_FACES),
+        without=("suffix", "model", "parser", "compile", "batch"),
     ),
-    "models": Command(lambda parser: _add_models(parser), "list, fetch and verify model files", "ACTION [options]"),
 }
-
-
-def _run(module: str, arguments: Arguments) -> int:
-    wrong = contradiction(arguments)
-    if wrong:
-        print(f"codeformer {arguments.command}: {wrong}", file=sys.stderr)
-        return 2
-    return getattr(import_module(f".{module}", __package__), arguments.command)(arguments)
-
-
-def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of one that comes with the program")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=_train)
-
-
-def _train(arguments: Arguments) -> int:
-    """The exit status: 0 trained or stopped with everything saved, 1 something failed, 2 the configuration is wrong."""
-    from ..training import config
-    from ..training.run import train
-
-    try:
-        settings = config.read(arguments.config)
-    except ValueError as error:
-        print(f"codeformer train: {error}", file=sys.stderr)
-        return 2
-    try:
-        done = train(settings, quiet=arguments.quiet)
-    except (OSError, ValueError, FloatingPointError) as error:
-        print(f"codeformer train: {error}", file=sys.stderr)
-        return 1
-    if not arguments.quiet:
-        print(f"stage {settings.stage}, {done} of {settings.optimiser.steps} steps -> {settings.out / 'network.pth'}")
-    return 0
-
 
 #: Action of `codeformer models` -> (what it does, how many names it takes).
 _ACTIONS = {
@@ -127,22 +77,58 @@ _ACTIONS = {
 }
 
 
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", prog="codeformer models")
-    parser.set_defaults(run=partial(_models, "list"))
-    names = ", ".join(entry.name for entry in checkpoints.catalogue())
-    for action, (text, count) in _ACTIONS.items():
-        sub = actions.add_parser(
-            action, help=text, description=f"{text.capitalize()}.", allow_abbrev=False, argument_default=argparse.SUPPRESS
-        )
-        sub.set_defaults(run=partial(_models, action), subparser=sub)
+class _ShowVersion(argparse.Action):
+    """`action="version"`, but the version is looked up only when asked for: that takes as long as all of --help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from .. import __version__
+
+        print(f"codeformer {__version__}")
+        parser.exit()
+
+
+def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
+    """The parser of every command; the options are those of `defaults`, see `add_options`."""
+    parser = argparse.ArgumentParser(
+        prog="codeformer",
+        description="Restore, colour and complete faces in images and videos with CodeFormer.",
+        epilog="Help on a command: codeformer fix --help",
+    )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, (text, module, _, _, groups, without) in COMMANDS.items():
+        command = _add_parser(commands, name, text, module, f"codeformer {name} PATH... -o OUT [options]")
+        command.add_argument("paths", nargs="+", type=named, metavar="PATH", help=f"{_READ[module]} and folders of them")
+        out = "folder for the faces" if name == "crop" else "folder for the results; or a file, for one input"
+        command.add_argument("-o", "--out", type=named, required=True, help=out)
+        add_options(command, groups, without, defaults)
+    train = _add_parser(commands, "train", "train a network of your own", "train", "codeformer train CONFIG [options]")
+    train.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of one that comes with the program")
+    models = _add_parser(
+        commands, "models", "list, fetch and verify model files", "models", "codeformer models ACTION [options]"
+    )
+    actions = models.add_subparsers(metavar="ACTION", prog="codeformer models", dest="action")
+    models.set_defaults(action=defaults.action)
+    for name, (text, count) in _ACTIONS.items():
+        action = _add_parser(actions, name, text, "models")
         if count:
-            sub.add_argument("names", nargs=count, type=model, metavar="NAME", help=names)
-        add_options(sub, ("models",), ("model", "detector", "parser", "download"))
-        sub.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+            known = ", ".join(entry.name for entry in checkpoints.catalogue())
+            action.add_argument("names", nargs=count, type=model, metavar="NAME", help=known)
+        add_options(action, ("models",), ("model", "detector", "parser", "download"), defaults)
+    return parser
 
 
-def _models(action: str, arguments: Arguments) -> int:
-    from . import models
-
-    return models.ACTIONS[action](arguments.names, arguments.weights, arguments.quiet)
+def _add_parser(
+    parsers: argparse._SubParsersAction, name: str, text: str, module: str, usage: str | None = None
+) -> argparse.ArgumentParser:
+    parser = parsers.add_parser(
+        name,
+        help=text,
+        description=f"{text.capitalize()}.",
+        usage=usage,
+        allow_abbrev=False,  # --weight is no short way to say --weights
+        argument_default=argparse.SUPPRESS,  # what was not typed is left to the defaults of `Arguments`
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no report")
+    parser.set_defaults(module=module, subparser=parser)
+    return parser

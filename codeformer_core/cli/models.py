@@ -1,4 +1,4 @@
-"""`codeformer models`, and how the other commands come by their model files."""
+"""`codeformer models`, and how the other commands find and fetch their model files."""
 
 import os
 import sys
@@ -9,32 +9,32 @@ from tqdm import tqdm
 
 from .. import checkpoints
 from ..checkpoints import ModelFile
+from .arguments import Arguments
 
 
-def obtain(names: Sequence[str], folders: Sequence[Path], download: bool, quiet: bool = False) -> list[Path]:
-    """The files of the named models, in order.
+def run(arguments: Arguments) -> int:
+    """The exit status: 0 when every file that was asked for is here and the catalogued one."""
+    return _ACTIONS[arguments.action](arguments)
+
+
+def obtain(names: Sequence[str], arguments: Arguments) -> list[Path]:
+    """The files of the named models, in order; with --download the missing ones are fetched.
 
     Args:
         names: catalogue names, file names or paths.
-        folders: looked in first; a download goes into the first of them.
-        download: fetch what is missing, which is announced.
-        quiet: no progress bar.
 
     Raises:
         FileNotFoundError: what is missing, where it was looked for, and the command that fetches it.
         ValueError, OSError: see `checkpoints.fetch`.
     """
-    found = {name: checkpoints.find(name, folders) for name in names}
-    missing = [name for name, path in found.items() if path is None]
-    unknown = [name for name in missing if checkpoints.lookup(name) is None]
-    if unknown or (missing and not download):
-        looked = ", ".join(map(str, checkpoints.places(folders)))
+    missing = [name for name in names if checkpoints.find(name, arguments.weights) is None]
+    models = [checkpoints.lookup(name) for name in missing]
+    if missing and (not arguments.download or None in models):
+        looked = ", ".join(map(str, checkpoints.places(arguments.weights)))
         raise FileNotFoundError("\n".join([*map(_absence, missing), f"Looked in {looked}, and in the model folders inside."]))
-    for name in missing:
-        model = checkpoints.lookup(name)
-        assert model is not None  # the unknown ones have raised
-        found[name] = fetch(model, destination(folders), quiet)
-    return [path for name in names if (path := found[name]) is not None]
+    for model in filter(None, models):
+        fetch(model, arguments)
+    return [path for name in names if (path := checkpoints.find(name, arguments.weights))]
 
 
 def _absence(name: str) -> str:
@@ -48,17 +48,17 @@ def _absence(name: str) -> str:
     )
 
 
-def destination(folders: Sequence[Path]) -> Path:
-    """Where a fetched file goes: the first folder that the user named, here or in CODEFORMER_WEIGHTS, else the user's cache."""
+def fetch(model: ModelFile, arguments: Arguments) -> None:
+    """Fetch a model file, saying beforehand what it is, how large, where from and under which licence.
+
+    It goes into the first folder that the user named, with --weights or in CODEFORMER_WEIGHTS, else into the user's cache.
+    """
     chosen = os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep)[0]
-    return folders[0] if folders else Path(chosen).expanduser() if chosen else checkpoints.cache_folder()
-
-
-def fetch(model: ModelFile, folder: Path, quiet: bool = False) -> Path:
-    """Fetch a model file, saying beforehand what it is, how large, where from and under which licence."""
+    folder = [*arguments.weights, Path(chosen).expanduser() if chosen else checkpoints.cache_folder()][0]
     tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
     tqdm.write(f"  Licence of {model.name}: {model.licence}. {model.notice}")
-    with tqdm(total=model.bytes, unit="B", unit_scale=True, desc=model.file, disable=quiet or None, leave=False) as bar:
+    hidden = arguments.quiet or None  # None: where there is no terminal
+    with tqdm(total=model.bytes, unit="B", unit_scale=True, desc=model.file, disable=hidden, leave=False) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total or None
@@ -66,13 +66,11 @@ def fetch(model: ModelFile, folder: Path, quiet: bool = False) -> Path:
 
         path = checkpoints.fetch(model, folder, progress)
     tqdm.write(f"  {path}: ok")
-    return path
 
 
-def list_all(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
-    """`models list`: every file of the catalogue, whether it is here, its size, address, hash and licence."""
+def _list(arguments: Arguments) -> int:
     for model in checkpoints.catalogue():
-        path = checkpoints.find(model.name, folders)
+        path = checkpoints.find(model.name, arguments.weights)
         kind = f"{model.role}, {model.task}" if model.task else model.role
         tqdm.write(f"{model.name}  ({kind})  {model.file}  {model.size}")
         tqdm.write(f"    {path or f'not here; fetch it with: codeformer models fetch {model.name}'}")
@@ -81,43 +79,39 @@ def list_all(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) 
     return 0
 
 
-def where(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
-    """`models where`: the folders that are looked in, in their order."""
-    for place in checkpoints.places(folders):
+def _where(arguments: Arguments) -> int:
+    for place in checkpoints.places(arguments.weights):
         tqdm.write(f"{place}{'' if place.is_dir() else '  (does not exist)'}")
     return 0
 
 
-def fetch_all(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
-    """`models fetch`: 0 when every file is here in the end."""
-    failed = 0
-    for model in models:
+def _fetch(arguments: Arguments) -> int:
+    status = 0
+    for model in arguments.names:
         try:
-            fetch(model, destination(folders), quiet)
+            fetch(model, arguments)
         except (OSError, ValueError) as error:
-            failed += 1
+            status = 1
             tqdm.write(str(error), file=sys.stderr)
-    return 1 if failed else 0
+    return status
 
 
-def verify(models: Sequence[ModelFile], folders: Sequence[Path], quiet: bool) -> int:
-    """`models verify`: 0 when every file that is here, and every one that was named, is the catalogued one."""
-    wrong = 0
-    for model in models or checkpoints.catalogue():
-        path = checkpoints.find(model.name, folders)
+def _verify(arguments: Arguments) -> int:
+    """A file that is absent is wrong only if it was named."""
+    status = 0
+    for model in arguments.names or checkpoints.catalogue():
+        path = checkpoints.find(model.name, arguments.weights)
         if path is None:
-            wrong += bool(models)
+            status = status or int(bool(arguments.names))
             tqdm.write(f"absent  {model.name}")
             continue
         try:
             checkpoints.verify(path, model)
-        except ValueError as error:
-            wrong += 1
-            tqdm.write(f"wrong   {model.name}  {path}\n        {error}")
-        else:
             tqdm.write(f"ok      {model.name}  {path}")
-    return 1 if wrong else 0
+        except ValueError as error:
+            status = 1
+            tqdm.write(f"wrong   {model.name}  {path}\n        {error}")
+    return status
 
 
-#: Action of `codeformer models` -> what does it: (models, folders, quiet) -> exit status.
-ACTIONS = {"list": list_all, "where": where, "fetch": fetch_all, "verify": verify}
+_ACTIONS = {"list": _list, "where": _where, "fetch": _fetch, "verify": _verify}

@@ -2,23 +2,26 @@
 
 import sys
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from .. import checkpoints
+from ..detection.external import scale_faces
+from ..detection.faces_json import from_json
+from ..faces import Face
 from ..networks.precision import suited
+from ..options import DetectionOptions
 from ..pipeline import Extras
 from ..upscaler import load_upscaler
 from .arguments import Arguments
+from .commands import COMMANDS
 from .context import RunContext
-from .inputs import SavedFaces
 from .models import obtain
-
-#: The networks of a command that are no face networks.
-_UPSCALERS = ("bg_upscaler", "face_upscaler")
 
 
 def device_of(name: str) -> torch.device:
@@ -32,38 +35,44 @@ def device_of(name: str) -> torch.device:
         raise ValueError(f"the device {name} cannot be used ({reason}). Leave out --device, or use cpu.") from error
 
 
-def load_networks(arguments: Arguments, device: torch.device, trained_for: str | None) -> RunContext:
-    """The networks that the options of a command need, on a device, with the options as they decide them.
+class SavedFaces(NamedTuple):
+    """A detector that gives the faces of a file, detected before in an image of (H, W)."""
 
-    Args:
-        trained_for: the task of the restorer; None for a command without one.
+    faces: list[Face]
+    found_in: tuple[int, int]
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
+        """The faces, in images (B, 3, H, W) of the same aspect ratio."""
+        return scale_faces(self.faces, self.found_in, images.shape[0], (images.shape[2], images.shape[3]))
+
+
+def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
+    """The networks that the options of a command need, on a device, with the options as they decide them.
 
     Raises:
         OSError, ValueError, ImportError: a file is missing or is another network, in sentences.
     """
-    options = arguments.options
-    wanted = {"restorer": arguments.model or _find_restorer(arguments, trained_for)} if trained_for else {}
-    if not arguments.aligned and not arguments.faces_from:
-        wanted["detector"] = arguments.detector
-    if options.parts or (options.mask == "face" and not arguments.aligned):
-        wanted["parser"] = arguments.parser
-    wanted |= {part: name for part in _UPSCALERS if (name := getattr(arguments, part))}
-    paths = obtain(list(wanted.values()), arguments.weights, arguments.download, arguments.quiet)
-    loaded: dict[tuple[Path, str], Any] = {}  # both upscalers may be one
-    networks: dict[str, Any] = {}
-    for part, path in zip(wanted, paths, strict=True):
-        role = "upscaler" if part in _UPSCALERS else part
-        if (path, role) not in loaded:
-            loaded[path, role] = load_network(path, role, trained_for or "", device, arguments.precision)
-        networks[part] = loaded[path, role]
-    restorer, upscaler, face_upscaler = (networks.get(part) for part in ("restorer", *_UPSCALERS))
+    options, task = arguments.options, COMMANDS[arguments.command].task
+    wanted = {
+        "restorer": task and (arguments.model or _find_restorer(arguments, task)),
+        "detector": None if arguments.aligned or arguments.faces_from else arguments.detector,
+        "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
+        "upscaler": arguments.bg_upscaler,
+        "face_upscaler": arguments.face_upscaler,
+    }
+    names = {part: name for part, name in wanted.items() if name}
+    paths = zip(names, obtain(list(names.values()), arguments), strict=True)
+    load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
+    networks = {part: load(path, part.removeprefix("face_")) for part, path in paths}  # both upscalers may be one
+    restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
+    if arguments.faces_from:
+        detector = SavedFaces(*from_json(arguments.faces_from.read_text(encoding="utf-8")))
     if arguments.compile:
         _compile(restorer, device)
-    enlarging = face_upscaler if arguments.aligned else upscaler
+    extras = Extras(**networks)
+    enlarging = extras.face_upscaler if arguments.aligned else extras.upscaler
     if enlarging and "options.upscale" not in arguments.typed:
         options = replace(options, upscale=enlarging.scale)
-    detector = SavedFaces.read(arguments.faces_from) if arguments.faces_from else networks.get("detector")
-    extras = Extras(parser=networks.get("parser"), upscaler=upscaler, face_upscaler=face_upscaler)
     return RunContext(arguments, device, options, restorer, detector, extras)
 
 
@@ -83,9 +92,9 @@ def _for_task(task: str) -> list[str]:
 
 
 def _find_restorer(arguments: Arguments, task: str) -> str:
-    """The name of the published network for a task; of the one that comes with the project for as long as that is not here."""
-    names = _for_task(task)
-    published, here = names[0], next((name for name in names if checkpoints.find(name, arguments.weights)), names[0])
+    """The name of the published network for a task; until that is here, of the one that comes with the project."""
+    published, *_ = names = _for_task(task)
+    here = next((name for name in names if checkpoints.find(name, arguments.weights)), published)
     if arguments.download or here == published:
         return published
     tqdm.write(

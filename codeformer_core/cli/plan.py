@@ -15,7 +15,7 @@ class Media(NamedTuple):
         name: what one is called.
         read: how the files end that are taken from folders.
         written: how those end that can be written; others become `other`.
-        other: how a result ends whose input has an end that cannot be written.
+        other: how a result ends whose input's format cannot be written.
         foreign: how files end that are of its kind, and cannot be read.
     """
 
@@ -26,12 +26,12 @@ class Media(NamedTuple):
     foreign: Collection[str] = ()
 
 
-#: How pictures end as cameras, phones and editors store them.
+#: Images as cameras, phones and editors store them.
 _FOREIGN = (
     ".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
 )  # fmt: skip
 
-PICTURES = Media("picture", IMAGE_FORMATS, IMAGE_FORMATS, ".png", _FOREIGN)
+IMAGES = Media("image", IMAGE_FORMATS, IMAGE_FORMATS, ".png", _FOREIGN)
 
 
 class ImageTask(NamedTuple):
@@ -39,8 +39,8 @@ class ImageTask(NamedTuple):
 
     Attributes:
         source: the file that is read.
-        target: the file that is written.
-        forced: the user has asked for the target's format; otherwise a picture that it cannot hold becomes a PNG.
+        target: the file that is written; of `codeformer crop`, how the names of its files begin.
+        forced: the user has asked for the target's format; otherwise an image that it cannot hold becomes a PNG.
         crops: how the paths of its face crops begin; None when they are not wanted.
         below: where the source lies below the folder that was named; its masks lie there below theirs.
     """
@@ -61,44 +61,39 @@ def plan(arguments: Arguments, media: Media) -> list[ImageTask]:
     Raises:
         ValueError: something does not exist or is empty, two inputs have one output, an output is an input, a suffix is a path.
     """
-    paths, out, suffix, end = arguments.paths, arguments.out, arguments.suffix, FORMATS[arguments.format]
+    out, suffix, crop = arguments.out, arguments.suffix, arguments.command == "crop"
+    end = ".png" if crop else FORMATS[arguments.format]
     if "/" in suffix or "\\" in suffix:
         raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
-    sources = _sources(paths, out, arguments.recursive, media)
+    sources = _sources(arguments, media)
     to_file = out.suffix.lower() in media.written and not out.is_dir()
-    if to_file and [path.is_file() for path in paths] != [True]:
-        raise ValueError(f"{out} is the name of a {media.name}, but the input is not one file. Name a folder.")
+    if to_file and crop:
+        raise ValueError(f"{out} is the name of an image: name a folder for the faces.")
+    if to_file and [path.is_file() for path in arguments.paths] != [True]:
+        raise ValueError(f"{out} is the name of one {media.name}, but the input is not one file. Name a folder.")
     if to_file and (suffix or end):
         raise ValueError(f"{out} says how the result is called and stored: leave out --suffix and --format, or name a folder.")
     if not to_file and out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file. Name a folder, or a file that ends in one of {', '.join(media.written)}.")
     if len(sources) > 1 and (arguments.save_faces or arguments.faces_from):
-        raise ValueError(f"--save-faces and --faces-from are for one picture, found {len(sources)}: do them one by one.")
+        raise ValueError(f"--save-faces and --faces-from are for one image, found {len(sources)}: do them one by one.")
     tasks, crops = [], arguments.save_crops
     for source, below in sources:
         kept = source.suffix if source.suffix.lower() in media.written else media.other
         target = out if to_file else out / below / f"{source.stem}{suffix and '_' + suffix}{end or kept}"
-        crops_prefix = crops / below / target.stem if crops else None
-        tasks.append(ImageTask(source, target, bool(to_file or end), crops_prefix, below))
-    _refuse_collisions(tasks)
-    masks = [getattr(arguments, name) for name in ("inside", "keep_out", "fidelity_mask", "holes")]
-    for task in tasks:
-        for path in filter(None, masks):
-            if path.resolve() in (task.target.resolve(), *task.target.resolve().parents):
-                raise ValueError(f"{task.target} would be written to {path}, which is read. Name another place.")
+        tasks.append(ImageTask(source, target, bool(to_file or end), crops / below / target.stem if crops else None, below))
+    _refuse_collisions(arguments, tasks)
     return tasks
 
 
-def _sources(paths: Iterable[Path], out: Path, recursive: bool, media: Media) -> list[tuple[Path, Path]]:
+def _sources(arguments: Arguments, media: Media) -> list[tuple[Path, Path]]:
     """The files and where each belongs below the output folder, each file once."""
+    out, recursive = arguments.out, arguments.recursive
     found: dict[Path, tuple[Path, Path]] = {}
-    for path in paths:
+    for path in arguments.paths:
         if path.is_dir():
-            files = [
-                file
-                for file in _files(path, recursive, media.read)
-                if out.resolve() not in file.resolve().parents or path == out
-            ]
+            files = _files(path, recursive, media.read)
+            files = [file for file in files if out.resolve() not in file.resolve().parents or path == out]
             if not files:
                 below = not recursive and bool(_files(path, True, media.read))
                 hint = " Add --recursive to look into its folders too." if below else ""
@@ -114,36 +109,38 @@ def _sources(paths: Iterable[Path], out: Path, recursive: bool, media: Media) ->
 
 
 def ignored(paths: Iterable[Path], recursive: bool, media: Media) -> str:
-    """The pictures in folders that are of no kind that is read, and what to do with them; empty where there are none."""
-    if not media.foreign:
-        return ""
+    """The images in folders whose formats cannot be read, and what to do with them; empty where there are none."""
     files = [file for path in paths if path.is_dir() for file in _files(path, recursive, media.foreign)]
     ends = ", ".join(sorted({file.suffix.lower() for file in files}))
     return f"{len(files)} of other kinds ({ends}): export those as TIFF or PNG first" if files else ""
 
 
 def _files(folder: Path, recursive: bool, ends: Collection[str]) -> list[Path]:
-    files = folder.rglob("*") if recursive else folder.iterdir()
     return sorted(
         file
-        for file in files
+        for file in folder.glob("**/*" if recursive else "*")
         if file.suffix.lower() in ends
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)  # hidden, as macOS's "._photo.jpg"
         and file.is_file()
     )
 
 
-def _refuse_collisions(tasks: Iterable[ImageTask]) -> None:
-    sources = {task.source.resolve(): task.source for task in tasks}
+def _refuse_collisions(arguments: Arguments, tasks: Iterable[ImageTask]) -> None:
+    """Raise a ValueError where a result would overwrite an input, a mask or another result."""
+    sources = {task.source.resolve() for task in tasks}
+    masks = [arguments.inside, arguments.keep_out, arguments.fidelity_mask, arguments.holes]
     writers: dict[str, Path] = {}
     for task in tasks:
         if task.target.resolve() in sources:
             raise ValueError(
-                f"{task.target} is an input, which is never written over. Name another folder, or add --suffix fixed."
+                f"{task.target} is an input, which is never overwritten. Name another folder, or add --suffix fixed."
             )
-        for written in (task.target, task.crops):
+        for mask in filter(None, masks):
+            if mask.resolve() in (task.target.resolve(), *task.target.resolve().parents):
+                raise ValueError(f"{task.target} would be written to {mask}, which is read. Name another place.")
+        for written in filter(None, (task.target, task.crops)):
             name = str(written).casefold()  # one name on Windows and macOS
-            if written is not None and name in writers:
+            if name in writers:
                 raise ValueError(
                     f"{writers[name]} and {task.source} would both be written to {written}. "
                     "Fix them one after the other into different folders, or use --recursive, which keeps folders apart."

@@ -1,20 +1,21 @@
-"""The loop of every command: plan, load the networks, do one image or video after the other with bars, report."""
+"""The loop of every command on images or videos: plan, load the networks, do one file after the other, report."""
 
 import ctypes
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import torch
 from tqdm import tqdm
 
-from ..runtime.progress import Progress, Tick
+from ..runtime.progress import Tick
 from .arguments import Arguments
+from .commands import COMMANDS
 from .context import ImageResult, RunContext
 from .networks import device_of, load_networks
 from .plan import ImageTask, Media, ignored, plan
@@ -29,53 +30,47 @@ FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def run(arguments: Arguments, media: Media, trained_for: str | None, process: Process) -> int:
+def process_all(arguments: Arguments, media: Media, process: Process) -> int:
     """Do a command.
-
-    Args:
-        trained_for: the task of its restorer; None for a command without one.
 
     Returns:
         The exit status: 0 everything done, 1 some failed, 2 usage, 130 stopped by the user.
     """
+    status = 2  # wrong usage, until there is a plan
     try:
         tasks, device = plan(arguments, media), device_of(arguments.device)
-    except ValueError as error:
-        return _refuse(arguments, error, 2)
-    if note := ignored(arguments.paths, arguments.recursive, media):
-        tqdm.write(f"Left out: {note}.", file=sys.stderr)
-    try:
+        status = 1
+        if note := ignored(arguments.paths, arguments.recursive, media):
+            tqdm.write(f"Left out: {note}.", file=sys.stderr)
         if device.type == "cpu":
             keep_memory()
-        context = load_networks(arguments, device, trained_for)
+        context = load_networks(arguments, device)
     except (OSError, ValueError, ImportError) as error:
-        return _refuse(arguments, error, 1)
+        tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
+        return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
-    return _process_all(tasks, context, media, process)
 
-
-def _refuse(arguments: Arguments, error: Exception, status: int) -> int:
-    tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
-    return status
-
-
-def _process_all(tasks: Sequence[ImageTask], context: RunContext, media: Media, process: Process) -> int:
     results: list[ImageResult] = []
     failures: list[str] = []
-    begun, stopped, quiet = time.perf_counter(), False, context.arguments.quiet
-    with _bars(len(tasks), media, quiet) as (step, progress), torch.inference_mode():
-        context = replace(context, progress=progress)
+    begun, stopped, quiet = time.perf_counter(), False, arguments.quiet
+    hidden = quiet or None  # None: where there is no terminal
+    with (
+        tqdm(tasks, unit=media.name, disable=hidden, position=0) as bar,
+        tqdm(total=0, disable=hidden, position=1, leave=False) as parts,
+        torch.inference_mode(),
+    ):
+        context = replace(context, progress=partial(_progress, parts))
         try:
-            for task in tasks:
+            for task in bar:
                 try:
-                    result = process(task, context)
+                    results.append(process(task, context))
                 except FAILURES as error:
-                    failures.append(_failure(str(task.source), task.source.name, error))
+                    reason = str(error) or type(error).__name__
+                    named = reason.startswith(task.source.name)  # `image_io.read` names the file
+                    failures.append(f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}")
                 else:
-                    results.append(result)
                     if not quiet:
-                        tqdm.write("\n    ".join(result.lines))
-                step()
+                        tqdm.write("\n    ".join(results[-1].lines))
         except KeyboardInterrupt:
             stopped = True
     if not quiet:
@@ -83,7 +78,7 @@ def _process_all(tasks: Sequence[ImageTask], context: RunContext, media: Media, 
         found, changed = sum(result.found for result in results), sum(result.changed for result in results)
         tqdm.write(
             f"{media.name.capitalize()}s: {len(results)} of {len(tasks)} done, {len(failures)} failed"
-            f"{f', {left} not begun' if left else ''}. Faces: {found} found, {changed} {context.arguments.done}, "
+            f"{f', {left} not begun' if left else ''}. Faces: {found} found, {changed} {COMMANDS[arguments.command].done}, "
             f"{found - changed} skipped. {time.perf_counter() - begun:.1f} seconds."
         )
     for failure in failures:
@@ -91,31 +86,16 @@ def _process_all(tasks: Sequence[ImageTask], context: RunContext, media: Media, 
     return 130 if stopped else 1 if failures else 0
 
 
-def _failure(path: str, name: str, error: Exception) -> str:
-    reason = str(error) or type(error).__name__
-    return path + reason.removeprefix(name) if reason.startswith(name) else f"{path}: {reason}"  # `image_io.read` names it
+def _progress(bar: tqdm, unit: str) -> Tick:
+    """Progress in a unit, on a bar that is used again and again."""
+    bar.unit = unit
+    bar.reset()
 
+    def tick(done: int, total: int) -> None:
+        bar.total = total  # of tiles there may be more than was thought
+        bar.update(done - bar.n)
 
-@contextmanager
-def _bars(tasks: int, media: Media, quiet: bool) -> Iterator[tuple[Callable[[], object], Progress]]:
-    """Two progress bars on a terminal: one for images or videos, and one for the parts of the current one."""
-    hidden = quiet or None
-    with (
-        tqdm(total=tasks, unit=media.name, disable=hidden, position=0) as over_tasks,
-        tqdm(total=0, unit="face", disable=hidden, position=1, leave=False) as over_parts,
-    ):
-
-        def progress(unit: str) -> Tick:
-            def tick(done: int, total: int) -> None:
-                if done == 0:
-                    over_parts.unit = unit
-                    over_parts.reset(total)
-                over_parts.total = total  # of tiles there may be more than was thought
-                over_parts.update(done - over_parts.n)
-
-            return tick
-
-        yield over_tasks.update, progress
+    return tick
 
 
 def keep_memory() -> bool:

@@ -1,55 +1,33 @@
-"""What may stand behind an option: argument types, each with a sentence for what it refuses."""
+"""Types of values for argparse, each with a sentence for what it refuses."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import checkpoints
 
-T = TypeVar("T")
 
+def number(kind: type, low: float = -math.inf, high: float = math.inf, zero: bool = False) -> Callable[[str], Any]:
+    """A number of a kind, int or float, from `low` to `high`; with `zero`, 0 as well."""
+    noun = "a whole number" if kind is int else "a number"
+    limits = f"from {low:g} {'on' if high == math.inf else f'to {high:g}'}{', or 0' if zero else ''}"
 
-def _read(kind: Callable[[str], T], text: str, expected: str) -> T:
-    try:
-        return kind(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}") from None
-
-
-def named(text: str) -> Path:
-    """An argument type: a path; an empty one, as an unset variable of a shell gives, is none and not the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("found an empty name, expected a file or folder; the current folder is called .")
-    return Path(text)
-
-
-def between(low: float, high: float) -> Callable[[str], float]:
-    """An argument type: a number from `low` to `high`."""
-
-    def number(text: str) -> float:
-        value = _read(float, text, "a number")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"found {text}, expected a number from {low:g} to {high:g}")
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected {noun}") from None
+        if not (low <= value <= high or (zero and value == 0)):
+            raise argparse.ArgumentTypeError(f"found {text}, expected {noun} {limits}")
         return value
 
-    return number
-
-
-def whole(low: int | None = None, zero: bool = False) -> Callable[[str], int]:
-    """An argument type: a whole number from `low` on, or 0 as well where that has a meaning of its own."""
-
-    def number(text: str) -> int:
-        value = _read(int, text, "a whole number")
-        if low is not None and value < low and not (zero and value == 0):
-            raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from {low} on{', or 0' if zero else ''}")
-        return value
-
-    return number
+    return read
 
 
 def listed(read: Callable[[str], Any], alone: bool = False) -> Callable[[str], Any]:
-    """An argument type: a tuple of values with commas between them; `alone` gives a single one as itself."""
+    """A tuple of values with commas between them; with `alone`, a single one is not a tuple."""
 
     def values(text: str) -> Any:
         found = tuple(read(part.strip()) for part in text.split(","))
@@ -59,7 +37,7 @@ def listed(read: Callable[[str], Any], alone: bool = False) -> Callable[[str], A
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """An argument type: one of these words; the command line writes their blanks as dashes."""
+    """One of these words; the command line writes their blanks as dashes."""
 
     def word(text: str) -> str:
         found = {choice.replace(" ", "-"): choice for choice in choices}
@@ -70,8 +48,15 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return word
 
 
+def named(text: str) -> Path:
+    """A path. An empty one, as an unset variable of a shell gives, is refused: to pathlib it is the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("found an empty name, expected a file or folder; the current folder is called .")
+    return Path(text)
+
+
 def existing(text: str) -> Path:
-    """An argument type: a file or folder that is there."""
+    """The path of a file or folder that exists."""
     path = named(text)
     if not path.exists():
         raise argparse.ArgumentTypeError(f"{text} does not exist")
@@ -79,7 +64,7 @@ def existing(text: str) -> Path:
 
 
 def json_file(text: str) -> Path:
-    """An argument type: the name of a JSON file, so that no picture is written over by mistake."""
+    """The path of a JSON file, so that no image is overwritten by mistake."""
     path = Path(text)
     if path.suffix.lower() != ".json":
         raise argparse.ArgumentTypeError(f"{text} does not end in .json")
@@ -87,7 +72,7 @@ def json_file(text: str) -> Path:
 
 
 def model(name: str) -> checkpoints.ModelFile:
-    """An argument type: an entry of the catalogue."""
+    """An entry of the catalogue."""
     entry = checkpoints.lookup(name)
     if entry is None:
         known = ", ".join(entry.name for entry in checkpoints.catalogue())

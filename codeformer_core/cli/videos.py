@@ -1,11 +1,11 @@
 """`codeformer video`: videos in, videos with restored faces out."""
 
-from ..video.pipeline import FixedVideo, fix_video
+from ..video.pipeline import fix_video
 from ..video_io import CONTAINERS, read_frames
 from .arguments import Arguments
 from .context import ImageResult, RunContext
 from .plan import ImageTask, Media
-from .run import run
+from .run import process_all
 
 #: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
 READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
@@ -13,14 +13,14 @@ READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv"
 VIDEOS = Media("video", READ, tuple(CONTAINERS), ".mp4")
 
 
-def video(arguments: Arguments) -> int:
-    """Restore the faces of videos; see `run.run`."""
-    return run(arguments, VIDEOS, "restoration", _fix)
+def run(arguments: Arguments) -> int:
+    """The exit status, see `process_all`."""
+    return process_all(arguments, VIDEOS, _fix)
 
 
 def _fix(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, extras = context.arguments, context.networks
-    if arguments.inside or arguments.keep_out:  # the first frame says what proportions the masks must have
+    if arguments.inside or arguments.keep_out:  # the masks must have the aspect ratio of the first frame
         first = next(read_frames(task.source, arguments.start, count=1)).image(context.device)
         extras = context.extras(task, first)
     task.target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,10 +39,6 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         device=context.device,
         tick=context.progress("frame"),
     )
-    return ImageResult([f"{task.source}: {_outcome(done)} -> {task.target}", *done.notices], done.people, done.people)
-
-
-def _outcome(done: FixedVideo) -> str:
-    if not done.people:
-        return f"{done.frames} frames, no face found"
-    return f"{done.frames} frames, faces in {done.with_faces} of them: {done.people} found and restored"
+    faces = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else "no face found"
+    line = f"{task.source}: {done.frames} frames, {faces} -> {task.target}"
+    return ImageResult([line, *done.notices], done.people, done.people)

@@ -94,7 +94,6 @@ class FixOptions:
         label="upscale in tiles of",
         flag="--bg-tile",
         limits=(16, 0),
-        zero=True,
         metavar="PX",
         group="size",
     )

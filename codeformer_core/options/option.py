@@ -1,6 +1,6 @@
 """Declare options as dataclass fields: range, choices, help and labels are kept in the field's metadata."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,12 +16,12 @@ class Option:
         label: what the widget is called, where that is not the field's name.
         widget: the widget's id, where that is not the field's name. Ids never change: saved workflows name them.
         flag: the command line's words, where that is not the field's name with dashes; several with spaces between them.
-        switches: flags for single values, instead of one that takes any: ("--only-largest", "largest").
+        switches: flags for single values, instead of one that takes any: (flag, value, help).
         metavar: what stands for the value in the command line's help.
         alone: the value when the flag stands alone, where it may.
+        read: what makes the value of the command line's text, where that is not a number or one of the choices.
         limits: the least and largest that the command line takes, where the span of a widget is narrower. There is no largest
-            whole number.
-        zero: 0 has a meaning of its own below the limits.
+            whole number, and 0 is allowed where the span begins with it.
         group: the heading in the command line's help, where that is not "restoration" or the nested dataclass.
         command_line: whether the command line has it.
         advanced: shown among the advanced widgets only.
@@ -35,11 +35,11 @@ class Option:
     label: str | None = None
     widget: str | None = None
     flag: str | None = None
-    switches: tuple[tuple[str, Any], ...] = ()
+    switches: tuple[tuple[str, Any, str], ...] = ()
     metavar: str | None = None
     alone: Any = None
+    read: Callable[[str], Any] | None = None
     limits: tuple[float, float] | None = None
-    zero: bool = False
     group: str | None = None
     command_line: bool = True
     advanced: bool = True

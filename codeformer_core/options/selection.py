@@ -31,7 +31,10 @@ class Selection:
         choices=CHOICES,
         label="which faces",
         advanced=False,
-        switches=(("--only-center", "center"), ("--only-largest", "largest")),
+        switches=(
+            ("--only-center", "center", "Only the face nearest to the centre of each image."),
+            ("--only-largest", "largest", "Only the largest face of each image."),
+        ),
     )
     order: str = option(
         "found",

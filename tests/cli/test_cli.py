@@ -1,6 +1,5 @@
 """The command line does what it says, says what it does, and never loses a file."""
 
-import argparse
 import dataclasses
 import os
 import signal
@@ -20,8 +19,8 @@ from PIL import Image, ImageCms
 
 from codeformer_core import checkpoints, cli, image_io, options
 from codeformer_core.cli import arguments, main
+from codeformer_core.cli.argparse_options import parsed_arguments
 from codeformer_core.cli.arguments import Arguments
-from codeformer_core.cli.declared import typed_arguments
 from codeformer_core.image_io.encode import FORMATS
 from codeformer_core.imaging.colour import COLOURS
 from codeformer_core.imaging.resize import rescale
@@ -109,7 +108,7 @@ def test_python_m_is_the_command() -> None:
 
 def typed(*words: str) -> Arguments:
     """What a command gets from a command line."""
-    return typed_arguments(cli.build_parser().parse_args(words))
+    return parsed_arguments(cli.build_parser().parse_args(words))
 
 
 def test_choices_and_defaults_are_the_core_s() -> None:
@@ -122,9 +121,9 @@ def test_choices_and_defaults_are_the_core_s() -> None:
         options.COLOURS,
     )
     assert (FixOptions().tile, arguments.Arguments().tolerance) == (TILE, TOLERANCE * 255)
-    for command in cli.COMMANDS.keys() - {"models", "train"}:
+    for command in cli.COMMANDS:
         found = typed(command, "a.png", "-o", "out")
-        assert found.options == FixOptions() and found.command == command and found.done
+        assert found.options == FixOptions() and found.command == command
         assert found.model is None  # what the command does says which
         assert checkpoints.lookup(found.detector).role == "detector"  # type: ignore[union-attr]
         assert checkpoints.lookup(found.parser).role == "parser"  # type: ignore[union-attr]
@@ -133,7 +132,7 @@ def test_choices_and_defaults_are_the_core_s() -> None:
 def another_value(field: OptionField) -> tuple[list[str], object]:
     """Words that set an option to another value than its default, and that value."""
     if field.about.switches:
-        flag, value = field.about.switches[-1]
+        flag, value, _ = field.about.switches[-1]
         return [flag], value
     if isinstance(field.default, bool):
         return [field.flags[0]], not field.default
@@ -159,19 +158,18 @@ def test_every_option_of_a_fix_can_be_typed_and_arrives(field: OptionField) -> N
         assert found.options == with_values(FixOptions(), {field.path[1:]: value}) != FixOptions()
 
 
-def test_a_new_field_is_an_option_of_fix_and_video_with_nothing_else_to_do() -> None:
+def test_a_new_field_is_an_option_of_fix_and_video_with_nothing_else_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     sparkle = option(0.25, "How much the eyes sparkle: 5 % is plenty.", span=(0.0, 1.0, 0.05))
     extended = dataclasses.make_dataclass("Extended", [("sparkle", float, sparkle)], bases=(FixOptions,), frozen=True)
     defaults = Arguments(options=extended())
+    parser = cli.build_parser(defaults)
     for command in ("fix", "video"):
-        parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
-        cli.COMMANDS[command].add(parser, defaults)
-        assert "sparkle: 5 % is plenty. (default 0.25)" in " ".join(parser.format_help().split())
-        found = typed_arguments(parser.parse_args(["a", "-o", "out", "--sparkle", "0.5"]), defaults)
-        assert (
-            found.options.sparkle == 0.5
-            and typed_arguments(parser.parse_args(["a", "-o", "b"]), defaults).options.sparkle == 0.25
-        )
+        with pytest.raises(SystemExit):
+            parser.parse_args([command, "--help"])
+        assert "sparkle: 5 % is plenty. (default 0.25)" in " ".join(capsys.readouterr().out.split())
+        for words, value in ((["--sparkle", "0.5"], 0.5), ([], 0.25)):
+            found = parsed_arguments(parser.parse_args([command, "a", "-o", "out", *words]), defaults)
+            assert found.options.sparkle == value
 
 
 def test_the_benchmark_has_moved(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +186,7 @@ def test_the_benchmark_has_moved(capsys: pytest.CaptureFixture[str]) -> None:
         ["fix", "IN", "-o", "OUT", "--fidelity", "1.5"],
         ["fix", "IN", "-o", "OUT", "--fidelity", "nan"],
         ["fix", "IN", "-o", "OUT", "--upscale", "0"],
-        ["fix", "IN", "-o", "OUT", "--batch", "0"],
+        ["fix", "IN", "-o", "OUT", "--batch", "-1"],
         ["fix", "IN", "-o", "OUT", "--only-center", "--only-largest"],
         ["fix", "IN", "-o", "OUT", "--aligned", "--upscale", "2"],
         ["colorize", "IN", "-o", "OUT", "--aligned", "--count", "1"],

@@ -252,7 +252,7 @@ def test_masks_of_another_size_fit_or_get_a_sentence(
     tall = white(tmp_path / "tall.png", HOLE, size=(HEIGHT, WIDTH))
     argv = ["inpaint", str(photo_file), "-o", str(tmp_path / "b"), "--mask", str(tall), "--model", str(networks["inpaint"])]
     assert main([*argv, "--aligned"]) == 1
-    assert "is 120 x 200, the picture 200 x 120. Expected the same proportions" in capsys.readouterr().err
+    assert "is 120 x 200, the image 200 x 120. Expected the same proportions" in capsys.readouterr().err
 
 
 def test_a_folder_of_masks_is_read_by_name_and_place(
@@ -635,7 +635,7 @@ def test_files_of_faces_that_do_not_fit_get_a_sentence(
     assert main([*argv, str(faces_file), "--save-faces", str(tmp_path / "tall.json")]) == 1
     assert "exists already" in capsys.readouterr().err
     assert main([*argv, str(faces_file), "--save-faces", str(faces_file), "--overwrite"]) == 2
-    assert "would write over the file that --faces-from reads" in capsys.readouterr().err
+    assert "would overwrite the file that --faces-from reads" in capsys.readouterr().err
     (tmp_path / "other.png").write_bytes(photo_file.read_bytes())
     assert main([*argv[:1], str(tmp_path / "other.png"), *argv[1:], str(faces_file)]) == 2
-    assert "for one picture, found 2" in capsys.readouterr().err
+    assert "for one image, found 2" in capsys.readouterr().err

@@ -1,0 +1,22 @@
+"""`codeformer train`."""
+
+import sys
+
+from ..training import config
+from ..training.run import train
+from .arguments import Arguments
+
+
+def run(arguments: Arguments) -> int:
+    """The exit status: 0 trained or stopped with everything saved, 1 something failed, 2 the configuration is wrong."""
+    status = 2
+    try:
+        settings = config.read(arguments.config)
+        status = 1
+        done = train(settings, quiet=arguments.quiet)
+    except (OSError, ValueError, FloatingPointError) as error:
+        print(f"codeformer train: {error}", file=sys.stderr)
+        return status
+    if not arguments.quiet:
+        print(f"stage {settings.stage}, {done} of {settings.optimiser.steps} steps -> {settings.out / 'network.pth'}")
+    return 0
