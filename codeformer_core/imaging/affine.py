@@ -12,13 +12,13 @@ from . import buffers
 
 
 def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
-    """The similarity transform (rotation, scale, translation) from landmarks to a target, robust against one outlier.
+    """Similarity transform (rotation, scale, translation) from landmarks to a target: least median of squares (LMedS).
 
-    OpenCV's least-median-of-squares fit (LMedS), as in the reference.
+    Robust against one outlier, and OpenCV's, as in the reference.
 
     Args:
         points: (N, 5, 2) landmarks in image pixels.
-        target: (5, 2) their target positions, see `align.template`.
+        target: (5, 2), see `align.template`.
 
     Returns:
         (N, 2, 3) float64, image pixels -> the target's pixels.
@@ -73,8 +73,7 @@ def warp(
 ) -> Tensor:
     """Images under an affine transform, bilinear; outside an image is `fill`, blended in within one pixel of the border.
 
-    On the CPU this is OpenCV, ten times as fast there as torch's grid_sample, which serves every other device; a test compares
-    the two.
+    On the CPU by OpenCV, ten times as fast there as torch's grid_sample, which serves other devices; a test compares the two.
 
     Args:
         images: (N, C, H, W) float.
@@ -82,7 +81,7 @@ def warp(
         height, width: size of the result.
         fill: a number, or one for each channel.
         out: (N, C, height, width) float32 that is written to, or a new tensor.
-        repeat: pixels outside an image over which its border is replicated before `fill` begins.
+        repeat: pixels by which the image's border is replicated outwards, before `fill`.
 
     Returns:
         `out`; or (N, C, height, width) on the images' device, in their dtype.
@@ -101,8 +100,8 @@ def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float]
     shifted = compose(translation(-repeat, -repeat), affines).numpy()
     for image, affine, out in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
         for plane, value, warped in zip(image, fill, out, strict=True):
-            # Rows of a view into a large image are memory pages apart, and a rotated face crosses many: copied together first.
-            # The border is replicated by that copy: BORDER_REPLICATE makes OpenCV's warpAffine three times as slow.
+            # Rows of a view into a large image are memory pages apart, and a rotated face crosses many: a compact copy is
+            # faster. It replicates the border too, since BORDER_REPLICATE makes OpenCV's warpAffine three times as slow.
             compact = cv2.copyMakeBorder(plane, repeat, repeat, repeat, repeat, cv2.BORDER_REPLICATE)
             cv2.warpAffine(compact, affine, size, warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
 
@@ -114,9 +113,8 @@ def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: 
     x = torch.arange(width, device=images.device, dtype=torch.float32)
     grids = []
     for back in invert(affines).tolist():
-        # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8
-        # or 11 bits where a user or another pack has allowed bf16 or TF32.
-        # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
+        # Python numbers, since copying small tensors to a GPU synchronises; no matrix product, which rounds coordinates to 8 or
+        # 11 bits where bf16 or TF32 is allowed. In grid_sample's frame, -1 and 1 are the outer edges of the border pixels.
         axes = [
             x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))
             for (a, b, c), side in zip(back, (images.shape[3], images.shape[2]), strict=True)

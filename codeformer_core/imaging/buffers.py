@@ -1,4 +1,4 @@
-"""Buffers on transparent huge pages, and strips of an image that stay below ATen's grain size (single-threaded)."""
+"""Buffers on transparent huge pages, and strips of an image below ATen's grain size (single-threaded)."""
 
 from collections.abc import Callable, Iterator
 

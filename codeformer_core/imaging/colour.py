@@ -1,4 +1,4 @@
-"""Colour of images and crops: the greyscale test, luminance and chroma, colour statistics matched to the original."""
+"""Colour of images and crops: greyscale test, luminance and chroma, and colours matched to the original."""
 
 from collections.abc import Callable
 
@@ -46,13 +46,13 @@ def luminance(crops: Tensor) -> Tensor:
 
 
 def _with_statistics(crops: Tensor, of: Tensor) -> Tensor:
-    """Crops with the mean and standard deviation that each channel of `of` has."""
+    """Crops with the mean and standard deviation of each channel of `of`."""
     mean, spread = crops.mean((2, 3), keepdim=True), crops.std((2, 3), keepdim=True)
     return (crops - mean) / (spread + 1e-5) * of.std((2, 3), keepdim=True) + of.mean((2, 3), keepdim=True)
 
 
 def keep_grey(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: str) -> Tensor:
-    """Crops of grey images as luminance with the statistics of the original, channel by channel, which keep a tint (sepia).
+    """Crops of grey images as luminance, with the original's mean and deviation in each channel, which keep a tint (sepia).
 
     Args:
         crops, originals: (N, 3, S, S) in [0, 1].
@@ -101,7 +101,7 @@ def _mix_channels(images: Tensor, matrix: Tensor) -> Tensor:
 
 
 def match_coarse_colours(crops: Tensor, originals: Tensor) -> Tensor:
-    """The detail of `crops` over the low-pass colours of the original: what is wider than a sixteenth of the crop."""
+    """The detail of `crops` over the original's low-pass colours, whose cut-off is a sixteenth of the crop."""
     side = crops.shape[-1]
     coarse = max(1, side // 16)
 

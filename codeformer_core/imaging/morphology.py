@@ -1,4 +1,4 @@
-"""Morphology of masks: erosion, dilation, Gaussian blur, and the reference's soft seam around a crop."""
+"""Morphology of masks: erosion, dilation, Gaussian blur, and the reference's soft paste mask of a crop."""
 
 import math
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def grow_and_feather(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
-    """Masks dilated or eroded, then blurred. The border of the crop is no edge: a mask that touches it keeps touching it.
+    """Masks dilated or eroded, then blurred. The crop's border is not an edge of the mask: what touches it keeps touching it.
 
     Args:
         masks: (N, 1, h, w) in [0, 1].
         grow: pixels of dilation by a square; a negative number erodes.
-        feather: pixels to either side of an edge over which the mask fades, one half being at the edge; 0 leaves it hard.
+        feather: pixels on either side of an edge over which the mask fades, 0.5 at the edge; 0 keeps it hard.
 
     Returns:
         (N, 1, h, w) in [0, 1].
@@ -42,16 +42,12 @@ def seam_mask(covered: Tensor, scale: float) -> Tensor:
         (1, 1, h, w) in [0, 1].
     """
     covered = erode(covered, max(1, int(2 * scale)))
-    edge = int(math.sqrt(_sum(covered))) // 20
+    single = covered.float()  # half precision ends at 65504 pixels
+    area = single.numpy().sum() if single.device.type == "cpu" else single.sum()  # faster than torch's threads
+    edge = int(math.sqrt(area)) // 20
     if edge == 0:
         return covered
     return blur(erode(covered, 2 * edge), _sigma(edge), edge)
-
-
-def _sum(mask: Tensor) -> float:
-    """The sum of a mask; on a CPU NumPy is faster than torch with its threads."""
-    single = mask.float()  # half precision ends at 65504 pixels
-    return float(single.numpy().sum() if mask.device.type == "cpu" else single.sum())
 
 
 def _sigma(radius: int) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..faces import Face, Skipped
 
-KEPT, LEFT = (0.0, 1.0, 0.0), (1.0, 0.6, 0.0)  # RGB: green is the reference's colour; orange marks skipped faces
+KEPT, SKIPPED = (0.0, 1.0, 0.0), (1.0, 0.6, 0.0)  # RGB; green is the reference's colour
 
 SURE, GUESSED = (0.0, 0.7, 0.2), (1.0, 0.0, 0.0)
 
@@ -28,13 +28,13 @@ def draw_faces(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped]
     for face in faces:
         counts[face.image_index] += 1
         numbered.append((face, f"{counts[face.image_index]}: {_described(face)}"))
-    left = [(skip.face, _described(skip.face)) for skip in skipped]
+    unnumbered = [(skip.face, _described(skip.face)) for skip in skipped]
     drawn = images.clone()
-    for marks, colour in ((numbered, KEPT), (left, LEFT)):
+    for marks, colour in ((numbered, KEPT), (unnumbered, SKIPPED)):
         paint = drawn.new_tensor(colour).reshape(3, 1, 1)
         for index in sorted({face.image_index for face, _ in marks}):
-            ink = torch.from_numpy(_draw_marks([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
-            drawn[index] = torch.lerp(drawn[index], paint, ink.to(drawn) / 255)
+            mask = torch.from_numpy(_draw_marks([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
+            drawn[index] = torch.lerp(drawn[index], paint, mask.to(drawn) / 255)
     return drawn
 
 

@@ -20,14 +20,16 @@ def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
     return F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True).to(images.dtype)
 
 
-def rescale(images: Tensor, upscale: float) -> Tensor:
-    """Images (B, C, H, W) resized to (B, C, H * upscale, W * upscale), sizes rounded down; the same ones at 1."""
+def scaled_size(images: Tensor, upscale: float) -> tuple[int, int]:
+    """Height and width of images (B, C, H, W) `upscale` times as large, rounded down, at least 1."""
     if upscale <= 0:
         raise ValueError(f"Found an upscale of {upscale}. Expected a number above 0: 1 keeps the size, 2 doubles it.")
-    height, width = int(images.shape[-2] * upscale), int(images.shape[-1] * upscale)
-    if (height, width) == tuple(images.shape[-2:]):
-        return images
-    size = max(1, height), max(1, width)
-    if upscale < 1:
+    return max(1, int(images.shape[-2] * upscale)), max(1, int(images.shape[-1] * upscale))
+
+
+def rescale(images: Tensor, upscale: float) -> Tensor:
+    """Images (B, C, H, W) resized bilinearly to their `scaled_size`; the same ones at 1."""
+    size = scaled_size(images, upscale)
+    if upscale < 1 or size == tuple(images.shape[-2:]):
         return resize(images, *size)
     return F.interpolate(images, size=size, mode="bilinear")

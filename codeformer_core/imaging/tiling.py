@@ -1,6 +1,5 @@
 """Run a super-resolution network over an image tile by tile, halving the tiles when memory runs out."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import NamedTuple, Protocol
@@ -12,17 +11,17 @@ from torch import Tensor
 from ..runtime.out_of_memory import is_out_of_memory
 from ..runtime.progress import Tick, no_tick
 from . import buffers
+from .resize import scaled_size
 
-#: The reference's tiles (--bg_tile and RealESRGANer's tile_pad): input pixels of a side, and of the context around it.
+#: The reference's --bg_tile and RealESRGANer's tile_pad: side of a tile and context around it, in input pixels.
 TILE = 400
 
 OVERLAP = 40
 
-#: Tiles and their context begin and end at multiples of this many pixels, except at the border of the image: the windows of
-#: a transformer are then those of the whole image. Measured on the DCTLSA x2 of the tests (its windows are 16
-#: wide), tile 64, overlap 40, 32 pixels and more from the border: the mean difference from the untiled image falls from
-#: 0.27 of 255 (no grid) and 0.21 (8) to 0.002, the largest from 9.8 and 6.3 to 0.2. Feathering the tiles into each other
-#: instead of keeping only the inside left those numbers as they were (0.2 and 0.002), so it is not done.
+#: Tiles and their context begin and end at multiples of this many pixels, except at the image border, so that the windows of a
+#: transformer are those of the whole image. Measured on the tests' DCTLSA x2 (windows of 16), tile 64, overlap 40, 32 pixels
+#: and more from the border: the mean difference from the untiled image falls from 0.27 of 255 (no grid) and 0.21 (8) to 0.002,
+#: the largest from 9.8 and 6.3 to 0.2. Feathered seams do not change those numbers, so tiles are not feathered.
 GRID = 16
 
 #: Below this side, in pixels, a tile is nearly all context, and smaller ones save no more memory.
@@ -73,20 +72,18 @@ def upscale_images(
         tile, overlap, tick: see `run_tiled`.
 
     Returns:
-        (B, 3, int(H * upscale), int(W * upscale)) in [0, 1], where and as the images are. Beyond the result, one picture of
+        (B, 3, int(H * upscale), int(W * upscale)) in [0, 1], with the images' device and dtype. Beyond the result, one image of
         the model's size and one tile are in memory.
     """
-    if upscale <= 0:
-        raise ValueError(f"Found an upscale of {upscale}. Expected a number above 0: 1 keeps the size, 2 doubles it.")
+    size = scaled_size(images, upscale)
     batch, channels, height, width = images.shape
-    size = (max(1, int(height * upscale)), max(1, int(width * upscale)))
     full = (height * model.scale, width * model.scale)
     if size == full:
         return run_tiled(images, model, model.scale, tile, overlap, tick)
     result = buffers.empty(images, batch, channels, *size)
     canvas = buffers.empty(images, channels, *full, dtype=torch.float32)
     shrinks = size[0] < full[0] or size[1] < full[1]
-    for index in _pictures(images, repeat(canvas), model, model.scale, tile, overlap, tick):
+    for index in _fill_canvases(images, repeat(canvas), model, model.scale, tile, overlap, tick):
         resized = F.interpolate(canvas[None], size=size, mode="bicubic", antialias=shrinks)
         result[index] = resized[0].clamp_(0, 1)
     return result
@@ -101,10 +98,10 @@ def run_tiled(
     overlap: int = OVERLAP,
     tick: Tick = no_tick,
 ) -> Tensor:
-    """Run a network over images piece by piece, so that memory depends on the tile and not on the image.
+    """Run a network over images tile by tile, so that memory depends on the tile and not on the image.
 
-    Every tile is run with context around it and only its inside is kept. When memory runs out, the tile that failed and all
-    later ones are halved; what is done stays done.
+    Every tile is run with context around it, which is then cropped. When memory runs out, the tile that failed and all later
+    ones are halved; finished ones are kept.
 
     Args:
         images: (B, C, H, W) float; not modified.
@@ -115,20 +112,20 @@ def run_tiled(
         tick: progress in tiles, see `runtime.progress.Tick`; the total grows when the tiles become smaller.
 
     Returns:
-        (B, C, H * scale, W * scale), where and as the images are.
+        (B, C, H * scale, W * scale), with the images' device and dtype.
 
     Raises:
         ValueError: a tile or overlap that is no size.
-        RuntimeError: memory runs out even for the smallest tile; or `run` gives something that is no picture of that size.
+        RuntimeError: memory runs out even for the smallest tile; or the result has another size or values that are not finite.
     """
     batch, channels, height, width = images.shape
     result = buffers.empty(images, batch, channels, height * scale, width * scale)
-    for _ in _pictures(images, result, run, scale, tile, overlap, tick):
-        pass  # each is complete where it belongs
+    for _ in _fill_canvases(images, result, run, scale, tile, overlap, tick):
+        pass
     return result
 
 
-def _pictures(
+def _fill_canvases(
     images: Tensor,
     canvases: Iterable[Tensor],
     run: Callable[[Tensor], Tensor],
@@ -137,26 +134,26 @@ def _pictures(
     overlap: int,
     tick: Tick,
 ) -> Iterator[int]:
-    """Fills one canvas (C, H * scale, W * scale) for each image and gives the image's index as soon as it is full."""
+    """Fill one canvas (C, H * scale, W * scale) for each image, and yield the image's index when it is full."""
     if tile < 0 or 0 < tile < GRID or overlap < 0:
         raise ValueError(
             f"Found a tile of {tile} pixels and an overlap of {overlap}. Expected a tile of {GRID} or more, or 0 for whole "
-            f"pictures, and an overlap of 0 or more: {TILE} and {OVERLAP} suit most computers."
+            f"images, and an overlap of 0 or more: {TILE} and {OVERLAP} suit most computers."
         )
     whole = _Region(0, images.shape[2], 0, images.shape[3])
     done, left = 0, len(images) * len(_cut(whole, tile))
     tick(done, left)
     for index, canvas in zip(range(len(images)), canvases, strict=False):
         later = len(images) - index - 1
-        regions = deque(_cut(whole, tile))
+        regions = _cut(whole, tile)
         while regions:
-            region = regions.popleft()
+            region = regions.pop(0)
             if _fill(canvas, images[index], region, run, scale, overlap):
                 done += 1
                 tick(done, done + len(regions) + later * len(_cut(whole, tile)))
             else:
                 tile = _half(region)
-                regions = deque(part for large in (region, *regions) for part in _cut(large, tile))
+                regions = [part for large in (region, *regions) for part in _cut(large, tile)]
         yield index
 
 
@@ -165,7 +162,7 @@ def _half(region: _Region) -> int:
 
 
 def _cut(region: _Region, tile: int) -> list[_Region]:
-    """The region in tiles of about one size, at most `tile` a side, that begin on the grid; whole for a tile of 0."""
+    """A region cut into tiles of about equal size, at most `tile` a side, that begin on the grid; uncut for a tile of 0."""
     rows = _spans(region.top, region.bottom, tile)
     columns = _spans(region.left, region.right, tile)
     return [_Region(*row, *column) for row in rows for column in columns]
@@ -185,11 +182,11 @@ def _up_to_grid(pixels: int) -> int:
 
 
 def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor], Tensor], scale: int, overlap: int) -> bool:
-    """Runs one region of an image (C, H, W) into its place on the canvas. False when memory ran out and halving may help."""
+    """Run one region of an image (C, H, W) into its place on the canvas. False when memory ran out and halving may help."""
     top, left = (max(0, edge - overlap) // GRID * GRID for edge in (region.top, region.left))
     bottom = min(image.shape[1], _up_to_grid(region.bottom + overlap))
     right = min(image.shape[2], _up_to_grid(region.right + overlap))
-    # A copy: some networks work in place. Contiguous, since a picture from the host has its channels last.
+    # A copy: some networks work in place. Contiguous, since the host's images have their channels last.
     piece = image[None, :, top:bottom, left:right].to(torch.float32, memory_format=torch.contiguous_format, copy=True)
     try:
         output = run(piece)
@@ -201,7 +198,7 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
                 f"There is not enough memory to upscale even a tile of {2 * _half(region)} pixels. Close other programs, "
                 "use a smaller upscaler, or upscale on the CPU."
             ) from error
-        return False  # only after this is the traceback gone, and with it the tensors of the failed call
+        return False  # this releases the traceback, and with it the tensors of the failed call
     expected = (1, image.shape[0], piece.shape[2] * scale, piece.shape[3] * scale)
     if tuple(output.shape) != expected:
         raise RuntimeError(f"The upscaler gave a result of {tuple(output.shape)}, expected {expected}. Use another upscaler.")
@@ -210,7 +207,7 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
     inside.copy_(output[0, :, y : y + inside.shape[1], x : x + inside.shape[2]])
     if not inside.isfinite().all():
         raise RuntimeError(
-            "The upscaler gave no picture (values that are not finite), so nothing was upscaled. Look for pixels that are not "
-            "finite in the picture, or use another upscaler or device."
+            "The upscaler gave values that are not finite, so nothing was upscaled. Look for pixels that are not finite in the "
+            "image, or use another upscaler or device."
         )
     return True
