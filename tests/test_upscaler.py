@@ -1,4 +1,4 @@
-"""Upscaling: the real model's pictures, tiles that do not show, and files that are no upscaler."""
+"""Upscaling: goldens of a real model, tiling without seams, out-of-memory, and files that are not upscalers."""
 
 import pickle
 import subprocess
@@ -18,18 +18,18 @@ spandrel = pytest.importorskip("spandrel", reason="upscaling needs the package s
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def picture(height: int, width: int, batch: int = 1) -> torch.Tensor:
-    """Noise: a pixel in the wrong place cannot look right."""
+def noise(height: int, width: int, batch: int = 1) -> torch.Tensor:
+    """Noise, in which a misplaced pixel is noticed."""
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(height * width))
 
 
 def doubled(image: torch.Tensor) -> torch.Tensor:
-    """An upscaler without a network: every pixel twice, exactly."""
+    """An upscaler without a network: nearest neighbour, exactly."""
     return image.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
 
 
 class Doubling:
-    """`doubled` as the host would hand a model over."""
+    """`doubled` with the interface of a model."""
 
     scale = 2
 
@@ -69,13 +69,13 @@ def x2plus(tmp_path_factory: pytest.TempPathFactory) -> Upscaler:
 
 
 @pytest.mark.parametrize("side", [16, 32, 64])
-def test_the_real_model_gives_spandrels_golden_pictures(upscaler, photo, side):
+def test_the_real_model_matches_spandrels_goldens(upscaler, photo, side):
     result = upscaler.upscale(photo(f"upscaler/input_{side}x{side}.png"))
     golden = photo(f"upscaler/golden_2x_dctlsa_{side}x{side}.png")
     assert levels(result, golden).max() < 0.6  # half a level is the golden file's own rounding
 
 
-def test_a_tile_of_the_real_model_does_not_show(upscaler, photo):
+def test_tiles_of_the_real_model_have_no_seams(upscaler, photo):
     image = photo("photos/astronaut_1face.png")[:, :, 100:180, 140:300]  # two tiles, side by side
     whole, parts = upscaler.upscale(image, tile=0), upscaler.upscale(image, tile=80)
     difference = levels(whole, parts)
@@ -87,21 +87,21 @@ def test_a_tile_of_the_real_model_does_not_show(upscaler, photo):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 40), (40, 1), (1, 1), (17, 23)])
-def test_small_and_odd_pictures_come_back_in_their_size(x2plus, height, width):
-    result = x2plus.upscale(picture(height, width))
+def test_small_and_odd_images_have_the_expected_size(x2plus, height, width):
+    result = x2plus.upscale(noise(height, width))
     assert result.shape == (1, 3, 2 * height, 2 * width)
     assert result.isfinite().all() and result.min() >= 0 and result.max() <= 1
 
 
 def test_a_network_that_needs_multiples_of_four_takes_any_size_in_tiles(x2plus):
-    image = picture(67, 90)
+    image = noise(67, 90)
     whole, parts = x2plus.upscale(image, tile=0), x2plus.upscale(image, tile=32)
     assert whole.shape == (1, 3, 134, 180)
     assert levels(whole, parts).max() < 0.01  # convolutions only: the context covers all that they see
 
 
 def test_the_images_are_not_modified(x2plus):
-    images = picture(30, 41, batch=2)
+    images = noise(30, 41, batch=2)
     before = images.clone()
     x2plus.upscale(images, tile=16)
     upscale_images(images, x2plus, 1.5)
@@ -109,7 +109,7 @@ def test_the_images_are_not_modified(x2plus):
 
 
 def test_the_images_of_a_batch_do_not_mix(x2plus):
-    images = picture(20, 33, batch=3)
+    images = noise(20, 33, batch=3)
     single = torch.cat([x2plus.upscale(image[None]) for image in images])
     assert torch.equal(x2plus.upscale(images), single)
 
@@ -120,12 +120,12 @@ def test_the_images_of_a_batch_do_not_mix(x2plus):
 @pytest.mark.parametrize("tile", [0, 16, 40, 64, 400])
 @pytest.mark.parametrize("overlap", [0, 5, 40])
 @pytest.mark.parametrize(("height", "width"), [(1, 100), (65, 64), (97, 131)])
-def test_every_pixel_is_where_it_belongs(height, width, overlap, tile):
-    images = picture(height, width, batch=2)
+def test_tiling_places_every_pixel_exactly(height, width, overlap, tile):
+    images = noise(height, width, batch=2)
     assert torch.equal(run_tiled(images, doubled, 2, tile, overlap), doubled(images))
 
 
-def test_tiles_have_their_context_and_begin_on_the_grid():
+def test_tiles_have_context_and_begin_on_the_grid():
     seen = []
 
     def run(piece: torch.Tensor) -> torch.Tensor:
@@ -142,18 +142,18 @@ def test_tiles_have_their_context_and_begin_on_the_grid():
         assert left + width == 200 or (left + width) % GRID == 0
 
 
-def test_the_result_is_as_the_images_are_and_the_run_gets_contiguous_fp32():
+def test_the_result_keeps_the_dtype_and_the_network_gets_contiguous_float32():
     def run(piece: torch.Tensor) -> torch.Tensor:
         assert piece.dtype == torch.float32 and piece.is_contiguous()
         return doubled(piece)
 
-    images = picture(20, 30).half().to(memory_format=torch.channels_last)
+    images = noise(20, 30).half().to(memory_format=torch.channels_last)
     result = run_tiled(images, run, 2, tile=16)
     assert result.dtype == torch.float16 and torch.equal(result, doubled(images))
 
 
 def test_a_network_that_works_in_place_gets_a_copy():
-    images = picture(40, 40)
+    images = noise(40, 40)
     before = images.clone()
     run_tiled(images, lambda piece: piece.mul_(0), 1, tile=16)
     assert torch.equal(images, before)
@@ -162,16 +162,16 @@ def test_a_network_that_works_in_place_gets_a_copy():
 @pytest.mark.parametrize(("tile", "overlap"), [(-1, 40), (5, 40), (400, -1)])
 def test_a_tile_or_overlap_that_is_no_size_is_refused(tile, overlap):
     with pytest.raises(ValueError, match="Expected a tile of 16 or more, or 0"):
-        run_tiled(picture(20, 20), doubled, 2, tile, overlap)
+        run_tiled(noise(20, 20), doubled, 2, tile, overlap)
 
 
-def test_a_network_of_another_scale_than_it_says_is_refused():
+def test_a_network_whose_scale_is_wrong_is_refused():
     with pytest.raises(RuntimeError, match=r"gave a result of \(1, 3, 40, 40\), expected \(1, 3, 80, 80\)"):
-        run_tiled(picture(20, 20), doubled, 4)
+        run_tiled(noise(20, 20), doubled, 4)
 
 
 def test_a_result_that_is_not_finite_is_refused():
-    image = picture(20, 20)
+    image = noise(20, 20)
     image[0, 1, 3, 4] = torch.nan
     with pytest.raises(RuntimeError, match="not finite"):
         run_tiled(image, doubled, 2)
@@ -181,7 +181,7 @@ def test_a_result_that_is_not_finite_is_refused():
 
 
 class Limited:
-    """Doubles pictures up to a size and has no memory for larger ones."""
+    """Doubles images up to a size and runs out of memory on larger ones."""
 
     def __init__(self, largest: int, error: Exception | None = None) -> None:
         self.largest = largest
@@ -209,18 +209,18 @@ class Limited:
 )
 @pytest.mark.parametrize("tile", [0, 256])
 def test_a_tile_that_does_not_fit_is_halved(tile, error):
-    images = picture(300, 200)
+    images = noise(300, 200)
     assert torch.equal(run_tiled(images, Limited(200, error), 2, tile, overlap=16), doubled(images))
 
 
-def test_the_smaller_tile_is_kept_for_the_images_that_follow():
+def test_the_halved_tile_is_kept_for_the_following_images():
     run = Limited(200)
-    images = picture(256, 256, batch=3)
+    images = noise(256, 256, batch=3)
     assert torch.equal(run_tiled(images, run, 2, tile=256, overlap=16), doubled(images))
     assert run.failed == 1 and len(run.sides) == 1 + 3 * 4
 
 
-def test_what_is_done_before_memory_runs_out_stays_done():
+def test_tiles_finished_before_memory_runs_out_are_kept():
     calls = []
 
     def run(image: torch.Tensor) -> torch.Tensor:
@@ -229,23 +229,23 @@ def test_what_is_done_before_memory_runs_out_stays_done():
             raise torch.OutOfMemoryError("no room")
         return doubled(image)
 
-    images = picture(128, 512)
+    images = noise(128, 512)
     assert torch.equal(run_tiled(images, run, 2, tile=128, overlap=0), doubled(images))
     assert calls == [128, 128, 128] + [64] * 8
 
 
-def test_it_gives_up_with_a_sentence_when_small_tiles_do_not_fit_either():
+def test_a_smallest_tile_that_does_not_fit_raises_with_advice():
     run = Limited(10)
     with pytest.raises(RuntimeError, match=r"not enough memory to upscale even a tile of \d+ pixels\. Close") as failure:
-        run_tiled(picture(300, 300), run, 2, tile=256)
+        run_tiled(noise(300, 300), run, 2, tile=256)
     assert isinstance(failure.value.__cause__, torch.OutOfMemoryError)
     assert run.failed == 2  # tiles of 160 (two to a side) and 80; the next half would be below 64
 
 
-def test_another_failure_of_the_network_is_not_taken_for_lack_of_memory():
+def test_other_errors_of_the_network_rise_at_once():
     run = Limited(10, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        run_tiled(picture(300, 300), run, 2)
+        run_tiled(noise(300, 300), run, 2)
     assert run.failed == 1
 
 
@@ -254,18 +254,18 @@ def test_another_failure_of_the_network_is_not_taken_for_lack_of_memory():
 
 def test_progress_counts_the_tiles_of_all_images():
     seen = []
-    run_tiled(picture(64, 96, batch=2), doubled, 2, tile=32, overlap=0, tick=lambda done, total: seen.append((done, total)))
+    run_tiled(noise(64, 96, batch=2), doubled, 2, tile=32, overlap=0, tick=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 12) for done in range(13)]
 
 
 def test_the_total_grows_when_tiles_are_halved_and_the_end_is_reached():
     seen = []
     run = Limited(128)
-    run_tiled(picture(256, 256, batch=2), run, 2, 256, overlap=0, tick=lambda done, total: seen.append((done, total)))
+    run_tiled(noise(256, 256, batch=2), run, 2, 256, overlap=0, tick=lambda done, total: seen.append((done, total)))
     assert seen == [(0, 2)] + [(done, 8) for done in range(1, 9)]
 
 
-def test_a_tick_that_raises_stops_at_that_tile():
+def test_a_tick_that_raises_stops_after_that_tile():
     runs = []
 
     def run(piece: torch.Tensor) -> torch.Tensor:
@@ -277,7 +277,7 @@ def test_a_tick_that_raises_stops_at_that_tile():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_tiled(picture(96, 96), run, 2, tile=32, tick=tick)
+        run_tiled(noise(96, 96), run, 2, tile=32, tick=tick)
     assert len(runs) == 2
 
 
@@ -286,13 +286,13 @@ def test_a_tick_that_raises_stops_at_that_tile():
 
 @pytest.mark.parametrize("upscale", [0.5, 1, 1.3, 2, 2.75, 4])
 def test_any_factor_gives_the_size_rounded_down(upscale):
-    result = upscale_images(picture(31, 44, batch=2), Doubling(), upscale)
+    result = upscale_images(noise(31, 44, batch=2), Doubling(), upscale)
     assert result.shape == (2, 3, int(31 * upscale), int(44 * upscale))
     assert result.min() >= 0 and result.max() <= 1
 
 
 @pytest.mark.parametrize(("upscale", "decibels"), [(1.5, 43), (3, 48)])
-def test_a_fraction_is_near_the_references_lanczos(x2plus, photo, upscale, decibels):
+def test_a_fractional_factor_is_close_to_the_references_lanczos(x2plus, photo, upscale, decibels):
     import cv2
 
     image = photo("photos/astronaut_1face.png")[:, :, 100:164, 190:254]
@@ -316,30 +316,30 @@ def test_shrinking_the_models_result_leaves_no_moire():
     assert upscale_images(stripes, Same(), 0.51)[..., 3:-3].std() < 0.05
 
 
-def test_the_models_own_scale_is_not_resized(x2plus):
-    images = picture(20, 24)
+def test_a_result_at_the_models_scale_is_not_resized(x2plus):
+    images = noise(20, 24)
     assert torch.equal(upscale_images(images, x2plus, 2), x2plus.upscale(images))
 
 
 def test_the_images_of_a_batch_do_not_mix_when_resized():
-    images = picture(40, 50, batch=3)
+    images = noise(40, 50, batch=3)
     single = torch.cat([upscale_images(image[None], Doubling(), 1.5) for image in images])
     assert torch.equal(upscale_images(images, Doubling(), 1.5, tile=16), single)
 
 
-def test_a_picture_of_one_pixel_and_an_empty_batch_are_enlarged():
-    assert upscale_images(picture(1, 1), Doubling(), 0.4).shape == (1, 3, 1, 1)
-    assert upscale_images(picture(8, 8)[:0], Doubling(), 1.5).shape == (0, 3, 12, 12)
+def test_an_image_of_one_pixel_and_an_empty_batch_are_enlarged():
+    assert upscale_images(noise(1, 1), Doubling(), 0.4).shape == (1, 3, 1, 1)
+    assert upscale_images(noise(8, 8)[:0], Doubling(), 1.5).shape == (0, 3, 12, 12)
 
 
 @pytest.mark.parametrize("upscale", [0, -1])
 def test_a_factor_that_is_no_size_is_refused(upscale):
     with pytest.raises(ValueError, match="Expected a number above 0"):
-        upscale_images(picture(8, 8), Doubling(), upscale)
+        upscale_images(noise(8, 8), Doubling(), upscale)
 
 
-def test_spandrels_own_model_is_taken_as_it_is(x2plus):
-    images = picture(20, 24)
+def test_a_spandrel_model_is_used_directly(x2plus):
+    images = noise(20, 24)
     assert torch.equal(upscale_images(images, x2plus.descriptor, 1.5), upscale_images(images, x2plus, 1.5))
 
 
@@ -350,15 +350,15 @@ def test_spandrels_own_model_is_taken_as_it_is(x2plus):
 def test_a_network_of_any_scale_is_an_upscaler(tmp_path, scale):
     model = load_upscaler(esrgan(tmp_path / "model.pth", scale=scale))
     assert model.scale == scale
-    assert model.upscale(picture(9, 12)).shape == (1, 3, 9 * scale, 12 * scale)
+    assert model.upscale(noise(9, 12)).shape == (1, 3, 9 * scale, 12 * scale)
 
 
 def test_half_precision_weights_are_run_in_fp32(tmp_path):
     path = esrgan(tmp_path / "model.pth", scale=2)
     weights = {name: value.half() for name, value in torch.load(path, weights_only=True)["params_ema"].items()}
     torch.save(weights, tmp_path / "half.pth")
-    result = load_upscaler(tmp_path / "half.pth").upscale(picture(9, 12))
-    assert levels(result, load_upscaler(path).upscale(picture(9, 12))).max() < 1
+    result = load_upscaler(tmp_path / "half.pth").upscale(noise(9, 12))
+    assert levels(result, load_upscaler(path).upscale(noise(9, 12))).max() < 1
 
 
 def test_a_face_detector_is_refused(shared):
@@ -366,7 +366,7 @@ def test_a_face_detector_is_refused(shared):
         load_upscaler(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
 
 
-def test_a_network_for_grey_pictures_is_refused(tmp_path):
+def test_a_network_for_grey_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a network from 1 to 1 channels. Expected an upscaler of RGB"):
         load_upscaler(esrgan(tmp_path / "grey.pth", in_nc=1, out_nc=1, scale=2))
 
@@ -425,7 +425,7 @@ def test_a_torchscript_program_is_refused_and_not_run(tmp_path):
         load_upscaler(path)
 
 
-def test_a_missing_spandrel_is_said_in_a_sentence():
+def test_a_missing_spandrel_is_reported_with_advice():
     code = (
         "import sys; sys.modules['spandrel'] = None\n"
         "from codeformer_core.upscaler import load_upscaler\n"

@@ -67,7 +67,7 @@ def test_the_manifest_names_every_official_file_once() -> None:
     }
 
 
-def test_looking_for_a_file_imports_neither_torch_nor_facexlib() -> None:
+def test_finding_a_file_imports_neither_torch_nor_facexlib() -> None:
     program = (
         "import sys; from codeformer_core import checkpoints; checkpoints.find('codeformer'); "
         "sys.exit(', '.join({'torch', 'facexlib', 'cv2', 'safetensors'} & set(sys.modules)) or 0)"
@@ -80,8 +80,8 @@ def test_looking_for_a_file_imports_neither_torch_nor_facexlib() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_places_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see neither the developer's own model files nor his mirror nor his proxy."""
+def no_user_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests ignore the developer's own model files, mirror and proxy."""
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(tmp_path / "cache"))
     for variable in ("CODEFORMER_WEIGHTS", "CODEFORMER_MIRROR"):
@@ -143,7 +143,7 @@ def test_find_takes_paths_and_files_that_the_catalogue_does_not_know(tmp_path: P
 
 
 class Server(ThreadingHTTPServer):
-    """A file server whose connections can be cut and that may or may not know Range."""
+    """A file server whose connections can be cut, with or without Range."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -213,10 +213,10 @@ def part_of(model: ModelFile, folder: Path) -> Path:
 
 
 class Stopped(Exception):
-    """What a host raises from its progress when the user cancels."""
+    """Raised by progress, as a host does when the user cancels."""
 
 
-def test_fetch_brings_the_file_and_reports_progress(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_downloads_the_file_and_reports_progress(model: ModelFile, server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     path = fetch(model, tmp_path / "new" / "folder", lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == PAYLOAD
@@ -225,13 +225,13 @@ def test_fetch_brings_the_file_and_reports_progress(model: ModelFile, server: Se
     assert all(later - earlier <= 1 << 20 for (earlier, _), (later, _) in zip([(0, 0), *seen], seen, strict=False))
 
 
-def test_fetch_continues_by_itself_after_an_interruption(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_resumes_by_itself_after_an_interruption(model: ModelFile, server: Server, tmp_path: Path) -> None:
     server.cuts = [600_000]
     assert fetch(model, tmp_path).read_bytes() == PAYLOAD
     assert server.asked == [(f"/a/{model.file}", None), (f"/a/{model.file}", "bytes=600000-")]
 
 
-def test_fetch_stopped_by_progress_keeps_the_part_and_continues_it(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_cancelled_by_progress_keeps_the_part_and_resumes_it(model: ModelFile, server: Server, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done > 700_000:
             raise Stopped
@@ -244,7 +244,7 @@ def test_fetch_stopped_by_progress_keeps_the_part_and_continues_it(model: ModelF
     assert server.asked[1] == (f"/a/{model.file}", f"bytes={kept}-")
 
 
-def test_two_fetches_of_one_file_do_not_meet(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_concurrent_fetches_of_one_file_download_it_once(model: ModelFile, server: Server, tmp_path: Path) -> None:
     def meet(done: int, total: int) -> None:
         if not others:  # the first chunk of the first fetch is here: now the second one comes
             others.append(threading.Thread(target=lambda: found.append(fetch(model, tmp_path, waits))))
@@ -263,7 +263,7 @@ def test_two_fetches_of_one_file_do_not_meet(model: ModelFile, server: Server, t
     assert len(server.asked) == 1 and os.listdir(tmp_path) == [model.file]
 
 
-def test_a_fetch_that_waits_for_another_can_be_stopped(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_a_fetch_that_waits_for_another_can_be_cancelled(model: ModelFile, server: Server, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         raise Stopped
 
@@ -279,21 +279,21 @@ def test_fetch_restarts_where_the_server_ignores_range(model: ModelFile, server:
     assert server.asked == [(f"/a/{model.file}", "bytes=500000-")]
 
 
-def test_fetch_gives_up_on_a_server_that_brings_nothing_further(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_gives_up_on_a_server_that_adds_nothing(model: ModelFile, server: Server, tmp_path: Path) -> None:
     server.ranges, server.cuts = False, [600_000] * 9
     with pytest.raises(ConnectionError, match="600,000 of 1,500,000 bytes"):
         fetch(model, tmp_path)
     assert len(server.asked) == 3  # a first, its one retry, and the mirror; none brought more than the first
 
 
-def test_fetch_renames_a_part_that_is_whole_already(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_renames_a_part_that_is_complete_already(model: ModelFile, server: Server, tmp_path: Path) -> None:
     put(part_of(model, tmp_path), PAYLOAD)
     assert fetch(model, tmp_path).read_bytes() == PAYLOAD
     assert server.asked == []
 
 
 @pytest.mark.parametrize("stale", [PAYLOAD, PAYLOAD + b"more"])
-def test_fetch_of_unknown_size_ends_at_the_end_that_the_server_names(
+def test_fetch_of_unknown_size_ends_where_the_server_says(
     model: ModelFile, server: Server, tmp_path: Path, stale: bytes
 ) -> None:
     put(part_of(model, tmp_path), stale)
@@ -306,7 +306,7 @@ def test_fetch_starts_again_when_the_part_was_bad(model: ModelFile, server: Serv
     assert [wanted for _, wanted in server.asked] == ["bytes=500000-", None]
 
 
-def test_fetch_removes_wrong_bytes_and_says_both_hashes(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_removes_wrong_bytes_and_reports_both_hashes(model: ModelFile, server: Server, tmp_path: Path) -> None:
     wrong = bytes(len(PAYLOAD))
     server.files = dict.fromkeys(server.files, wrong)
     with pytest.raises(ConnectionError) as caught:
@@ -315,7 +315,7 @@ def test_fetch_removes_wrong_bytes_and_says_both_hashes(model: ModelFile, server
     assert os.listdir(tmp_path) == []
 
 
-def test_fetch_does_not_take_a_file_of_another_size(model: ModelFile, server: Server, tmp_path: Path) -> None:
+def test_fetch_refuses_a_file_of_another_size(model: ModelFile, server: Server, tmp_path: Path) -> None:
     server.files = dict.fromkeys(server.files, b"<html>Sign in to the hotel's network</html>")
     with pytest.raises(ConnectionError, match="offers 43 bytes, expected 1,500,000"):
         fetch(model, tmp_path)
@@ -366,7 +366,9 @@ def test_fetch_offline_says_what_to_do_by_hand(model: ModelFile, tmp_path: Path)
         assert fact in str(caught.value)
 
 
-def test_fetch_wants_room_before_it_writes(model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_checks_the_free_disk_space_before_it_writes(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     with pytest.raises(OSError, match="1,500,000 bytes are needed.*1,000,000 are free"):
@@ -375,7 +377,7 @@ def test_fetch_wants_room_before_it_writes(model: ModelFile, tmp_path: Path, mon
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
-def test_fetch_on_a_disk_that_runs_full_says_so_and_gives_the_room_back(model: ModelFile, tmp_path: Path) -> None:
+def test_fetch_on_a_full_disk_removes_the_part_and_says_why(model: ModelFile, tmp_path: Path) -> None:
     part_of(model, tmp_path).symlink_to("/dev/full")
     with pytest.raises(OSError, match="ran full.*Make room"):
         fetch(model, tmp_path)
@@ -408,7 +410,7 @@ def test_verify_accepts_the_official_files(shared: Path, name: str) -> None:
     verify(path, model)
 
 
-def test_verify_tells_a_changed_byte(model: ModelFile, tmp_path: Path) -> None:
+def test_verify_detects_a_changed_byte(model: ModelFile, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found SHA-256 .* expected"):
         verify(put(tmp_path / model.file, b"x" + PAYLOAD[1:]), model)
     with pytest.raises(ValueError, match="is not in"):
@@ -494,13 +496,13 @@ LAYOUTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("zipped", [True, False])
-def test_every_wrapping_of_a_pth_reads_alike(tmp_path: Path, layout: str, zipped: bool) -> None:
+def test_every_wrapper_of_a_pth_is_unwrapped(tmp_path: Path, layout: str, zipped: bool) -> None:
     torch.save(LAYOUTS[layout], tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
     same(read(tmp_path / "x.pth"))
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "params_ema.", "params_ema.module."])
-def test_safetensors_reads_alike(tmp_path: Path, prefix: str) -> None:
+def test_prefixes_of_safetensors_are_removed(tmp_path: Path, prefix: str) -> None:
     save_file(prefixed(prefix), tmp_path / "x.safetensors", {"format": "pt"})
     same(read(tmp_path / "x.safetensors"))
 
@@ -567,7 +569,9 @@ def test_a_pickle_of_a_newer_protocol_is_refused_and_not_run(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("name", ["codeformer.pth", "x.safetensors", "x.onnx"])
-def test_what_is_no_checkpoint_gets_its_own_sentence(tmp_path: Path, data: bytes | None, sentence: str, name: str) -> None:
+def test_files_that_are_not_checkpoints_are_refused_with_the_reason(
+    tmp_path: Path, data: bytes | None, sentence: str, name: str
+) -> None:
     if data is not None:
         put(tmp_path / name, data)
     special = sentence.startswith(("is no checkpoint", "cut off"))
@@ -601,7 +605,7 @@ def test_the_onnx_file_of_another_network_is_refused_when_it_is_loaded(tmp_path:
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_checkpoint_that_is_cut_off_says_so_with_both_sizes(tmp_path: Path, zipped: bool, share: float) -> None:
+def test_a_truncated_checkpoint_is_refused_with_both_sizes(tmp_path: Path, zipped: bool, share: float) -> None:
     path = tmp_path / "codeformer.pth"
     torch.save(weights(), path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
@@ -617,13 +621,13 @@ def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path, content: Any) -
         read(tmp_path / "x.pth")
 
 
-def test_a_lone_tensor_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_single_tensor_is_refused(tmp_path: Path) -> None:
     torch.save(torch.ones(3), tmp_path / "x.pth")
     with pytest.raises(ValueError, match="holds a Tensor, expected tensors by name"):
         read(tmp_path / "x.pth")
 
 
-def test_load_gives_networks_by_what_is_in_the_file(shared: Path, tmp_path: Path) -> None:
+def test_load_recognises_networks_by_the_content_of_the_file(shared: Path, tmp_path: Path) -> None:
     detectors = shared / "data" / "detectors"
     assert checkpoints.load(detectors / "detection_mobilenet0.25_Final.pth").role == "detector"
     assert checkpoints.load(detectors / "face_detection_yunet_2026may.onnx").role == "detector"

@@ -22,7 +22,7 @@ def test_colours_need_no_matrix_product(colour):
         match_colours(crops, originals, colour)
 
 
-def test_mean_and_spread_are_the_original_s():
+def test_mean_and_standard_deviation_are_the_originals():
     generator = torch.Generator().manual_seed(0)
     crops = 0.4 + 0.1 * torch.rand(1, 3, 32, 32, generator=generator)
     originals = 0.3 + 0.2 * torch.rand(1, 3, 32, 32, generator=generator)
