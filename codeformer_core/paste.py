@@ -18,7 +18,7 @@ from .imaging.morphology import seam_mask
 from .imaging.resize import resize
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
-from .runtime.prefetch import Prefetcher
+from .runtime.prefetch import prefetch
 
 #: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
 #: noise of good photographs.
@@ -56,7 +56,7 @@ def paste(
         return images, changed
     # Half of the time goes into the weights, which OpenCV computes single-threaded: the next face's are prefetched. Not on a
     # GPU, whose kernels must be launched on the caller's stream.
-    with Prefetcher(placements, 1) if images.device.type == "cpu" else nullcontext(placements) as ready:
+    with prefetch(placements, 1) if images.device.type == "cpu" else nullcontext(placements) as ready:
         result = buffers.empty(images, *images.shape).copy_(images)
         for row, place, to_region, weight in ready:
             region = result[place]

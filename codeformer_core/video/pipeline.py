@@ -14,7 +14,7 @@ from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
 from ..pipeline import Extras, Fixed, batch_size
-from ..runtime.prefetch import Prefetcher
+from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, extent, read_frames
 from .stages import (
@@ -191,7 +191,7 @@ def fix_video(
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
-        Prefetcher(reader, PREFETCHED) as prefetched,
+        prefetch(reader, PREFETCHED) as prefetched,
     ):
         for done in fix_stream(prefetched, detector, restorer, options, extras, device):
             writer.write(done.frame, done.image, None if whole_frame else done.mask)
