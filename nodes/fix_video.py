@@ -6,7 +6,7 @@ from comfy_api.latest import Input, io
 
 from ..codeformer_core.video.pipeline import FixedVideo, fix_video
 from ..codeformer_core.video_io import CODECS
-from ..codeformer_core.video_io.codecs import Encoder
+from ..codeformer_core.video_io.codecs import Encoder, find_encoder
 from . import inputs
 from .host import model_files, networks, progress
 from .host.video import open_host_video, progress_callback, temporary_video
@@ -88,7 +88,7 @@ def _report(done: FixedVideo) -> str:
 
 def _codec_input() -> io.Input:
     """The codecs that this host can write, each with its own scale of quality."""
-    encoders = {name: codec.encoder for name, codec in CODECS.items() if codec.crf is not None}
+    encoders = {codec: encoder for codec in CODECS if (encoder := find_encoder(codec))}
     return io.DynamicCombo.Input(
         "codec",
         options=[io.DynamicCombo.Option(name, [_quality_input(encoder)]) for name, encoder in encoders.items()],

@@ -6,7 +6,7 @@ from fractions import Fraction
 from comfy_api.latest import Input, io
 from torch import Tensor
 
-from ..codeformer_core.video_io import Extent, Frame, extent, read_audio, read_frames
+from ..codeformer_core.video_io import Frame, estimate_frames, read_audio, read_frames
 from . import inputs
 from .host import progress, tensors
 from .host.video import open_host_video
@@ -68,7 +68,8 @@ class CodeFormerVideoFrames(io.ComfyNode):
         with open_host_video(video) as part:
             window = {"first": start, "count": count, "every": every}
             frames = read_frames(part.source, part.start, part.duration, **window)
-            images, times = _collect(frames, extent(frames.video, part.start, part.duration, **window))
+            expected = estimate_frames(frames.video, part.start, part.duration, **window)
+            images, times = _collect(frames, frames.video.size, expected)
             rate = frames.video.rate / every or Fraction(1)
             sound = read_audio(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
@@ -76,16 +77,16 @@ class CodeFormerVideoFrames(io.ComfyNode):
         return io.NodeOutput(images, audio, float(rate), len(times), shown)
 
 
-def _collect(frames: Iterable[Frame], expected: Extent) -> tuple[Tensor, list[Fraction]]:
+def _collect(frames: Iterable[Frame], size: tuple[int, int], expected: int) -> tuple[Tensor, list[Fraction]]:
     """Frames as an IMAGE, and their times; the buffer is doubled when there are more than expected."""
-    images, times, tick = tensors.allocate_images(expected.frames or 64, *expected.size), [], progress.progress()
+    images, times, tick = tensors.allocate_images(expected or 64, *size), [], progress.progress()
     for frame in frames:
         if len(times) == len(images):
-            fewer, images = images, tensors.allocate_images(2 * len(images), *expected.size)
+            fewer, images = images, tensors.allocate_images(2 * len(images), *size)
             images[: len(fewer)] = fewer
         images[len(times)] = tensors.to_host(frame.image())[0]
         times.append(frame.time)
-        tick(len(times), max(expected.frames, len(times)) if expected.frames else 0)
+        tick(len(times), max(expected, len(times)) if expected else 0)
     return images[: len(times)], times
 
 

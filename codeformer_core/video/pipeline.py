@@ -16,7 +16,7 @@ from ..options import FixOptions
 from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
-from ..video_io import Source, VideoWriter, extent, read_frames
+from ..video_io import Source, VideoWriter, estimate_frames, read_frames
 from .stages import (
     F,
     FrameState,
@@ -186,7 +186,7 @@ def fix_video(
         ValueError, RuntimeError: see `read_frames`, `VideoWriter` and `fix_stream`.
     """
     reader = read_frames(source, start, duration)
-    total, frames, with_faces, tracks = extent(reader.video, start, duration).frames, 0, 0, set()
+    total, frames, with_faces, tracks = estimate_frames(reader.video, start, duration), 0, 0, set()
     whole_frame = changes_every_pixel(options, extras)
     tick(0, total)
     with (

@@ -1,24 +1,10 @@
 """Video files: decode frames, encode changed ones, and remux all other streams, tags and chapters."""
 
-from .audio import Audio, read_audio
+from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
-from .probe import Source, Video, probe
-from .reader import Frame, FrameReader, read_frames
-from .time_range import Extent, extent
+from .probe import Source, probe
+from .reader import Frame, read_frames
+from .time_range import estimate_frames
 from .writer import VideoWriter
 
-__all__ = [
-    "Audio",
-    "CODECS",
-    "CONTAINERS",
-    "Extent",
-    "Frame",
-    "FrameReader",
-    "Source",
-    "Video",
-    "VideoWriter",
-    "extent",
-    "probe",
-    "read_frames",
-    "read_audio",
-]
+__all__ = ["CODECS", "CONTAINERS", "Frame", "Source", "VideoWriter", "estimate_frames", "probe", "read_audio", "read_frames"]

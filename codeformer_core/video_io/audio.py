@@ -1,6 +1,7 @@
 """Audio of a time range of a video: decoded without gaps, and encoded again where packets cannot be copied."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .probe import BROKEN, Source, open_video, probe
+from .probe import Source, open_video, probe
 from .time_range import TimeRange, time_range
 
 #: Preroll in seconds: audio is decoded from so long before a range. Opus asks for 80 ms, AAC for a packet.
@@ -21,12 +22,7 @@ PREROLL = 0.1
 
 
 class Audio(NamedTuple):
-    """Decoded audio.
-
-    Attributes:
-        waveform: (C, T) float32, full scale is 1.
-        rate: samples per second.
-    """
+    """Decoded audio: samples (C, T) float32, full scale is 1, and how many a second has."""
 
     waveform: Tensor
     rate: int
@@ -40,19 +36,15 @@ class AudioDecoder:
     """
 
     def __init__(
-        self,
-        stream: av.audio.stream.AudioStream,
-        window: TimeRange,
-        layout: str | None = None,
-        rate: int | None = None,
+        self, stream: av.audio.stream.AudioStream, window: TimeRange, layout: str | None = None, rate: int | None = None
     ) -> None:
         """`layout` and `rate` are the stream's own by default."""
         context = stream.codec_context
         self.rate = rate or context.sample_rate
         self._resampler = av.AudioResampler(format="fltp", layout=layout or context.layout, rate=self.rate)
-        self._reached = round(window.origin * self.rate)  # position of the next sample to give
-        self._last = None if window.seconds is None else round((window.origin + window.seconds) * self.rate)
-        self._next: int | None = None  # position of the next decoded sample
+        self._position = round(window.origin * self.rate)  # of the next sample to return, in samples of the file's own time
+        self._end = float("inf") if window.seconds is None else round((window.origin + window.seconds) * self.rate)
+        self._decoded: int | None = None  # the position of the next sample that is decoded
 
     def decode(self, packet: av.Packet) -> Iterator[np.ndarray]:
         """(C, T) float32 pieces without gaps. The empty packet at the end of the file flushes."""
@@ -63,28 +55,23 @@ class AudioDecoder:
         for frame in frames if packet.size else [*frames, None]:
             assert frame is None or isinstance(frame, av.AudioFrame)
             if frame is not None and frame.pts is not None and frame.time_base:
-                at = round(frame.pts * frame.time_base * self.rate)
-                if self._next is None or abs(at - self._next) > self.rate // 100:  # less is rounding of the PTS
-                    self._next = at
-            for piece in self._resampler.resample(frame):
-                yield from self._placed(piece.to_ndarray())
+                position = round(frame.pts * frame.time_base * self.rate)
+                if self._decoded is None or abs(position - self._decoded) > self.rate // 100:  # less is rounding of the PTS
+                    self._decoded = position
+            for resampled in self._resampler.resample(frame):
+                samples = resampled.to_ndarray()
+                first = self._position if self._decoded is None else self._decoded
+                self._decoded = last = first + samples.shape[1]
+                begin, end = max(first, self._position), int(min(last, self._end))
+                if begin < end:
+                    silence = np.zeros((len(samples), begin - self._position), np.float32)
+                    yield np.concatenate([silence, samples[:, begin - first : end - first]], 1)
+                    self._position = end
 
     @property
     def complete(self) -> bool:
         """Whether the end of the range is reached."""
-        return self._last is not None and self._reached >= self._last
-
-    def _placed(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        at = self._next if self._next is not None else self._reached
-        self._next = at + samples.shape[1]
-        skip = max(0, self._reached - at)
-        samples, at = samples[:, skip : None if self._last is None else max(0, self._last - at)], at + skip
-        if not samples.shape[1]:
-            return
-        if at > self._reached:
-            yield np.zeros((samples.shape[0], at - self._reached), np.float32)
-        yield samples
-        self._reached = at + samples.shape[1]
+        return self._position >= self._end
 
 
 def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Audio | None:
@@ -113,13 +100,11 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
         if window.start is not None:
             container.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
         decoder = AudioDecoder(stream, window)
-        try:
+        with suppress(av.error.FFmpegError):  # truncated: what could be read is kept
             for packet in container.demux(stream):
                 pieces += decoder.decode(packet)
                 if decoder.complete:
                     break
-        except BROKEN:  # truncated: what could be read is kept
-            pass
     return Audio(torch.from_numpy(np.concatenate(pieces, 1)), decoder.rate) if pieces else None
 
 
@@ -129,37 +114,27 @@ _BITS_PER_CHANNEL = 96_000  # bit/s; AAC counts as transparent from 64 000 to 96
 
 
 class AudioTranscoder:
-    """Transcodes an audio stream.
-
-    Attributes:
-        stream: the new stream.
-        name: of its codec, for messages.
-    """
+    """Transcodes an audio stream to the new stream `stream`."""
 
     def __init__(
         self, stream: av.audio.stream.AudioStream, output: av.container.OutputContainer, encoder: str, window: TimeRange
     ) -> None:
         context = stream.codec_context
-        rates = av.Codec(encoder, "w").audio_rates or [context.sample_rate]
-        rate = context.sample_rate if context.sample_rate in rates else 48_000
+        rate = context.sample_rate if context.sample_rate in (av.Codec(encoder, "w").audio_rates or ()) else 48_000
         self._layout = _LAYOUTS.get(context.layout.nb_channels, "stereo")
         new = output.add_stream(encoder, rate=rate, layout=self._layout)
         assert isinstance(new, av.audio.stream.AudioStream)
         new.codec_context.bit_rate = _BITS_PER_CHANNEL * new.codec_context.layout.nb_channels
-        self.stream, self.name = new, {"aac": "AAC", "libopus": "Opus"}.get(encoder, encoder)
+        self.stream = new
         self._decoder = AudioDecoder(stream, window, self._layout, rate)
         self._pts = 0
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
         """The packets to write for a packet of the source; the empty packet at its end flushes."""
-        packets = [new for piece in self._decoder.decode(packet) for new in self.stream.encode(self._frame(piece))]
-        if not packet.size:
-            packets += self.stream.encode(None)
-        return packets
-
-    def _frame(self, samples: np.ndarray) -> av.AudioFrame:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
-        frame.sample_rate = self._decoder.rate
-        frame.pts = self._pts
-        self._pts += samples.shape[1]
-        return frame
+        packets = []
+        for samples in self._decoder.decode(packet):
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
+            frame.sample_rate, frame.pts = self._decoder.rate, self._pts
+            self._pts += samples.shape[1]
+            packets += self.stream.encode(frame)
+        return packets if packet.size else [*packets, *self.stream.encode(None)]

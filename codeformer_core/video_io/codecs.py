@@ -1,14 +1,13 @@
 """Codecs, their encoders in this build of PyAV with the pixel formats they take, and containers."""
 
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import NamedTuple
 
 import av
 import av.container
-import av.error
-import av.stream
+from av.codec import find_best_pix_fmt_of_list
+
+from .planes import is_planar, subsampling
 
 
 class Encoder(NamedTuple):
@@ -33,112 +32,44 @@ class Encoder(NamedTuple):
     interlaced: bool = False
 
 
-@dataclass(frozen=True)
-class Codec:
-    """A video codec.
-
-    Attributes:
-        name: for messages.
-        encoders: in order of preference.
-    """
-
-    name: str
-    encoders: tuple[Encoder, ...]
-
-    @property
-    def encoder(self) -> Encoder:
-        """The first encoder that this build of PyAV has.
-
-        Raises:
-            ValueError: there is none.
-        """
-        for encoder in self.encoders:
-            if _available(encoder.name):
-                return encoder
-        raise ValueError(f"This PyAV was built without an encoder for {self.name}. Use another codec, or the wheel from PyPI.")
-
-    @property
-    def crf(self) -> int | None:
-        """The default quality; None without an encoder."""
-        return next((encoder.crf for encoder in self.encoders if _available(encoder.name)), None)
-
-
-#: By the name that users choose. The qualities keep luma at a PSNR of 50 dB, visually lossless: 45 frames of a face at 1280 x
-#: 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB, 0.9; av1 22: 50.2 dB, 0.5. The faster
-#: next preset of each costs a tenth of the size, or saves no time.
-CODECS: dict[str, Codec] = {
-    "h264": Codec("H.264", (Encoder("libx264", 16, 51, {"preset": "medium"}, interlaced=True),)),
-    "hevc": Codec("HEVC", (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, min_side=32),)),
-    "av1": Codec(
-        "AV1",
-        (
-            Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True),
-            Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd_sizes=True),
-        ),
+#: Codec, by the name that users choose -> its encoders in order of preference. The qualities keep luma at a PSNR of 50 dB,
+#: visually lossless: 45 frames of a face at 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB,
+#: 0.9; av1 22: 50.2 dB, 0.5. The faster next preset of each costs a tenth of the size, or saves no time.
+CODECS: dict[str, tuple[Encoder, ...]] = {
+    "h264": (Encoder("libx264", 16, 51, {"preset": "medium"}, interlaced=True),),
+    "hevc": (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, min_side=32),),
+    "av1": (
+        Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True),
+        Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd_sizes=True),
     ),
 }
 
 
-@cache
-def _available(name: str) -> bool:
-    try:
-        return av.Codec(name, "w") is not None
-    except av.error.FFmpegError:
-        return False
-
-
-@cache
-def formats(encoder: str) -> tuple[av.VideoFormat, ...]:
-    """The planar pixel formats without alpha that an encoder takes; full range is a property here, not a format (yuvj)."""
-    offered = av.Codec(encoder, "w").video_formats or ()
-    kept = []
-    for pixels in offered:
-        alpha = any(component.is_alpha for component in pixels.components)
-        separate = len({component.plane for component in pixels.components}) == len(pixels.components)
-        if separate and not alpha and not pixels.name.startswith("yuvj") and not pixels.name.endswith("msble"):
-            kept.append(pixels)
-    return tuple(kept)
+def find_encoder(codec: str) -> Encoder | None:
+    """The first encoder of a row of `CODECS` that this build of PyAV has."""
+    return next((encoder for encoder in CODECS[codec] if encoder.name in av.codecs_available), None)
 
 
 def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
     """The pixel format of an encoder that preserves the most of a planar frame of the format `source`.
 
-    Grey becomes 4:2:0 with neutral chroma: luma is the same, and not all players support grey H.264. A frame with an odd number
-    of rows or columns becomes 4:4:4 where the encoder subsamples only even ones: it keeps its size and its luma.
+    Full range is a property here, not a format (yuvj). Grey becomes 4:2:0 with neutral chroma: luma is the same, and not all
+    players support grey H.264. A frame with an odd number of rows or columns becomes 4:4:4 where the encoder subsamples only
+    even ones: it keeps its size and its luma.
 
     Raises:
         ValueError: there is none for frames of this size.
     """
-    wanted = av.VideoFormat(source, 16, 16)
     fitting = []
-    for pixels in formats(encoder.name):
-        down, across = 16 // pixels.chroma_height(16), 16 // pixels.chroma_width(16)
-        grey = len(pixels.components) == 1
-        if not grey and (encoder.odd_sizes or pixels.is_rgb or (height % down == 0 and width % across == 0)):
-            fitting.append(pixels)
-    if not fitting or min(height, width) < encoder.min_side:
-        raise ValueError(f"{encoder.name} cannot hold pictures of {width} x {height}. Use another codec.")
-    return max(fitting, key=lambda pixels: _likeness(pixels, wanted)).name
-
-
-def _likeness(offered: av.VideoFormat, wanted: av.VideoFormat) -> tuple[int, ...]:
-    """Sort key: what a format preserves of `wanted`, the most important first, then how little it exceeds it."""
-    bits = offered.components[0].bits - wanted.components[0].bits
-    rows, columns = _chroma(offered)
-    wanted_rows, wanted_columns = _chroma(wanted)
-    return (
-        bits >= 0,
-        rows >= wanted_rows and columns >= wanted_columns,
-        offered.is_rgb == wanted.is_rgb,
-        not offered.is_rgb,
-        -abs(bits),
-        -abs(rows * columns - wanted_rows * wanted_columns),
-    )
-
-
-def _chroma(pixels: av.VideoFormat) -> tuple[int, int]:
-    """Rows and columns of chroma samples for 16 x 16 pixels."""
-    return (0, 0) if len(pixels.components) < 3 else (pixels.chroma_height(16), pixels.chroma_width(16))
+    for offered in av.Codec(encoder.name, "w").video_formats or ():
+        down, across = subsampling(offered)
+        planar = is_planar(offered) and len(offered.components) == 3 and not offered.name.startswith("yuvj")
+        if planar and (encoder.odd_sizes or (height % down == 0 and width % across == 0)):
+            fitting.append(offered)
+    best, _ = find_best_pix_fmt_of_list(fitting, source.replace("gray", "yuv420p"))
+    if best is None or min(height, width) < encoder.min_side:
+        raise ValueError(f"{encoder.name} cannot encode frames of {width} x {height}. Use another codec.")
+    return best.name
 
 
 # What players support in MP4, which is less than FFmpeg can mux.

@@ -5,7 +5,6 @@ from fractions import Fraction
 
 import av
 import av.filter
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +24,7 @@ class FrameComposer:
         size: (H, W) of the encoded frames, in storage orientation: the source's, or larger.
         pixel_format: of the encoded frames, FFmpeg's name.
         colours: the colour space of their samples.
+        interlaced: whether they are encoded as two fields each.
         notices: sentences on properties of the source that the encoder cannot preserve.
     """
 
@@ -35,18 +35,19 @@ class FrameComposer:
             ValueError: the encoder does not support frames of this size.
         """
         self.video, self._window = video, window
-        self.size = video.stored_size if image is None else _stored_size(video, image)
+        self.size = self._stored_size(image)
         source = planes.planar(first.raw).format
         self.pixel_format = codecs.pixel_format(encoder, source.name, *self.size)
         target = av.VideoFormat(self.pixel_format, 16, 16)
         self.colours = video.colours
         if source.is_rgb and not target.is_rgb:
             self.colours = replace(video.colours, matrix=video.colours.for_size(*self.size), range=_LIMITED)
-        self.notices = _lost(encoder.name, first.raw.format, source, target)
-        if video.interlaced and not (encoder.interlaced and self._same_size):
-            self.notices.append("The source's frames are two fields each (interlaced): they are written as whole pictures.")
+        self.interlaced = video.interlaced and encoder.interlaced and self.size == video.stored_size
+        self.notices = _losses(encoder.name, source, target)
+        if video.interlaced and not self.interlaced:
+            self.notices.append("The source is interlaced (two fields a frame): its frames are written as progressive ones.")
         if video.hdr:
-            self.notices.append("HDR: colours are kept and marked, but not the data on the display that the film was made on.")
+            self.notices.append("HDR: colours and their tags are kept, but not the metadata on the mastering display.")
         self._graph: av.filter.Graph | None = None
 
     @torch.inference_mode()
@@ -57,23 +58,22 @@ class FrameComposer:
             ValueError: image or mask differ in size from those before, or from each other.
         """
         orientation = self.video.orientation
-        if self.size != (self.video.stored_size if image is None else _stored_size(self.video, image)):
-            height, width = self.size[::-1] if orientation.swap else self.size
-            found = "a frame without a picture" if image is None else f"a picture of {_size_text(image)}"
+        if self.size != self._stored_size(image):
+            height, width = orientation.size(self.size)
+            found = "a frame without an image" if image is None else f"an image of {_size_text(image)}"
             raise ValueError(f"Got {found} in a video of {width} x {height}, expected the same size for every frame.")
         if image is not None and mask is not None and mask.shape[-2:] != image.shape[-2:]:
-            raise ValueError(f"A mask of {_size_text(mask)} for a picture of {_size_text(image)}, expected the same size.")
-        if image is None or self._same_size:
-            whole = image is None or mask is not None  # the source's samples remain somewhere
-            result = self._source(planes.planar(frame.raw), fill=whole)
-            if image is not None:
-                result.make_writable()
+            raise ValueError(f"A mask of {_size_text(mask)} for an image of {_size_text(image)}, expected the same size.")
+        if image is None or self.size == self.video.stored_size:
+            result = self._converted(planes.planar(frame.raw))
         else:
-            result = av.VideoFrame(self.size[1], self.size[0], self.pixel_format)
-        if image is not None and mask is not None and self._same_size:
-            planes.blend(result, self.colours, orientation.stored(image), orientation.stored(mask))
-        elif image is not None:
-            planes.write(result, self.colours, orientation.stored(image))
+            result, mask = av.VideoFrame(self.size[1], self.size[0], self.pixel_format), None
+        if image is not None:
+            result.make_writable()
+            if mask is None:
+                planes.write(result, self.colours, orientation.stored(image))
+            else:
+                planes.blend(result, self.colours, orientation.stored(image), orientation.stored(mask))
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.time_base
         result.pts = round(Fraction(frame.time) / self.video.time_base)
@@ -82,29 +82,25 @@ class FrameComposer:
             result.duration = min(result.duration, round((self._window.seconds - frame.time) / self.video.time_base))
         return result
 
-    @property
-    def _same_size(self) -> bool:
-        return self.size == self.video.stored_size
+    def _stored_size(self, image: Tensor | None) -> tuple[int, int]:
+        """(H, W) in storage orientation of a frame with the new pixels `image`."""
+        return self.video.stored_size if image is None else self.video.orientation.size((image.shape[-2], image.shape[-1]))
 
-    def _source(self, frame: av.VideoFrame, fill: bool) -> av.VideoFrame:
+    def _converted(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The source's planar frame in the encoder's pixel format, samples bit-exact where both formats allow it."""
-        name = frame.format.name
-        if name == self.pixel_format:
+        if frame.format.name == self.pixel_format:
             return self._reference(frame)
         if frame.format.is_rgb and not self.pixel_format.startswith("gbr"):
             result = av.VideoFrame(frame.width, frame.height, self.pixel_format)
-            if fill:
-                planes.write(result, self.colours, planes.rgb(frame, self.video.colours))
+            planes.write(result, self.colours, planes.rgb(frame, self.video.colours))
             return result
-        plain = name.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
-        if plain == self.pixel_format or name.startswith("gray"):
-            return _copied(frame, self.pixel_format)
+        matrix, colour_range = self.colours.for_size(*self.size), self.colours.range or _LIMITED
         return frame.reformat(  # another bit depth or chroma subsampling in the same colour space
             format=self.pixel_format,
-            src_colorspace=self.colours.for_size(*self.size),
-            dst_colorspace=self.colours.for_size(*self.size),
-            src_color_range=self.colours.range or _LIMITED,
-            dst_color_range=self.colours.range or _LIMITED,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=colour_range,
+            dst_color_range=colour_range,
         )
 
     def _reference(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -113,53 +109,31 @@ class FrameComposer:
             self._graph = graph = av.filter.Graph()
             unit = frame.time_base or self.video.time_base
             begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=unit)
-            end = graph.add("buffersink")
-            begin.link_to(end)
+            begin.link_to(graph.add("buffersink"))
             graph.configure()
         self._graph.vpush(frame)
         return self._graph.vpull()
 
 
-def _copied(frame: av.VideoFrame, name: str) -> av.VideoFrame:
-    """A planar frame copied to another format of the same layout; chroma that grey does not have is neutral."""
-    result = av.VideoFrame(frame.width, frame.height, name)
-    targets, sources = planes.arrays(result), planes.arrays(frame)
-    shift = result.format.components[0].bits - frame.format.components[0].bits
-    for index, target in enumerate(targets):
-        if index < len(sources):
-            target[:] = sources[index].astype(np.int32) << shift if shift >= 0 else sources[index] >> -shift
-        else:
-            target[:] = 2 ** (result.format.components[0].bits - 1)
-    return result
-
-
-def _stored_size(video: Video, image: Tensor) -> tuple[int, int]:
-    """(H, W) of an image (1, 3, H, W) in storage orientation."""
-    height, width = image.shape[-2:]
-    return (width, height) if video.orientation.swap else (height, width)
-
-
-def _size_text(image: torch.Tensor) -> str:
+def _size_text(image: Tensor) -> str:
     return f"{image.shape[-1]} x {image.shape[-2]}"
 
 
-def _lost(encoder: str, raw: av.VideoFormat, source: av.VideoFormat, target: av.VideoFormat) -> list[str]:
-    """Sentences on what the pixel format `target` cannot preserve of the source."""
+def _losses(encoder: str, source: av.VideoFormat, target: av.VideoFormat) -> list[str]:
+    """Sentences on what the pixel format `target` cannot preserve of the source's planar one."""
     notices = []
-    bits = [pixels.components[0].bits for pixels in (raw, target)]
-    if any(component.is_alpha for component in raw.components):
+    before, after = ((pixels.components[0].bits, planes.subsampling(pixels)) for pixels in (source, target))
+    if any(component.is_alpha for component in source.components):
         notices.append("The source's transparency is left out: the result's codec has none.")
-    if bits[0] > bits[1]:
-        notices.append(f"The source has {bits[0]} bits per sample, {encoder} holds {bits[1]}: rounded.")
+    if before[0] > after[0]:
+        notices.append(f"The source has {before[0]} bits per sample, {encoder} holds {after[0]}: rounded.")
     if source.is_rgb and not target.is_rgb:
-        notices.append(f"The source stores RGB, {encoder} luma and colour differences: converted once.")
-    elif len(source.components) >= 3:
-        before, after = ((pixels.chroma_height(16), pixels.chroma_width(16)) for pixels in (source, target))
-        if after > before:
-            notices.append(
-                f"{encoder} holds this size only with a colour sample for every pixel (4:4:4), which some players do not play. "
-                "av1 keeps such sizes as they are."
-            )
-        elif after < before:
-            notices.append(f"{encoder} holds fewer colour samples than the source ({target.name}, not {source.name}).")
+        notices.append(f"The source stores RGB, {encoder} YUV: converted once.")
+    elif len(source.components) >= 3 and before[1] < after[1]:
+        notices.append(f"{encoder} holds fewer chroma samples than the source ({target.name}, not {source.name}).")
+    elif before[1] > after[1]:
+        notices.append(
+            f"{encoder} holds this size only with a chroma sample for every pixel (4:4:4), which some players do not play. "
+            "av1 keeps such sizes as they are."
+        )
     return notices

@@ -31,7 +31,7 @@ class VideoEncoder:
         context.time_base = video.time_base
         context.options = {"crf": str(crf), **encoder.options}
         context.thread_type = "AUTO"  # PyAV's default makes x264 use sliced threads, which costs quality
-        if video.interlaced and encoder.interlaced and composer.size == video.stored_size:
+        if composer.interlaced:
             context.flags |= _FIELDS
         context.color_range, context.colorspace = colours.range, colours.matrix
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer

@@ -5,32 +5,16 @@ from typing import NamedTuple
 import av
 import numpy as np
 import torch
+from av.codec import find_best_pix_fmt_of_list
 from torch import Tensor
 from torch.nn import functional
 
 from .yuv import ColourSpace, SampleFormat
 
-# Packed and semi-planar pixel formats -> the planar one that FFmpeg converts them to without loss.
-_PLANAR = {
-    "gray": "gray",
-    "nv12": "yuv420p",
-    "nv21": "yuv420p",
-    "nv16": "yuv422p",
-    "nv24": "yuv444p",
-    "p010le": "yuv420p10le",
-    "p210le": "yuv422p10le",
-    "yuyv422": "yuv422p",
-    "yvyu422": "yuv422p",
-    "uyvy422": "yuv422p",
-    "rgb48le": "gbrp16le",
-    "rgb48be": "gbrp16le",
-    "rgba64le": "gbrap16le",
-    "rgba64be": "gbrap16le",
-    "rgba": "gbrap",
-    "bgra": "gbrap",
-    "argb": "gbrap",
-    "abgr": "gbrap",
-}
+# Planar pixel formats; between them they hold every packed and semi-planar one without loss.
+_KINDS = ("gray", "yuv420p", "yuv422p", "yuv444p", "yuva444p", "gbrp", "gbrap")
+
+_PLANAR = [kind + depth for kind in _KINDS for depth in ("", "10le", "12le", "16le")]
 
 
 class Orientation(NamedTuple):
@@ -39,6 +23,10 @@ class Orientation(NamedTuple):
     swap: bool = False
     flip_rows: bool = False
     flip_columns: bool = False
+
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) as stored -> as displayed, or back."""
+        return (size[1], size[0]) if self.swap else size
 
     def upright(self, planes: Tensor) -> Tensor:
         """(..., H, W) as stored -> as displayed."""
@@ -54,35 +42,38 @@ class Orientation(NamedTuple):
         return planes.flip(axes) if axes else planes
 
 
+def is_planar(pixels: av.VideoFormat) -> bool:
+    """Whether each component has a plane of its own, with a whole number of bytes for each sample."""
+    planes = {component.plane for component in pixels.components}
+    return len(planes) == len(pixels.components) and not pixels.has_palette and not pixels.is_bit_stream
+
+
 def planar(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame in a planar pixel format: itself where it is planar, else a lossless copy."""
-    name = frame.format.name
-    if name in _PLANAR and _PLANAR[name] != name:
-        return frame.reformat(format=_PLANAR[name])
-    if frame.format.is_rgb and not name.startswith("gbr"):  # packed 8-bit kinds and palettes
-        return frame.reformat(format="gbrp")
-    return frame
+    if is_planar(frame.format):
+        return frame
+    best, _ = find_best_pix_fmt_of_list(_PLANAR, frame.format, has_alpha=True)
+    return frame.reformat(format=best.name if best else None)
+
+
+def subsampling(pixels: av.VideoFormat) -> tuple[int, int]:
+    """Luma pixels per chroma sample, vertical and horizontal; (1, 1) for RGB and grey."""
+    return 16 // pixels.chroma_height(16), 16 // pixels.chroma_width(16)
 
 
 def sample_format(frame: av.VideoFrame, colours: ColourSpace) -> SampleFormat:
     """The layout and colour space of the samples of a planar frame."""
     pixels = frame.format
-    planes = len(pixels.components)
-    subsampling = (1, 1)
-    if planes >= 3 and not pixels.is_rgb:
-        subsampling = (-(-frame.height // frame.planes[1].height), -(-frame.width // frame.planes[1].width))
     weights = colours.weights(frame.height, frame.width)
-    return SampleFormat(pixels.components[0].bits, pixels.is_rgb, subsampling, colours.full, weights)
+    return SampleFormat(pixels.components[0].bits, pixels.is_rgb, subsampling(pixels), colours.full, weights)
 
 
 def arrays(frame: av.VideoFrame) -> list[np.ndarray]:
     """The planes (h, w) of a planar frame as views into its memory, without alpha: one when grey, else three."""
-    dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.uint16)
-    if frame.format.name.endswith("be"):
-        dtype = dtype.newbyteorder(">")
-    colours = [component for component in frame.format.components if not component.is_alpha]
+    pixels = frame.format
+    dtype = np.uint8 if pixels.components[0].bits <= 8 else np.dtype(">u2" if pixels.is_big_endian else "<u2")
     views = []
-    for plane in list(frame.planes)[: len(colours)]:
+    for plane in frame.planes[: sum(not component.is_alpha for component in pixels.components)]:
         rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)  # type: ignore[arg-type] # it is a buffer
         views.append((rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width])
     return views

@@ -3,6 +3,8 @@
 import io
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,9 +20,6 @@ from .yuv import FULL, ColourSpace
 
 #: A file's path, or its bytes in memory.
 Source = str | Path | BinaryIO
-
-#: What FFmpeg raises for data that are no video, cut off or damaged.
-BROKEN = (av.error.FFmpegError, EOFError)
 
 _IMAGES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to be named in an error
 
@@ -43,51 +42,41 @@ class Video:
     Attributes:
         name: of the file, for messages.
         size: (H, W) as displayed, after rotation.
-        rotation: of the display matrix, in degrees counter-clockwise; 0, 90, 180, 270 or as stored.
         rate: average frames per second; 0 when the file does not say.
         frames: how many the file has (estimated from its duration where it does not say); 0 is unknown.
         duration: seconds, 0 is unknown.
-        bits: per sample.
-        pixel_format: FFmpeg's name.
+        measured: the duration is the video stream's own, not that of the longest stream.
         colours: the colour space of the samples.
         orientation: from storage to display orientation.
         matrix: the display matrix as stored (nine numbers), None when there is none.
         sample_aspect_ratio: 0 is unspecified.
         time_base: seconds of one step of PTS.
         begin: the first PTS in seconds of the file's own time.
-        codec, container: FFmpeg's names.
-        has_audio: it has an audio stream that can be decoded.
+        container: FFmpeg's name.
         interlaced: its frames are two fields each.
         hdr: it has HDR metadata on the mastering display.
-        measured: the duration is the video stream's own, not that of the longest stream.
     """
 
     name: str
     size: tuple[int, int]
-    rotation: int
     rate: Fraction
     frames: int
     duration: float
-    bits: int
-    pixel_format: str
+    measured: bool
     colours: ColourSpace
     orientation: Orientation
     matrix: tuple[int, ...] | None
     sample_aspect_ratio: Fraction
     time_base: Fraction
     begin: float
-    codec: str
     container: str
-    has_audio: bool
-    measured: bool
-    interlaced: bool = False
-    hdr: bool = False
+    interlaced: bool
+    hdr: bool
 
     @property
     def stored_size(self) -> tuple[int, int]:
         """(H, W) of the frames as stored, before rotation."""
-        height, width = self.size
-        return (width, height) if self.orientation.swap else (height, width)
+        return self.orientation.size(self.size)
 
 
 def name_of(source: Source) -> str:
@@ -112,17 +101,17 @@ def open_video(source: Source) -> av.container.InputContainer:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
     try:
         container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS})
-    except (*BROKEN, ValueError) as error:
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = str(getattr(error, "strerror", error)).rstrip(".")  # without the error's number and the file's name
         raise ValueError(
-            f"{name} cannot be opened as a video ({_reason(error)}). "
+            f"{name} cannot be opened as a video ({reason}). "
             "It is of another kind, or cut off or damaged: choose a video, or copy this one again."
         ) from error
-    kind = container.format.name
     problem = None
-    if kind in _IMAGES.split(","):
-        problem = f"{name} is a picture, expected a video. Pictures are for Fix Faces."
-    elif not any(not s.disposition & _ATTACHED_PICTURE for s in container.streams.video):
-        problem = f"{name} has no moving pictures that can be found, expected a video. Choose one, or copy this one again."
+    if container.format.name in _IMAGES.split(","):
+        problem = f"{name} is an image, expected a video. Images are for Fix Faces."
+    elif all(stream.disposition & _ATTACHED_PICTURE for stream in container.streams.video):
+        problem = f"{name} has no video stream that can be found, expected one. Choose a video, or copy this one again."
     if problem:
         container.close()
         raise ValueError(problem)
@@ -132,6 +121,25 @@ def open_video(source: Source) -> av.container.InputContainer:
 def first_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
     """The video stream that is worked on: the first that is not cover art."""
     return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
+
+
+def decode_frames(container: av.container.InputContainer, damaged: list[int]) -> Iterator[av.VideoFrame]:
+    """The frames of the first video stream in display order. As in FFmpeg, damaged ones are concealed or dropped.
+
+    Args:
+        container: read from where it is.
+        damaged: the PTS of damaged frames and packets are appended to it.
+    """
+    for packet in container.demux(first_stream(container)):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged.append(packet.pts if packet.pts is not None else packet.dts or 0)
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                damaged.append(frame.pts or 0)
+            yield frame
 
 
 def probe(source: Source) -> Video:
@@ -145,86 +153,60 @@ def probe(source: Source) -> Video:
     with open_video(source) as container:
         stream = first_stream(container)
         if stream.codec_context is None:
-            raise ValueError(f"{name}: its kind of video is not known to this FFmpeg. Convert it to H.264 first.")
-        frame = _first_frame(container, stream)
+            raise ValueError(f"{name}: this FFmpeg has no decoder for its video codec. Convert it to H.264 first.")
+        frame = None
+        with suppress(av.error.FFmpegError):
+            frame = next(decode_frames(container, []), None)
         if frame is None:
             raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
-        matrix, rotation, orientation = _orientation(frame)
-        time_base = stream.time_base or Fraction(1, 90000)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(0)
+        matrix, orientation = _orientation(frame)
+        time_base = stream.time_base or Fraction(1, 90_000)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
         duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
         measured = bool(duration) or len(container.streams) == 1
         if not duration and container.duration:
             duration = container.duration / av.time_base
-        begin = float((frame.pts if frame.pts is not None else stream.start_time or 0) * time_base)
-        height, width = frame.height, frame.width
-        kind, span = frame.format.name, int(frame.color_range)
-        if kind.startswith("yuvj") or (kind.startswith("gray") and not span):  # these formats are full range by definition
-            span = FULL
+        first_pts = frame.pts if frame.pts is not None else stream.start_time or 0
+        colour_range = int(frame.color_range)
+        if frame.format.name.startswith("yuvj") or (frame.format.name.startswith("gray") and not colour_range):
+            colour_range = FULL  # by definition of these formats
         return Video(
             name=name,
-            size=(width, height) if orientation.swap else (height, width),
-            rotation=rotation,
-            rate=Fraction(rate),
+            size=orientation.size((frame.height, frame.width)),
+            rate=rate,
             frames=stream.frames or round(duration * rate),
             duration=duration,
-            bits=frame.format.components[0].bits,
-            pixel_format=kind,
-            colours=ColourSpace(int(frame.colorspace), span, int(frame.color_primaries), int(frame.color_trc)),
+            measured=measured,
+            colours=ColourSpace(int(frame.colorspace), colour_range, int(frame.color_primaries), int(frame.color_trc)),
             orientation=orientation,
             matrix=matrix,
             sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 0),
             time_base=Fraction(time_base),
-            begin=begin,
-            codec=stream.codec_context.name,
+            begin=float(first_pts * time_base),
             container=container.format.name,
-            has_audio=any(stream.codec_context is not None for stream in container.streams.audio),
-            measured=measured,
             interlaced=frame.interlaced_frame,
-            hdr=any(frame.side_data.get(name) is not None for name in _HDR),
+            hdr=any(frame.side_data.get(kind) is not None for kind in _HDR),
         )
-
-
-def _first_frame(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> av.VideoFrame | None:
-    """The first frame that can be decoded; damaged packets before it are skipped."""
-    try:
-        for packet in container.demux(stream):
-            try:
-                for frame in packet.decode():
-                    return frame
-            except av.error.InvalidDataError:
-                continue
-    except BROKEN:
-        return None
-    return None
 
 
 def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
     """Seconds of Matroska's DURATION tag of the stream (hours:minutes:seconds), else 0."""
-    tag = next((value for key, value in stream.metadata.items() if key.upper() == "DURATION"), "")
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", tag.strip())
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", stream.metadata.get("DURATION", ""))
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, int, Orientation]:
-    """Display matrix, degrees counter-clockwise, and `Orientation` of a decoded frame.
+def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, Orientation]:
+    """Display matrix and `Orientation` of a decoded frame.
 
     The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
     """
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
-        return None, 0, Orientation()
+        return None, Orientation()
     matrix = struct.unpack("=9i", bytes(side_data)[:36])
     a, b, _, c, d = matrix[:5]
     if abs(a) + abs(d) >= 100 * (abs(b) + abs(c)):
-        orientation = Orientation(False, flip_rows=d < 0, flip_columns=a < 0)
-    elif abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
-        orientation = Orientation(True, flip_rows=b < 0, flip_columns=c < 0)
-    else:  # not a multiple of 90 degrees: players disagree, so the storage orientation is kept
-        orientation = Orientation()
-    return matrix, int(frame.rotation), orientation
-
-
-def _reason(error: Exception) -> str:
-    """FFmpeg's message without the error number and the file name."""
-    return str(getattr(error, "strerror", None) or error).rstrip(".")
+        return matrix, Orientation(False, flip_rows=d < 0, flip_columns=a < 0)
+    if abs(b) + abs(c) >= 100 * (abs(a) + abs(d)):
+        return matrix, Orientation(True, flip_rows=b < 0, flip_columns=c < 0)
+    return matrix, Orientation()  # not a multiple of 90 degrees: players disagree, so the storage orientation is kept

@@ -48,7 +48,7 @@ class FrameReader(Iterator[Frame]):
 
     def __init__(self, source: Source, start: float, duration: float, first: int, count: int, every: int) -> None:
         if first < 0 or count < 0 or every < 1:
-            raise ValueError(f"Frames from {first} on, {count} of them, one of {every}: expected numbers from 0, 0 and 1 on.")
+            raise ValueError(f"Found first={first}, count={count}, every={every}. Expected at least 0, 0 and 1.")
         self.video = probe(source)
         self._decoder = FrameDecoder(source, self.video, time_range(self.video, start, duration))
         self.notices = self._decoder.notices
@@ -67,7 +67,7 @@ class FrameReader(Iterator[Frame]):
         skipped = first if begin is None else 0
         decoded = enumerate(self._decoder.frames(begin), -skipped)
         for index, (pts, raw) in islice(decoded, skipped, skipped + (count - 1) * every + 1 if count else None, every):
-            frame = Frame(index, pts * window.time_base - window.origin, raw, self.video)
+            frame = Frame(index, pts * self.video.time_base - window.origin, raw, self.video)
             yield frame
         if frame is None:
             lasts = f"it lasts {self.video.duration:.2f} s" if self.video.duration else "it is shorter"

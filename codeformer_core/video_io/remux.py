@@ -7,27 +7,33 @@ from typing import Any
 import av
 import av.audio.stream
 import av.container
+import av.error
 import av.stream
-from av.stream import Discard, Disposition
+from av.stream import AttachmentStream, Discard, Disposition
 
 from .audio import PREROLL, AudioTranscoder
 from .codecs import Container
-from .probe import BROKEN, Source, first_stream, open_video
+from .probe import Source, first_stream, open_video
 from .time_range import TimeRange
 
 # Types of streams in messages.
-_PLAIN = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A stream of data", "video": "Another video"}
+_TYPES = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A data stream", "video": "Another video"}
+
+# Tags that the muxer writes itself, or that are not true of the new file.
+_STRUCTURE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+
+_STATISTICS = ("bps", "number_of_", "_statistics_")  # how mkvmerge's tags begin that count the stream's data
 
 
 class PacketCopier:
-    """Stream copy: packets are kept, PTS and DTS are shifted."""
+    """Stream copy to the new stream `stream`: packets are kept, PTS and DTS are shifted."""
 
-    def __init__(self, stream: av.stream.Stream, new: av.stream.Stream, window: TimeRange, begins_at_zero: bool) -> None:
-        self._new, self._window, self._kind = new, window, stream.type
-        self._wait_for_key = stream.type == "video"
-        self._shift = round(window.origin / (stream.time_base or 1))
-        self._first, self._at_zero = None, begins_at_zero
-        if window.start is not None and (begins_at_zero or stream.type == "audio"):
+    def __init__(self, old: av.stream.Stream, new: av.stream.Stream, window: TimeRange, begins_at_zero: bool) -> None:
+        self.stream, self._window = new, window
+        self._at_zero, self._is_subtitle, self._wait_for_key = begins_at_zero, old.type == "subtitle", old.type == "video"
+        self._shift = round(window.origin / (old.time_base or 1))
+        self._first = None  # seconds; packets before are dropped
+        if window.start is not None and (begins_at_zero or old.type == "audio"):
             self._first = window.origin if begins_at_zero else window.origin - Fraction(PREROLL)
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
@@ -39,7 +45,7 @@ class PacketCopier:
         window = self._window
         if window.seconds is not None and begin >= window.origin + window.seconds:
             return []
-        if self._kind == "subtitle" and window.start is not None:
+        if self._is_subtitle and window.start is not None:
             if end <= window.origin:
                 return []
             late = max(0, self._shift - packet.pts)  # displayed already when the range begins
@@ -52,40 +58,44 @@ class PacketCopier:
         self._wait_for_key = False
         packet.pts -= self._shift
         packet.dts = None if packet.dts is None else packet.dts - self._shift
-        packet.stream = self._new
+        packet.stream = self.stream
         return [packet]
 
 
 class StreamCopier:
-    """Remuxes all streams of a source except the video stream that is encoded anew.
+    """Remuxes all streams of a source except the video stream that is encoded anew, and copies tags and chapters.
 
     Attributes:
         notices: sentences on streams that are dropped or transcoded.
     """
 
-    def __init__(self, source: Source, output: av.container.OutputContainer, container: Container, window: TimeRange) -> None:
-        """Add the streams to `output`, before its header is written."""
+    def __init__(
+        self,
+        source: Source,
+        output: av.container.OutputContainer,
+        video: av.stream.Stream,
+        container: Container,
+        window: TimeRange,
+    ) -> None:
+        """Add the streams to `output`, before its header is written; `video` is the encoded stream."""
         self.notices: list[str] = []
         self._output, self._container, self._window = output, container, window
-        self.input = open_video(source)
-        main = first_stream(self.input)
+        self._input = open_video(source)
+        main = first_stream(self._input)
         self._copiers: dict[int, PacketCopier | AudioTranscoder] = {}
-        for stream in self.input.streams:
-            if stream.index != main.index:
-                copier = self._copier(stream)
-                if copier is not None:
-                    self._copiers[stream.index] = copier
-                else:
-                    stream.discard = Discard.all
-        copy_metadata(self.input, output, window)
-        main.discard = Discard.all  # some demuxers then skip its packets unread
+        for stream in self._input.streams:
+            copier = None if stream.index == main.index else self._copier(stream)
+            if copier is None:
+                stream.discard = Discard.all  # some demuxers then skip its packets unread
+            else:
+                self._copiers[stream.index] = copier
+                _copy_tags(stream, copier.stream)
+        _copy_tags(main, video)
+        output.metadata.update(_kept_tags(self._input.metadata))
+        output.set_chapters(_chapters(self._input, window))
         if window.start is not None and self._copiers:
-            self.input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
-        self._packets = self._demuxed()
-
-    def copy_video_tags(self, new: av.stream.Stream) -> None:
-        """Give the encoded video stream the tags and disposition of the source's."""
-        _copy_tags(first_stream(self.input), new)
+            self._input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
+        self._packets = self._copied()
 
     def mux_until(self, seconds: Fraction | None) -> None:
         """Mux the packets before a time of the range, so that streams are interleaved; None is all of them."""
@@ -97,72 +107,64 @@ class StreamCopier:
 
     def close(self) -> None:
         """Close the source."""
-        self.input.close()
+        self._input.close()
 
-    def _demuxed(self) -> Iterator[av.Packet]:
+    def _copied(self) -> Iterator[av.Packet]:
         if not self._copiers:
             return
         try:
-            for packet in self.input.demux([self.input.streams[index] for index in self._copiers]):
+            for packet in self._input.demux([self._input.streams[index] for index in self._copiers]):
                 yield from self._copiers[packet.stream.index].feed(packet)
-        except BROKEN as error:
-            self.notices.append(f"Sound and other streams cannot be read to their end ({error}): the rest is left out.")
+        except av.error.FFmpegError as error:
+            self.notices.append(f"Audio and other streams cannot be read to their end ({error}): the rest is left out.")
 
     def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioTranscoder | None:
         """How a stream is copied; None when it is not."""
-        if stream.type == "attachment" and self._container.format == "matroska":
-            attachment = next(other for other in self.input.streams.attachments if other.index == stream.index)
-            self._output.add_attachment(attachment.name or "attachment", attachment.mimetype or "", attachment.data)
+        if isinstance(stream, AttachmentStream) and self._container.format == "matroska":
+            self._output.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
             return None
+        container = self._container.name
         codec = stream.codec_context.codec if stream.codec_context is not None else None
         if codec is not None and stream.type in ("audio", "video", "subtitle"):
             if self._container.supports(self._output, codec):
                 new = self._output.add_stream_from_template(stream, opaque=True)
-                _copy_tags(stream, new)
                 return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
             if isinstance(stream, av.audio.stream.AudioStream):
                 transcoder = AudioTranscoder(stream, self._output, self._container.audio_encoder, self._window)
-                _copy_tags(stream, transcoder.stream)
-                found = f"{self._container.name} does not carry sound as {codec.canonical_name}"
-                self.notices.append(f"{found}: encoded anew as {transcoder.name}.")
+                new_name = transcoder.stream.codec_context.codec.canonical_name
+                self.notices.append(f"{container} does not support audio as {codec.canonical_name}: transcoded to {new_name}.")
                 return transcoder
-        if stream.type == "data" and self.input.chapters():
+        if stream.type == "data" and self._input.chapters():
             return None  # MP4 stores chapters as a data stream too, and the muxer writes it anew
-        found = _PLAIN.get(stream.type, "A stream") + (f" ({codec.canonical_name})" if codec else "")
-        self.notices.append(f"{found} cannot be carried by {self._container.name}: left out.")
+        found = _TYPES.get(stream.type, "A stream") + (f" ({codec.canonical_name})" if codec else "")
+        self.notices.append(f"{found}: not supported by {container}, left out.")
         return None
 
 
-def _copy_tags(stream: av.stream.Stream, new: av.stream.Stream) -> None:
+def _copy_tags(old: av.stream.Stream, new: av.stream.Stream) -> None:
     """Copy the tags (language, title) and the disposition of a stream."""
-    new.metadata.update(kept_metadata(stream.metadata))
-    new.disposition = Disposition(stream.disposition)
+    new.metadata.update(_kept_tags(old.metadata))
+    new.disposition = Disposition(old.disposition)
 
 
-# Tags that the muxer writes itself, or that are not true of the new file.
-_STRUCTURE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
-
-_COUNTED = ("bps", "number_of_", "_statistics_")  # mkvmerge's statistics tags
-
-
-def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
+def _kept_tags(metadata: dict[str, str]) -> dict[str, str]:
     """The tags of a file or stream that hold for the new one as well."""
     return {
-        key: value for key, value in metadata.items() if key.lower() not in _STRUCTURE and not key.lower().startswith(_COUNTED)
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _STRUCTURE and not key.lower().startswith(_STATISTICS)
     }
 
 
-def copy_metadata(source: av.container.InputContainer, output: av.container.OutputContainer, window: TimeRange) -> None:
-    """Copy tags, and the chapters of a time range, to a new file before its header is written."""
-    output.metadata.update(kept_metadata(source.metadata))
-    chapters: list[Any] = []  # PyAV's type for them is only in its stubs
+def _chapters(source: av.container.InputContainer, window: TimeRange) -> list[Any]:
+    """The chapters of a time range; PyAV's type for them is only in its stubs."""
+    chapters = []
     for chapter in source.chapters():
         unit = Fraction(chapter["time_base"] or Fraction(1, 1000))
         shift = round(window.origin / unit)
-        end = None if window.seconds is None else round(window.seconds / unit)
-        first = max(0, chapter["start"] - shift)
-        last = chapter["end"] - shift if end is None else min(end, chapter["end"] - shift)
-        if last > first:
-            chapters.append({**chapter, "start": first, "end": last})
-    if chapters:
-        output.set_chapters(chapters)
+        begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+        if window.seconds is not None:
+            end = min(end, round(window.seconds / unit))
+        if begin < end:
+            chapters.append({**chapter, "start": begin, "end": end})
+    return chapters

@@ -4,9 +4,9 @@ import errno
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 
 import av
@@ -14,7 +14,7 @@ import av.error
 from torch import Tensor
 
 from ..runtime.atomic_write import atomic_write, refuse_existing
-from .codecs import CODECS, CONTAINERS
+from .codecs import CONTAINERS, find_encoder
 from .compose import FrameComposer
 from .encode import VideoEncoder
 from .probe import Source, probe
@@ -86,31 +86,29 @@ class VideoWriter:
             raise ValueError(
                 f"{self._container.name} holds {' or '.join(self._container.codecs)}, got {codec}. Use one of these."
             )
-        self._encoder = CODECS[codec].encoder
-        self._crf = self._encoder.crf if crf is None else crf
-        if not 0 <= self._crf <= self._encoder.max_crf:
-            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {self._encoder.max_crf}.")
+        encoder = find_encoder(codec)
+        if encoder is None:
+            raise ValueError(f"This PyAV was built without an encoder for {codec}. Use another codec, or the wheel from PyPI.")
+        self._encoder, self._crf = encoder, encoder.crf if crf is None else crf
+        if not 0 <= self._crf <= encoder.max_crf:
+            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {encoder.max_crf}.")
         if isinstance(source, (str, Path)) and self.path.exists() and self.path.samefile(source):
-            raise FileExistsError(f"{self.path} is the video that is read and cannot be written at once. Choose another name.")
+            raise FileExistsError(f"{self.path} is the source video and is being read. Choose another name.")
         if not overwrite:
             refuse_existing(self.path)
-        self._source, self._video = source, probe(source)
+        self._source, self._video, self._overwrite = source, probe(source), overwrite
         self._window = time_range(self._video, start, duration)
-        self._atomic = atomic_write(self.path, overwrite)
         self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._abandoned = False
 
     def __enter__(self) -> "VideoWriter":
-        temporary = self._atomic.__enter__()
         try:
-            temporary.touch()  # a folder that cannot be written to raises before the work, not after it
+            TemporaryFile(dir=self.path.parent).close()  # an unwritable folder raises before the work, not after it
         except OSError as error:
-            with suppress(OSError):
-                self._atomic.__exit__(type(error), error, error.__traceback__)
             raise self._explained(error) from error
-        self._thread = threading.Thread(target=self._work, args=(temporary,), name="codeformer video writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="codeformer video writer", daemon=True)
         self._thread.start()
         return self
 
@@ -134,54 +132,44 @@ class VideoWriter:
         self._queue.put((frame, image, mask))
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._abandoned = kind is not None
-        self._queue.put(None)
         if self._thread is not None:
+            self._abandoned = kind is not None
+            self._queue.put(None)
             self._thread.join()
             self._thread = None
-        failure = value if value is not None else self._error
-        try:
-            self._atomic.__exit__(None if failure is None else type(failure), failure, trace)
-        except OSError as error:
-            raise self._explained(error) from error
         if kind is None and self._error is not None:
             raise self._explained(self._error) from self._error
 
-    def _work(self, temporary: Path) -> None:
+    def _work(self) -> None:
         """The encoding thread; it keeps an error for the next `write`."""
         items = filter(lambda _: not self._abandoned, iter(self._queue.get, None))
         try:
-            self._write_all(temporary, items)
+            with atomic_write(self.path, self._overwrite) as temporary:
+                self._write_all(temporary, items)
+                if self._abandoned:
+                    raise InterruptedError("The rest of the frames does not come: the file is removed.")
         except BaseException as error:  # noqa: BLE001 - raised by `write` or `__exit__`
             self._error = error
         for _ in items:  # drain the queue after an error, or `write` would block forever
             pass
 
-    def _write_all(self, temporary: Path, items: Iterator[_Item]) -> None:
-        first = next(items, None)
-        if first is None:
-            if not self._abandoned:
-                raise ValueError(
-                    f"No frame came for {self.path.name}, expected at least one. Choose another part of the video."
-                )
-            return
-        composer = FrameComposer(self._video, self._window, self._encoder, first[0], first[1])
+    def _write_all(self, path: Path, items: Iterator[_Item]) -> None:
+        item = next(items, None)
+        if item is None:
+            raise ValueError(f"Got no frame for {self.path.name}, expected at least one. Choose another part of the video.")
+        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1])
         options = self._container.options_for(self._video.time_base)
-        with av.open(str(temporary), "w", format=self._container.format, options=options) as output:
+        with av.open(str(path), "w", format=self._container.format, options=options) as output:
             encoder = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
-            copier = StreamCopier(self._source, output, self._container, self._window)
-            copier.copy_video_tags(encoder.stream)
+            copier = StreamCopier(self._source, output, encoder.stream, self._container, self._window)
             try:
-                item: _Item | None = first
                 while item is not None:
-                    for packet in encoder.encode(composer.compose(*item)):
-                        output.mux(packet)
+                    output.mux(encoder.encode(composer.compose(*item)))
                     copier.mux_until(Fraction(item[0].time))
                     item = None  # released while the next one is made
                     item = next(items, None)
-                if not self._abandoned:
-                    output.mux(encoder.encode(None))
-                    copier.mux_until(None)
+                output.mux(encoder.encode(None))
+                copier.mux_until(None)
             finally:
                 copier.close()
                 self.notices += composer.notices + copier.notices

@@ -65,20 +65,20 @@ def temporary_video(path: Path) -> Input.Video:
 
 
 def progress_callback(tick: Tick) -> Tick:
-    """`tick` that also says once a second, below the running node, how fast frames come and how long they will take."""
-    first, said = (0, 0.0), 0.0
+    """`tick` that also shows once a second, below the running node, how fast frames come and how long they will take."""
+    first, last_shown = (0, 0.0), 0.0
 
-    def tick_and_say(done: int, total: int) -> None:
-        nonlocal first, said
+    def tick_and_show(done: int, total: int) -> None:
+        nonlocal first, last_shown
         tick(done, total)
         now = time.monotonic()
         if done and not first[0]:  # what came before was loading
-            first, said = (done, now), now
-        elif done > first[0] and now - said >= 1:
-            said = now
+            first, last_shown = (done, now), now
+        elif done > first[0] and now - last_shown >= 1:
+            last_shown = now
             progress.show(format_pace(done, total, (done - first[0]) / (now - first[1])))
 
-    return tick_and_say
+    return tick_and_show
 
 
 def format_pace(done: int, total: int, rate: float) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from codeformer_core.video_io import CODECS, VideoWriter, codecs, extent, planes, probe, read_audio, read_frames
+from codeformer_core.video_io import CODECS, VideoWriter, codecs, estimate_frames, planes, probe, read_audio, read_frames
 from codeformer_core.video_io.compose import FrameComposer
 from codeformer_core.video_io.time_range import time_range
-from codeformer_core.video_io.yuv import upsample_by_opencv, upsample_by_torch
+from codeformer_core.video_io.yuv import upsample_by_opencv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,7 +89,11 @@ def composer(source: Path, codec="h264", image=None) -> tuple[FrameComposer, lis
     """What makes the encoder's frames, and the source's first frames."""
     reader = read_frames(source, count=3)
     frames = list(reader)
-    return FrameComposer(reader.video, time_range(reader.video), CODECS[codec].encoder, frames[0], image), frames
+    return FrameComposer(reader.video, time_range(reader.video), codecs.find_encoder(codec), frames[0], image), frames
+
+
+def pixel_format(path: Path) -> av.VideoFormat:
+    return next(read_frames(path)).raw.format
 
 
 def packets(path: Path) -> list[list[bytes]]:
@@ -108,8 +112,8 @@ def test_everything_but_the_changed_pixels_is_kept(videos, tmp_path, name):
     rewrite(source, target, *part, change=square)
     before, after = probe(source), probe(target)
     assert [frame.time for frame in read_frames(target)] == [frame.time for frame in read_frames(source, *part)]
-    for what in ("size", "rotation", "matrix", "bits", "has_audio"):
-        assert getattr(after, what) == getattr(before, what), what
+    assert (after.size, after.matrix) == (before.size, before.matrix)
+    assert pixel_format(target).components[0].bits == pixel_format(source).components[0].bits
     for what in ("full", "matrix", "primaries", "transfer"):
         assert getattr(after.colours, what) == getattr(before.colours, what), what
     if part == (0, 0):
@@ -175,9 +179,8 @@ def test_colours_follow_the_standard_of_the_file(tmp_path, full, matrix, red, bl
 def test_both_ways_to_enlarge_colour_differences_agree():
     differences = torch.rand(1, 3, 17, 23)
     for rows, columns in ((34, 46), (17, 46), (68, 92)):
-        assert torch.allclose(
-            upsample_by_opencv(differences, rows, columns), upsample_by_torch(differences, rows, columns), atol=1e-5
-        )
+        expected = torch.nn.functional.interpolate(differences, (rows, columns), mode="bilinear")
+        assert torch.allclose(upsample_by_opencv(differences, (rows, columns)), expected, atol=1e-5)
 
 
 def test_ten_bits_are_not_cut_to_eight(tmp_path):
@@ -213,7 +216,7 @@ def test_samples_of_every_kind_are_kept_where_the_encoder_can(tmp_path, pixel_fo
 @pytest.mark.parametrize(
     ("pixel_format", "codec", "word"),
     [
-        ("yuv422p", "av1", "fewer colour samples"),
+        ("yuv422p", "av1", "fewer chroma samples"),
         ("yuv420p12le", "h264", "12 bits"),
         ("yuva420p", "h264", "transparency"),
         ("bgr0", "h264", "RGB"),
@@ -262,7 +265,7 @@ def test_an_enlarged_picture_keeps_its_colours_and_is_as_large_as_it_is(videos, 
 
     rewrite(source, tmp_path / "b.mp4", 0, 0.2, change=double)
     new, old = next(read_frames(tmp_path / "b.mp4")), next(read_frames(source))
-    assert new.video.size == tuple(2 * side for side in old.video.size) and new.video.rotation == old.video.rotation
+    assert new.video.size == tuple(2 * side for side in old.video.size) and new.video.matrix == old.video.matrix
     assert (torch.nn.functional.avg_pool2d(new.image(), 2) - old.image()).abs().mean() < 0.01
 
 
@@ -300,7 +303,7 @@ def test_other_containers_carry_the_same(videos, tmp_path, suffix):
 def test_sound_that_webm_cannot_carry_is_encoded_once_and_stays_in_time(videos, tmp_path):
     source = videos / "hamilton_2s_speech_2997.mp4"
     notices = rewrite(source, tmp_path / "b.webm", 0.5, 1.0, codec=None)
-    assert any("Opus" in notice for notice in notices) and probe(tmp_path / "b.webm").codec in ("libdav1d", "av1")
+    assert "WebM does not support audio as aac: transcoded to opus." in notices
     before, after = read_audio(source, 0.5, 1.0), read_audio(tmp_path / "b.webm")
     assert after.rate == 48_000
     grid = (np.arange(40_000) + 2000) / 44_100  # seconds; the other side is read between its samples
@@ -364,18 +367,16 @@ def test_odd_sizes_stay_odd(videos, tmp_path):
         target = tmp_path / f"{codec}{suffix}"
         notices = rewrite(source, target, 0, 0.2, codec=codec)
         after = probe(target)
-        assert (after.size, after.pixel_format) == ((271, 479), kept)
+        assert after.size == (271, 479) and pixel_format(target).name == kept
         assert ("4:4:4" in " ".join(notices)) == (kept == "yuv444p")
         assert (next(read_frames(target)).image() - next(read_frames(source)).image()).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_each_codec_of_this_build_writes_and_keeps_ten_bits(videos, tmp_path, codec):
-    assert CODECS[codec].crf is not None
-    assert 10 in {pixels.components[0].bits for pixels in codecs.formats(CODECS[codec].encoder.name)}
     target = tmp_path / "b.mp4"
     assert rewrite(videos / "hevc10_640x360.mp4", target, codec=codec) == []
-    assert probe(target).pixel_format == "yuv420p10le" and probe(target).frames == 15
+    assert pixel_format(target).name == "yuv420p10le" and probe(target).frames == 15
     old, new = (next(read_frames(path)) for path in (videos / "hevc10_640x360.mp4", target))
     error = np.mean((samples(old.raw)[0] - samples(new.raw)[0]) ** 2.0)
     assert 10 * np.log10(1023**2 / error) > 45  # decibels
@@ -387,7 +388,7 @@ def test_a_video_in_memory_is_read_and_written_beside_itself(videos, tmp_path):
     assert probe(tmp_path / "b.mp4").frames == probe(source).frames == 40
 
 
-def test_the_extent_of_a_window_is_known_before_it_is_decoded(videos):
+def test_the_number_of_frames_is_estimated_before_decoding(videos):
     for name, part, frames in (
         ("talk_cfr30_640x360.mp4", {}, 60),
         ("talk_cfr30_640x360.mp4", {"start": 0.5, "duration": 1.0, "every": 2}, 15),
@@ -395,10 +396,7 @@ def test_the_extent_of_a_window_is_known_before_it_is_decoded(videos):
         ("hamilton_10s_speech_cuts.mp4", {"start": 2.0}, 241),
         ("no_duration_vp9_VFR.webm", {}, 0),
     ):
-        found = extent(probe(videos / name), **part)
-        height, width = found.size
-        assert abs(found.frames - frames) <= 1 and found.bytes == found.frames * height * width * 12
-    assert "10 frames of 640 x 360" in str(extent(probe(videos / "talk_cfr30_640x360.mp4"), first=50))
+        assert abs(estimate_frames(probe(videos / name), **part) - frames) <= 1
 
 
 def test_the_last_frame_stands_as_long_as_before(videos, tmp_path):
@@ -408,10 +406,10 @@ def test_the_last_frame_stands_as_long_as_before(videos, tmp_path):
 
 
 def test_defaults_of_the_table_are_encoders_with_a_smaller_side_that_they_can_hold():
-    for codec in CODECS.values():
-        encoder = codec.encoder
+    for codec in CODECS:
+        encoder = codecs.find_encoder(codec)
         assert 0 < encoder.crf < encoder.max_crf
-        with pytest.raises(ValueError, match="cannot hold pictures of 1 x 1"):
+        with pytest.raises(ValueError, match="cannot encode frames of 1 x 1"):
             codecs.pixel_format(encoder, "yuv420p", 1, 1)
 
 

@@ -135,4 +135,4 @@ def test_a_picture_instead_of_a_video_is_refused_in_a_sentence(server, prompt):
     graph, inputs = prompt
     inputs["LoadVideo"]["file"] = "picture.mp4"
     entry = server.wait(server.queue(graph))
-    assert "is a picture, expected a video" in server.error(entry)
+    assert "is an image, expected a video" in server.error(entry)
