@@ -44,22 +44,16 @@ def verify(path: Path, model: ModelFile) -> None:
 
 def _difference(path: Path, model: ModelFile, name: str) -> str:
     """What was found and what was expected where they differ, else ""; `name` is what the file will be called."""
-    size = path.stat().st_size
-    if name in model.stand_ins:
-        return _structural_difference(path, model, name)
-    if model.bytes is not None and size != model.bytes:
+    published, size = name not in model.stand_ins, path.stat().st_size
+    if published and model.bytes not in (None, size):
         return f"found {size:,} bytes, expected {model.bytes:,}"
-    if model.sha256 is None:
-        return _structural_difference(path, model, name)
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    found = digest.hexdigest()
-    return "" if found == model.sha256 else f"found SHA-256 {found}, expected {model.sha256}"
-
-
-def _structural_difference(path: Path, model: ModelFile, name: str) -> str:
+    if published and model.sha256:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        found = digest.hexdigest()
+        return "" if found == model.sha256 else f"found SHA-256 {found}, expected {model.sha256}"
     expected = " ".join(filter(None, (model.task, model.role)))
     try:
         network = load(path, name=name, mapped=False)  # Windows cannot rename a file that is mapped

@@ -91,19 +91,14 @@ def warp(
         warped = _warp_torch(images, affines, height, width, values, repeat)
         return warped if out is None else out.copy_(warped)
     result = buffers.empty(images, *images.shape[:2], height, width, dtype=torch.float32) if out is None else out
-    _warp_cv2(images, affines, result, values, repeat)
-    return result if out is not None else result.to(images.dtype)
-
-
-def _warp_cv2(images: Tensor, affines: Tensor, result: Tensor, fill: list[float], repeat: int) -> None:
-    size = result.shape[3], result.shape[2]
     shifted = compose(translation(-repeat, -repeat), affines).numpy()
-    for image, affine, out in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
-        for plane, value, warped in zip(image, fill, out, strict=True):
+    for image, affine, planes in zip(images.float().numpy(), shifted, result.numpy(), strict=True):
+        for plane, value, warped in zip(image, values, planes, strict=True):
             # Rows of a view into a large image are memory pages apart, and a rotated face crosses many: a compact copy is
             # faster. It replicates the border too, since BORDER_REPLICATE makes OpenCV's warpAffine three times as slow.
             compact = cv2.copyMakeBorder(plane, repeat, repeat, repeat, repeat, cv2.BORDER_REPLICATE)
-            cv2.warpAffine(compact, affine, size, warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
+            cv2.warpAffine(compact, affine, (width, height), warped, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
+    return result if out is not None else result.to(images.dtype)
 
 
 def _warp_torch(images: Tensor, affines: Tensor, height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
