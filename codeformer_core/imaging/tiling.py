@@ -1,8 +1,8 @@
 """Run a super-resolution network over an image tile by tile, halving the tiles when memory runs out."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
-from typing import NamedTuple, Protocol
+from itertools import product, repeat
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -41,13 +41,8 @@ class ImageModel(Protocol):
         ...
 
 
-class _Region(NamedTuple):
-    """Rows and columns of an image, in input pixels."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
+#: Rows and columns of an image, each (start, stop) in input pixels.
+_Region = tuple[tuple[int, int], tuple[int, int]]
 
 
 @torch.no_grad()
@@ -140,9 +135,9 @@ def _fill_canvases(
             f"Found a tile of {tile} pixels and an overlap of {overlap}. Expected a tile of {GRID} or more, or 0 for whole "
             f"images, and an overlap of 0 or more: {TILE} and {OVERLAP} suit most computers."
         )
-    whole = _Region(0, images.shape[2], 0, images.shape[3])
-    done, left = 0, len(images) * len(_cut(whole, tile))
-    tick(done, left)
+    whole = (0, images.shape[2]), (0, images.shape[3])
+    done = 0
+    tick(done, len(images) * len(_cut(whole, tile)))
     for index, canvas in zip(range(len(images)), canvases, strict=False):
         later = len(images) - index - 1
         regions = _cut(whole, tile)
@@ -158,14 +153,13 @@ def _fill_canvases(
 
 
 def _half(region: _Region) -> int:
-    return max(region.bottom - region.top, region.right - region.left) // 2
+    return max(stop - start for start, stop in region) // 2
 
 
 def _cut(region: _Region, tile: int) -> list[_Region]:
     """A region cut into tiles of about equal size, at most `tile` a side, that begin on the grid; uncut for a tile of 0."""
-    rows = _spans(region.top, region.bottom, tile)
-    columns = _spans(region.left, region.right, tile)
-    return [_Region(*row, *column) for row in rows for column in columns]
+    rows, columns = (_spans(start, stop, tile) for start, stop in region)
+    return list(product(rows, columns))
 
 
 def _spans(start: int, stop: int, tile: int) -> list[tuple[int, int]]:
@@ -183,9 +177,9 @@ def _up_to_grid(pixels: int) -> int:
 
 def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor], Tensor], scale: int, overlap: int) -> bool:
     """Run one region of an image (C, H, W) into its place on the canvas. False when memory ran out and halving may help."""
-    top, left = (max(0, edge - overlap) // GRID * GRID for edge in (region.top, region.left))
-    bottom = min(image.shape[1], _up_to_grid(region.bottom + overlap))
-    right = min(image.shape[2], _up_to_grid(region.right + overlap))
+    (y0, y1), (x0, x1) = region
+    top, left = (max(0, start - overlap) // GRID * GRID for start in (y0, x0))
+    bottom, right = min(image.shape[1], _up_to_grid(y1 + overlap)), min(image.shape[2], _up_to_grid(x1 + overlap))
     # A copy: some networks work in place. Contiguous, since the host's images have their channels last.
     piece = image[None, :, top:bottom, left:right].to(torch.float32, memory_format=torch.contiguous_format, copy=True)
     try:
@@ -202,8 +196,8 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
     expected = (1, image.shape[0], piece.shape[2] * scale, piece.shape[3] * scale)
     if tuple(output.shape) != expected:
         raise RuntimeError(f"The upscaler gave a result of {tuple(output.shape)}, expected {expected}. Use another upscaler.")
-    inside = canvas[:, region.top * scale : region.bottom * scale, region.left * scale : region.right * scale]
-    y, x = (region.top - top) * scale, (region.left - left) * scale
+    inside = canvas[:, y0 * scale : y1 * scale, x0 * scale : x1 * scale]
+    y, x = (y0 - top) * scale, (x0 - left) * scale
     inside.copy_(output[0, :, y : y + inside.shape[1], x : x + inside.shape[2]])
     if not inside.isfinite().all():
         raise RuntimeError(

@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -20,7 +20,7 @@ def prefetch(iterable: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
     """
     iterator = iter(iterable)
     with ThreadPoolExecutor(1, "codeformer prefetch") as thread:
-        queued = deque(thread.submit(next, iterator, _END) for _ in range(depth + 1))
+        queued: deque[Future[Any]] = deque(thread.submit(next, iterator, _END) for _ in range(depth + 1))
 
         def items() -> Iterator[Item]:
             while (item := queued.popleft().result()) is not _END:
