@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from codeformer_core.networks.codeformer import CodeFormer
-from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.networks.parsers import ParseNet
 from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
@@ -33,12 +33,12 @@ def file(folder: Path, name: str, tiny: bool = False) -> Path:
 
 def layout(name: str, tiny: bool = False) -> Mapping[str, Tensor]:
     """Names and shapes of the official file's tensors."""
-    if name == RESTORER:
-        with torch.device("meta"):
+    with torch.device("meta"):
+        if name == RESTORER:
             return join_attention(CodeFormer(TINY if tiny else RELEASED).state_dict())
-    if name == DETECTOR:
-        return RetinaFace(resnet=True).state_dict()
-    return {key.removeprefix("network."): value for key, value in ParseNet().state_dict().items()}
+        if name == DETECTOR:
+            return RetinaFace(resnet=True).state_dict()
+        return ParseNet().network.state_dict()
 
 
 def _filled(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from codeformer_core.align import align
 from codeformer_core.imaging.colour import COLOURS, luminance, match_colours
 from codeformer_core.imaging.overlay import draw_faces
 from codeformer_core.imaging.resize import resize
-from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.networks.parsers import ParseNet
 from codeformer_core.options import FixOptions, Selection
 from codeformer_core.paste import paste
 from codeformer_core.pipeline import Extras, apply_to_faces, fix_aligned

@@ -32,8 +32,7 @@ class CodeFormer(nn.Module):
 
     def __init__(self, arch: Architecture, operations: Any = nn, folded: bool = False) -> None:
         super().__init__()
-        self.arch = arch
-        self.side = arch.side
+        self.arch, self.task, self.side = arch, arch.task, arch.side
         self.precision = PRECISIONS["exact"]
         self.layout = torch.preserve_format
         self.encoder = Encoder(arch, operations)
@@ -49,13 +48,6 @@ class CodeFormer(nn.Module):
         self.fuse_convs_dict = nn.ModuleDict(
             {str(side): ControllableFeatureTransform(width[side], operations) for side in arch.fuse_sides}
         )
-
-    @property
-    def task(self) -> str:
-        """Read from the layout: only restoration fuses from half the crop side on, only inpainting has a codebook of 512."""
-        if not self.arch.fuse_sides or self.arch.fuse_sides[-1] >= self.side // 2:
-            return "restoration"
-        return "inpainting" if self.arch.codebook_size == 512 else "colorization"
 
     def with_precision(self, precision: Precision) -> "CodeFormer":
         """Cast the weights in place to the dtypes of a precision, channels_last; for inference only. Returns itself."""
@@ -136,22 +128,20 @@ class CodeFormer(nn.Module):
                 f"align with side={self.side}."
             )
         check_fidelity(fidelity, x.shape[0])
-        fuses = bool((fidelity > 0).any()) if isinstance(fidelity, Tensor) else fidelity > 0
+        fuses = bool((torch.as_tensor(fidelity) > 0).any())
         features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())
         return EncodedFaces(self.predict(features), features, kept)
 
     def _decode(self, encoded: EncodedFaces, fidelity: Fidelity, match_style: bool) -> Tensor:
         return self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
 
-    @torch.no_grad()
     def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1].
 
         Raises:
             ValueError: these are the weights of another task, or the crops have another side.
         """
-        self._require_task("restoration", "codeformer.pth")
-        return _to_unit_range(self(crops * 2 - 1, fidelity, match_style))
+        return self.decode_faces(self.encode_faces(crops, fidelity), fidelity, match_style)
 
     @torch.no_grad()
     def encode_faces(self, crops: Tensor, fidelity: Fidelity = 0.5) -> EncodedFaces:
@@ -169,17 +159,14 @@ class CodeFormer(nn.Module):
         check_fidelity(fidelity, encoded.faces)
         return _to_unit_range(self._decode(encoded, fidelity, match_style))
 
-    @torch.no_grad()
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """The same crops (N, 3, S, S) restored with several weights: (N, W, 3, S, S) in [0, 1].
 
         Features and codes are computed once; each weight costs one pass of the generator.
         """
-        self._require_task("restoration", "codeformer.pth")
-        features, kept = self.encode(crops * 2 - 1, keep=self.arch.fuse_sides if max(fidelities, default=0) > 0 else ())
-        codes = self.predict(features).argmax(dim=2)
-        restored = [self.decode(codes, features, kept if w > 0 else {}, w, match_style) for w in fidelities]
-        return torch.stack([_to_unit_range(faces) for faces in restored], dim=1)
+        encoded = self.encode_faces(crops, max(fidelities))
+        unfused = encoded._replace(kept={})
+        return torch.stack([self.decode_faces(encoded if w > 0 else unfused, w, match_style) for w in fidelities], dim=1)
 
     @torch.no_grad()
     def colorize(self, crops: Tensor) -> Tensor:
@@ -209,9 +196,9 @@ class CodeFormer(nn.Module):
 
         One cell is 32 x 32 pixels of a 512-pixel crop. Where it is low, the face is invented.
         """
-        features, _ = self.encode(crops * 2 - 1)
-        sure = self.predict(features).softmax(dim=2).amax(dim=2)  # (N, s * s)
-        return sure.reshape(-1, 1, *features.shape[-2:])
+        encoded = self._encode(crops * 2 - 1, 0.0)
+        probabilities = encoded.logits.softmax(dim=2).amax(dim=2)  # (N, s * s)
+        return probabilities.reshape(-1, 1, *encoded.features.shape[-2:])
 
     def _require_task(self, task: str, file: str) -> None:
         if self.task != task:

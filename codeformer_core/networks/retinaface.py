@@ -1,8 +1,6 @@
 """RetinaFace (Deng et al., CVPR 2020): facexlib's modules behind our own batched, device-neutral pre- and post-processing."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +19,7 @@ CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 MEAN_BGR = (104.0, 117.0, 123.0)
 
 #: Images per call: four at a short side of 640 keep the activations of ResNet-50 below 1.5 GB.
-PICTURES_PER_CALL = 4
+IMAGES_PER_CALL = 4
 
 #: An image is enlarged for the sake of small faces. A face that is this wide (in pixels) without that must be seen without it
 #: too, with half the confidence: of 408 faces in small images all were, with 0.94 or more; a cat at 0.92 was not, with 0.09.
@@ -29,11 +27,6 @@ LARGE = 64
 
 #: Boxes (n, 4), landmarks (n, 5, 2), both in pixels, and scores (n,) of one image.
 _Found = tuple[Tensor, Tensor, Tensor]
-
-
-def build(state: Mapping[str, Tensor], operations: Any = nn) -> tuple["RetinaFace", Mapping[str, Tensor]]:
-    """An empty RetinaFace with the backbone that the weights show, on the meta device."""
-    return RetinaFace(resnet="body.conv1.weight" in state), state
 
 
 def detection_scale(height: int, width: int, side: int) -> float:
@@ -87,22 +80,6 @@ def _anchors(height: int, width: int, like: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-class _Backbone(nn.ModuleDict):
-    """Runs its children in order and gives what three of them put out."""
-
-    def __init__(self, stages: Mapping[str, nn.Module], outputs: tuple[str, str, str]) -> None:
-        super().__init__(stages)
-        self.outputs = outputs
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        kept = []
-        for name, stage in self.items():
-            x = stage(x)
-            if name in self.outputs:
-                kept.append(x)
-        return kept
-
-
 class RetinaFace(nn.Module):
     """A face detector with five landmarks.
 
@@ -115,29 +92,29 @@ class RetinaFace(nn.Module):
     def __init__(self, resnet: bool) -> None:
         from facexlib.detection import retinaface_net as parts
         from torchvision.models import resnet50
+        from torchvision.models._utils import IntermediateLayerGetter
 
         super().__init__()
         self.resnet = resnet
-        with torch.device("meta"):
-            backbone = resnet50(weights=None) if resnet else parts.MobileNetV1()
-            outputs = ("layer2", "layer3", "layer4") if resnet else ("stage1", "stage2", "stage3")
-            ends = ("avgpool", "fc") if resnet else ("avg", "fc")
-            self.body = _Backbone({name: m for name, m in backbone.named_children() if name not in ends}, outputs)
-            widths, width = ([512, 1024, 2048], 256) if resnet else ([64, 128, 256], 64)
-            self.fpn = parts.FPN(widths, width)
-            self.ssh1, self.ssh2, self.ssh3 = (parts.SSH(width, width) for _ in range(3))
-            self.ClassHead = parts.make_class_head(fpn_num=3, inchannels=width)
-            self.BboxHead = parts.make_bbox_head(fpn_num=3, inchannels=width)
-            self.LandmarkHead = parts.make_landmark_head(fpn_num=3, inchannels=width)
+        outputs = ("layer2", "layer3", "layer4") if resnet else ("stage1", "stage2", "stage3")
+        widths, width = ([512, 1024, 2048], 256) if resnet else ([64, 128, 256], 64)
+        backbone = resnet50(weights=None) if resnet else parts.MobileNetV1()
+        self.body = IntermediateLayerGetter(backbone, {name: name for name in outputs})
+        self.fpn = parts.FPN(widths, width)
+        self.ssh1, self.ssh2, self.ssh3 = (parts.SSH(width, width) for _ in range(3))
+        self.ClassHead = parts.make_class_head(inchannels=width)
+        self.BboxHead = parts.make_bbox_head(inchannels=width)
+        self.LandmarkHead = parts.make_landmark_head(inchannels=width)
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
         """Bytes of activations that one call needs in fp32 for images searched at (height, width), see `detection_size`."""
         # A pixel costs ResNet-50 four maps of 64 channels at half the side at its widest point, the small network an eighth.
-        return min(batch, PICTURES_PER_CALL) * height * width * (256 if self.resnet else 48)
+        return min(batch, IMAGES_PER_CALL) * height * width * (256 if self.resnet else 48)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, 3, H, W) BGR, 0 to 255 less the mean -> per anchor box code (B, A, 4), logits 2, landmark code 10."""
-        levels = [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), self.fpn(self.body(x)), strict=True)]
+        pyramid = self.fpn(list(self.body(x).values()))
+        levels = [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), pyramid, strict=True)]
         box, score, points = (
             torch.cat([head(level) for head, level in zip(heads, levels, strict=True)], dim=1)
             for heads in (self.BboxHead, self.ClassHead, self.LandmarkHead)
@@ -150,8 +127,8 @@ class RetinaFace(nn.Module):
         height, width = images.shape[-2:]
         scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
-        for start in range(0, images.shape[0], PICTURES_PER_CALL):
-            part = images[start : start + PICTURES_PER_CALL].float()
+        for start in range(0, images.shape[0], IMAGES_PER_CALL):
+            part = images[start : start + IMAGES_PER_CALL].float()
             found = self._search(resized(part, detection_size(height, width, options.side)), options)
             found = [(boxes / scale, points / scale, scores) for boxes, points, scores in found]
             if scale > 1 and any((_widths(boxes) >= LARGE).any() for boxes, _, _ in found):

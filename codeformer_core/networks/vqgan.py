@@ -3,6 +3,9 @@
 Module and parameter names are those of the released files (`encoder.blocks.3.conv.weight`), so that they load strictly.
 """
 
+import re
+from bisect import bisect
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +69,13 @@ class Architecture:
         """Attention heads of the transformer. Not visible in a checkpoint: 64 channels a head, as released (512 / 8)."""
         return max(1, self.embed_dim // 64)
 
+    @property
+    def task(self) -> str:
+        """Only networks for restoration fuse from half the crop's side on, only those for inpainting have a codebook of 512."""
+        if not self.fuse_sides or self.fuse_sides[-1] >= self.side // 2:
+            return "restoration"
+        return "inpainting" if self.codebook_size == 512 else "colorization"
+
     @classmethod
     def read(cls, state: Mapping[str, Tensor]) -> "Architecture":
         """The numbers behind a state dict that has the released files' parameter names.
@@ -73,29 +83,20 @@ class Architecture:
         Raises:
             KeyError: a parameter that every network of the family has is absent.
         """
-        channels: list[int] = []
-        attended: set[int] = set()
-        blocks_in_level, res_blocks, index = 0, 0, 1
-        while f"encoder.blocks.{index}.weight" not in state:  # the final normalisation; block 0 is the first convolution
-            prefix = f"encoder.blocks.{index}."
-            if prefix + "conv.weight" in state:  # the step down to the next level
-                res_blocks = res_blocks or blocks_in_level
-                blocks_in_level = 0
-            elif prefix + "conv2.weight" in state:
-                if blocks_in_level == 0:
-                    channels.append(state[prefix + "conv2.weight"].shape[0])
-                blocks_in_level += 1
-            elif prefix + "q.weight" in state:
-                if blocks_in_level == 1:  # later ones repeat it, or belong to the middle
-                    attended.add(len(channels) - 1)
-            else:
-                raise KeyError(prefix + "conv2.weight")
-            index += 1
+
+        def blocks_with(layer: str) -> list[int]:
+            """The encoder's blocks with a layer of this name, by index."""
+            name = re.compile(rf"encoder\.blocks\.(\d+)\.{layer}\.weight")
+            return sorted(int(match[1]) for match in map(name.fullmatch, state) if match)
+
+        downs = blocks_with("conv")  # the steps down to the next level
+        attention = blocks_with("q")[:-1]  # the last one belongs to the middle
         tokens, embed_dim = state["position_emb"].shape
+        channels = [state[f"encoder.blocks.{index}.conv.weight"].shape[0] for index in downs]
         return cls(
-            channels=tuple(channels),
-            res_blocks=res_blocks,
-            attention=tuple(sorted(attended)),
+            channels=(*channels, state["generator.blocks.0.weight"].shape[0]),
+            res_blocks=sum(index < min(downs, default=0) for index in blocks_with("norm1")),
+            attention=tuple(sorted({bisect(downs, index) for index in attention})),
             codebook_size=state["quantize.embedding.weight"].shape[0],
             code_dim=state["quantize.embedding.weight"].shape[1],
             code_side=round(tokens**0.5),
@@ -142,37 +143,21 @@ class AttentionBlock(nn.Module):
         return self.proj_out(attended.reshape(x.shape)).add_(x)
 
 
-class Downsample(nn.Module):
+def _downsample(channels: int, operations: Any) -> nn.Sequential:
     """Halves the side with a strided convolution; the padding is on the right and at the bottom only."""
-
-    def __init__(self, channels: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.conv = operations.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
+    conv = operations.Conv2d(channels, channels, 3, stride=2)
+    return nn.Sequential(OrderedDict(pad=nn.ZeroPad2d((0, 1, 0, 1)), conv=conv))
 
 
-class Upsample(nn.Module):
-    """Doubles the side by repeating pixels, then convolves."""
+def _upsample(channels: int, operations: Any, folded: bool) -> nn.Sequential:
+    """Doubles the side by repeating pixels, then convolves.
 
-    def __init__(self, channels: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.conv = operations.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-
-
-class FoldedUpsample(nn.Module):
-    """The same in one step, with 16 instead of 36 products for each pixel that comes in: see `folding.py`."""
-
-    def __init__(self, channels: int, operations: Any = nn) -> None:
-        super().__init__()
-        self.conv = operations.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)
+    Folded, this is one step with 16 instead of 36 products for each pixel that comes in: see `folding.py`.
+    """
+    if folded:
+        return nn.Sequential(OrderedDict(conv=operations.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)))
+    conv = operations.Conv2d(channels, channels, 3, padding=1)
+    return nn.Sequential(OrderedDict(repeat=nn.Upsample(scale_factor=2.0), conv=conv))
 
 
 class Encoder(nn.Module):
@@ -192,7 +177,7 @@ class Encoder(nn.Module):
                     blocks.append(AttentionBlock(width, operations))
             if level < len(arch.channels) - 1:
                 self.tap_sides[len(blocks) - 1] = arch.level_sides[level]
-                blocks.append(Downsample(width, operations))
+                blocks.append(_downsample(width, operations))
         blocks += [ResBlock(width, width, operations), AttentionBlock(width, operations), ResBlock(width, width, operations)]
         blocks += [GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, arch.code_dim, 3, padding=1)]
         self.blocks = nn.ModuleList(blocks)
@@ -229,7 +214,6 @@ class Generator(nn.Module):
 
     def __init__(self, arch: Architecture, operations: Any = nn, folded: bool = False) -> None:
         super().__init__()
-        upsample = FoldedUpsample if folded else Upsample
         width = arch.channels[-1]
         blocks: list[nn.Module] = [operations.Conv2d(arch.code_dim, width, 3, padding=1)]
         blocks += [ResBlock(width, width, operations), AttentionBlock(width, operations), ResBlock(width, width, operations)]
@@ -244,12 +228,10 @@ class Generator(nn.Module):
                 if level in arch.attention:
                     blocks.append(AttentionBlock(width, operations))
             if level:
-                blocks.append(upsample(width, operations))
+                blocks.append(_upsample(width, operations, folded))
         blocks += [GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, 3, 3, padding=1)]
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """Nothing fused: `CodeFormer.decode` goes through the blocks itself to fuse between them."""
-        for block in self.blocks:
-            x = block(x)
-        return x
+        return self.blocks(x)

@@ -16,8 +16,7 @@ from codeformer_core.imaging.morphology import _blur_torch, _erode_torch, blur, 
 from codeformer_core.masks.limits import crop_masks, exclude, restrict_to, restrict_to_parts, with_opacity
 from codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES, parse_faces, parts_mask
 from codeformer_core.masks.styles import MASKS
-from codeformer_core.networks.bisenet import BiSeNet
-from codeformer_core.networks.parsenet import ParseNet
+from codeformer_core.networks.parsers import BiSeNet, ParseNet
 from codeformer_core.options import FixOptions
 from codeformer_core.paste import paste, paste_mask
 from codeformer_core.pipeline import Extras, limit_paste_area

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from codeformer_core import networks
 from codeformer_core.checkpoints import read
 from codeformer_core.cli.networks import load_network
-from codeformer_core.networks import parsenet, precision
+from codeformer_core.networks import parsers, precision
 from codeformer_core.networks.folding import folded_kernel
 from codeformer_core.networks.normalisation import GroupNorm
 from codeformer_core.runtime.batching import automatic_batch
@@ -121,7 +121,7 @@ def parser():
     from facexlib.parsing.parsenet import ParseNet
 
     torch.manual_seed(0)
-    network = ParseNet(in_size=512, out_size=512, parsing_ch=len(parsenet.CLASSES)).eval()
+    network = ParseNet(in_size=512, out_size=512, parsing_ch=len(parsers.CLASSES)).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):  # so that what is seen in the picture outweighs the offsets
             torch.nn.init.kaiming_normal_(module.weight)
@@ -146,7 +146,7 @@ def test_labels_stay_where_one_leads(parser, monkeypatch, name, lead, least):
     clear = best.values[:, 0] - best.values[:, 1] > lead
     assert best.indices[:, 0].unique().numel() >= 5 and clear.float().mean() > 0.8
     network = networks.load(parser.state_dict(), precision=name)
-    monkeypatch.setattr(parsenet, "SIDE", 128)
+    monkeypatch.setattr(parsers, "SIDE", 128)
     assert (network.parse(picture()) == best.indices[:, 0])[clear].float().mean() >= least
 
 
