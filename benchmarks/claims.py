@@ -32,10 +32,10 @@ DEGRADED = {
 #: Fidelities that are compared.
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-#: Name of a row -> name of a column -> mean over all faces; or, of the columns below, the distance of all faces together.
+#: Row -> column -> mean over all faces; in the columns of `AS_A_SET` the Fréchet distance of all faces together.
 Rows = dict[str, dict[str, float]]
 
-#: The columns that compare the faces as a set with the clear ones: in stage I's features, and in patches of 8 x 8 pixels.
+#: Fréchet distances between the set of faces and the clear ones: of stage I's features, and of patches of 8 x 8 pixels.
 AS_A_SET = ("set, features", "set, patches")
 
 
@@ -48,7 +48,8 @@ class EvaluationFaces:
         degradation: its ranges.
 
     Attributes:
-        clear, linear, cubic: (N, 3, S, S) in [0, 1]; the degraded face upsampled in two ways; networks get the first.
+        clear: (N, 3, S, S) in [0, 1].
+        linear, cubic: (N, 3, S, S) in [0, 1], the degraded faces upsampled, bilinear (which networks get) and bicubic.
     """
 
     def __init__(self, files: list[Path], side: int, degradation: Degradation) -> None:
@@ -111,7 +112,7 @@ def measure(network: CodeFormer, encoder: Encoder, files: list[Path]) -> dict[st
 
 
 def _points(features: Tensor, images: Tensor) -> dict[str, Tensor]:
-    """What `AS_A_SET` compares: points (N, T, D) of each of the images (N, 3, S, S), whose features are (N, C, s, s)."""
+    """The samples (N, T, D) of which `AS_A_SET` is the distance, of images (N, 3, S, S) with features (N, C, s, s)."""
     return dict(zip(AS_A_SET, (features.flatten(2).transpose(1, 2), patches(images)), strict=True))
 
 
@@ -141,12 +142,12 @@ def _means(rows: Mapping[str, Mapping[str, Tensor]], clear: Mapping[str, Tensor]
 
 
 def holds(tables: Mapping[str, Rows]) -> dict[str, bool]:
-    """Whether each claim is true of these numbers.
+    """Whether each claim holds for these numbers.
 
-    (a) the transformer agrees with the true codes at least half as often again as any look-up; (b) PSNR rises and the distance
-    falls with every step of w; (c) at w = 0.5 and 1 all three scores beat both ways of upsampling; (d) images from the discrete
-    latent are, as a distribution, nearer to clear faces than those from the continuous one. Scores of single faces favour the
-    continuous one, as they favour every blur; an artefact is what no clear face has.
+    (a) the transformer agrees with the true codes more than 1.5 times as often as any nearest-entry look-up; (b) PSNR rises and
+    the distance falls with every step of w; (c) at w = 0.5 and 1 all three scores beat both ways of upsampling; (d) images from
+    the discrete latent are closer in distribution to clear faces than those from the continuous one. Scores of single faces
+    favour the continuous one, as they favour blur.
     """
     a, b, c, d = (tables[name] for name in "abcd")
     looked_up = {kind: max(row[kind] for name, row in a.items() if name != "transformer") for kind in DEGRADED}
@@ -184,14 +185,14 @@ def markdown(tables: Mapping[str, Rows], faces: int) -> str:
 
 
 def sheet(network: CodeFormer, files: list[Path], path: Path, kind: str = "severe") -> None:
-    """Contact sheet, rows of faces the other: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
+    """A contact sheet, one face per column: clear, degraded, bicubic, and restored with w = 0, 0.5 and 1."""
     faces = EvaluationFaces(files, network.side, DEGRADED[kind])
     restored = [network.restore(faces.linear, w) for w in (0.0, 0.5, 1.0)]
     save_sheet([images * 2 - 1 for images in (faces.clear, faces.linear, faces.cubic, *restored)], path)
 
 
 def main() -> None:
-    """Write the tables and, beside them, two contact sheets."""
+    """Write the tables and two contact sheets beside them."""
     parser = argparse.ArgumentParser(description="Measure the paper's claims on held-out faces.")
     for name, what in (
         ("restorer", "network.pth of stage III, or the shipped file"),
