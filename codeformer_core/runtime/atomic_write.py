@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -12,7 +12,7 @@ from pathlib import Path
 def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to; renamed to `path` on leaving without an error, else removed.
 
-    A new file has the permissions that `open` gives; a replaced one keeps its own.
+    A new file has the permissions that `open` gives; a replaced one keeps its own (POSIX).
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is not set, now or on leaving. It is left as it is.
@@ -24,8 +24,9 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if overwrite:
-            if path.exists():
-                shutil.copymode(path, temporary)
+            if os.name == "posix":  # Windows has a read-only flag only, with which the clean-up would fail
+                with suppress(OSError):  # no older file, or a file system without permissions
+                    shutil.copymode(path, temporary)
             os.replace(temporary, path)
         else:
             _rename_to_free_name(temporary, path)

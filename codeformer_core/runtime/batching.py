@@ -18,8 +18,8 @@ MAX_BATCH = 8
 
 #: Begins the message of an out-of-memory error that smaller batches cannot help.
 TOO_LARGE = (
-    "A single face or image does not fit into the free memory; expected room for at least one. Close other programs that use "
-    "the device, set the precision to balanced or fast, detect faces at a smaller size, or use another device such as the CPU."
+    "A single face or image does not fit into the free memory, expected room for at least one. Close other programs that use "
+    "the device, set the precision to balanced or fast, lower the search size, or use another device such as the CPU."
 )
 
 

@@ -59,6 +59,15 @@ def test_a_write_that_never_began_leaves_nothing(target):
     assert state(target) == before
 
 
+def test_a_file_system_without_permissions_is_written_too(target, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    write(target, b"newer", overwrite=True)
+    assert state(target) == (b"newer", ["a.bin"])
+
+
 def test_a_rename_that_fails_changes_nothing_and_leaves_nothing(target, monkeypatch):
     def refuse(*_):
         raise PermissionError("in use by another program")
