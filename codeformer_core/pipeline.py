@@ -78,8 +78,15 @@ def detect(
         options: its `detection` and `selection`.
         inside: see `Extras`.
     """
-    height, width = images.shape[-2:]
     faces = wrap_detector(detector, options.detection).detect(images, options.detection)
+    return select_faces(images, faces, options, inside)
+
+
+def select_faces(
+    images: Tensor, faces: list[Face], options: FixOptions = FixOptions(), inside: Tensor | None = None
+) -> tuple[list[Face], list[Skipped]]:
+    """`detect` for faces that are known already; of its detection options only the smallest eye distance counts."""
+    height, width = images.shape[-2:]
     selection = options.selection
     wanted = replace(selection, eye_distance=max(selection.eye_distance, options.detection.eye_distance))
     measured = measure_sharpness(images, faces) if selection.sharpness else None

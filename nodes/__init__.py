@@ -2,53 +2,50 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import (
-    certainty,
-    colorize,
-    crops,
-    detect,
-    face_mask,
-    fix_faces,
-    fix_video,
-    inpaint,
-    legacy,
-    loaders,
-    paste,
-    restore,
-    select,
-    sweep,
-    video_frames,
-)
+from . import legacy
+from .certainty import CodeFormerCertainty
+from .colorize import CodeFormerColorize
+from .crops import CodeFormerFacesFromCrops, CodeFormerFacesToCrops
+from .detect import CodeFormerFaceDetect
+from .face_mask import CodeFormerFaceMask
+from .fix_faces import CodeFormerFixFaces
+from .fix_video import CodeFormerFixFacesInVideo
+from .inpaint import CodeFormerInpaint
+from .loaders import CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader, CodeFormerModelLoader
+from .paste import CodeFormerPasteBack
+from .restore import CodeFormerRestore
+from .select import CodeFormerFaceSelect
+from .sweep import CodeFormerFidelitySweep
+from .video_frames import CodeFormerVideoFrames
 
-MODULES = (
-    loaders,
-    fix_faces,
-    fix_video,
-    video_frames,
-    detect,
-    select,
-    restore,
-    colorize,
-    inpaint,
-    sweep,
-    certainty,
-    face_mask,
-    crops,
-    paste,
-    legacy,
-)
+NODES: list[type[io.ComfyNode]] = [
+    CodeFormerModelLoader,
+    CodeFormerFaceDetectorLoader,
+    CodeFormerFaceParserLoader,
+    CodeFormerFixFaces,
+    CodeFormerFixFacesInVideo,
+    CodeFormerVideoFrames,
+    CodeFormerFaceDetect,
+    CodeFormerFaceSelect,
+    CodeFormerRestore,
+    CodeFormerColorize,
+    CodeFormerInpaint,
+    CodeFormerFidelitySweep,
+    CodeFormerCertainty,
+    CodeFormerFaceMask,
+    CodeFormerFacesToCrops,
+    CodeFormerFacesFromCrops,
+    CodeFormerPasteBack,
+    *legacy.NODES,
+]
 
 
 class CodeFormerExtension(ComfyExtension):
-    """What the host asks for the nodes."""
-
     async def on_load(self) -> None:
-        """Once, before the nodes: what stands for other packs' nodes."""
         await legacy.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """Every node of the pack."""
-        return [node for module in MODULES for node in module.NODES]
+        return NODES
 
 
 async def comfy_entrypoint() -> CodeFormerExtension:

@@ -11,29 +11,25 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerCertainty(io.ComfyNode):
-    """From aligned faces to a map of certainty over the images."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerCertainty",
             display_name="Face Certainty",
             category=inputs.CATEGORY,
-            description="Shows where the network had to guess what a face looks like. What it guessed proves nothing about the "
-            "person.",
+            description="Shows where the network had to guess what a face looks like. A guess proves nothing about the person.",
             search_aliases=["codeformer", "confidence map", "heatmap", "hallucination", "invented", "uncertainty"],
             inputs=[
-                io.Image.Input("image", tooltip="The pictures that the faces were found in, or the repaired ones."),
+                io.Image.Input("image", tooltip="The images that the faces were found in, or the repaired ones."),
                 inputs.Faces.Input("faces", tooltip="The faces. Connect Detect Faces."),
-                inputs.model_input(),
+                inputs.MODEL,
             ],
             outputs=[
                 io.Mask.Output(
-                    "invented", tooltip="White where a face is a guess, black where it is sure or there is no face."
+                    "invented", tooltip="White where a face is a guess, black where it is certain or outside faces."
                 ),
                 io.Image.Output(
-                    "heat", tooltip="The pictures with the faces in green where they are sure and red where guessed."
+                    "heat", tooltip="The images with the faces in green where they are certain, red where guessed."
                 ),
             ],
             has_intermediate_output=True,
@@ -41,12 +37,9 @@ class CodeFormerCertainty(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Tensor, faces: AlignedFaces, model: networks.HostedRestorer) -> io.NodeOutput:
-        """Compute the certainty of each crop, and warp it into the images."""
         images, _ = tensors.to_core(image)
+        batch, _, height, width = images.shape
         maps = certainty.uncertainty_maps(faces, model, model.batch, progress.progress())
-        guessed, covered = certainty.paste_maps(maps, faces, (len(images), *images.shape[-2:]))
+        guessed, covered = certainty.paste_maps(maps, faces, (batch, height, width))
         heat = tensors.to_host(overlay.draw_heatmap(images, guessed, covered))
         return io.NodeOutput(tensors.to_mask(guessed), heat, ui=ui.PreviewImage(heat, cls=cls))
-
-
-NODES = [CodeFormerCertainty]

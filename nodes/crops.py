@@ -12,34 +12,29 @@ from .host import progress, tensors
 
 
 class CodeFormerFacesToCrops(io.ComfyNode):
-    """From aligned faces to images."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerFacesToCrops",
             display_name="Faces to Crops",
             category=inputs.CATEGORY,
-            description="The faces as upright square pictures, to work on them with any other node. Faces from Crops takes "
-            "them back.",
+            description="The faces as upright square images, for any other node to work on. Faces from Crops takes them back.",
             search_aliases=["codeformer", "crop face", "cropface", "extract faces", "face crops", "face to image", "人脸裁切"],
-            inputs=[inputs.Faces.Input("faces", tooltip="Faces. Connect Detect Faces, or what CodeFormer made of them.")],
+            inputs=[inputs.Faces.Input("faces", tooltip="The faces. Connect Detect Faces or a node that has worked on them.")],
             outputs=[
                 io.Image.Output(
-                    "crops", tooltip="The faces as they are now, one picture each. Without a face nothing comes out."
+                    "crops", tooltip="The faces as they are now, one image each. Without a face there is no output."
                 ),
                 io.Mask.Output("masks", tooltip="White where each crop may be pasted, one mask for each face."),
-                io.Image.Output("originals", tooltip="The faces as they were cut out of the picture."),
-                inputs.count_output(),
+                io.Image.Output("originals", tooltip="The faces as they were cut out of the image."),
+                inputs.COUNT_OUTPUT,
             ],
         )
 
     @classmethod
     def execute(cls, faces: AlignedFaces) -> io.NodeOutput:
-        """Crops, masks, originals."""
         if not len(faces):
-            progress.log_and_show("No face: nothing comes out.")
+            progress.log_and_show("No face found: there is no output.")
         return io.NodeOutput(
             tensors.image_or_blocker(faces.crops),
             tensors.mask_or_blocker(limits.crop_masks(faces)),
@@ -49,49 +44,40 @@ class CodeFormerFacesToCrops(io.ComfyNode):
 
 
 class CodeFormerFacesFromCrops(io.ComfyNode):
-    """Pictures to the crops of aligned faces."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerFacesFromCrops",
             display_name="Faces from Crops",
             category=inputs.CATEGORY,
-            description="Takes crops back that another node has worked on, of any square size. Paste Faces Back puts them into "
-            "the picture; larger crops keep their detail in an enlarged picture.",
+            description="Takes back crops that another node has worked on, of any square size. Paste Faces Back puts them into "
+            "the image; larger crops keep their detail in an enlarged image.",
             search_aliases=["codeformer", "uncrop face", "paste crops", "image to face", "detailer"],
             inputs=[
                 io.Image.Input(
-                    "crops", tooltip="A square picture for each face, in the same order. Or any pictures of aligned faces."
+                    "crops", tooltip="A square image for each face, in the same order. Or any images of aligned faces."
                 ),
                 inputs.Faces.Input(
                     "faces",
                     optional=True,
-                    tooltip="The faces that the crops were made from. Connect what Faces to Crops got. Without it each picture "
-                    "is taken as a face that is cut out and upright already.",
+                    tooltip="The faces that the crops were made from. Connect what Faces to Crops got. Without it each image "
+                    "counts as a face that is cut out and upright already.",
                 ),
                 io.Mask.Input(
                     "masks",
                     optional=True,
-                    tooltip="White where a crop is pasted, black where the picture stays: one mask for each face, or one for "
-                    "all, of any size. It takes the place of the masks that the faces had.",
+                    tooltip="White where a crop is pasted, black where the image stays: one mask for each face, or one for "
+                    "all, of any size. Replaces the masks that the faces had.",
                 ),
             ],
             outputs=[
-                inputs.Faces.Output(
-                    "edited", display_name="faces", tooltip="The faces with these crops. Connect Paste Faces Back."
-                )
+                inputs.Faces.Output("edited", display_name="faces", tooltip="The edited faces. Connect Paste Faces Back.")
             ],
         )
 
     @classmethod
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
-        """The same faces with other crops."""
         images, _ = tensors.to_core(crops)
         if faces is None:
             faces = pipeline.wrap_aligned_images(images, TEMPLATE_SIDE)
         return io.NodeOutput(restoration.replace_crops(faces, images, None if masks is None else tensors.from_mask(masks)))
-
-
-NODES = [CodeFormerFacesToCrops, CodeFormerFacesFromCrops]

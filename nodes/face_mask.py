@@ -12,47 +12,39 @@ from ..codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES
 from . import inputs
 from .host import networks, tensors
 
+#: What the white of the mask means -> how it limits the paste.
+OCCLUSION = {"in front of the face": limits.exclude, "where faces may be pasted": limits.restrict_to}
+
 
 class CodeFormerFaceMask(io.ComfyNode):
-    """Aligned faces to the same ones under another mask."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerFaceMask",
             display_name="Face Mask",
             category=inputs.CATEGORY,
             description="Chooses which parts of the faces are pasted, how their edges fade, and how visible they are. Put it "
             "between CodeFormer Restore and Paste Faces Back.",
-            search_aliases=[
-                "codeformer",
-                "face parsing",
-                "parsenet",
-                "bisenet",
-                "mask helper",
-                "occlusion",
-                "visibility",
-                "skin",
-            ],
+            search_aliases=["face parsing", "parsenet", "bisenet", "mask helper", "occlusion", "visibility", "skin"],
             inputs=[
                 inputs.Faces.Input("faces", tooltip="The faces. Connect CodeFormer Restore."),
-                *[_part(name) for name in PART_CLASSES],
+                *(
+                    io.Boolean.Input(part, default=part in FACE_PARTS, tooltip=f"Paste the {part}. Only with a face parser.")
+                    for part in PART_CLASSES
+                ),
                 io.Int.Input(
                     "grow",
                     default=0,
                     min=-256,
                     max=256,
-                    tooltip="Moves the edges of the parts outwards by this many pixels of the crop; below 0 inwards. Only "
-                    "with a face parser.",
+                    tooltip="Grows the parts by this many pixels of the crop; below 0 shrinks them. Only with a face parser.",
                 ),
                 io.Int.Input(
                     "feather",
                     default=8,
                     min=0,
                     max=256,
-                    tooltip="Softens the edges of the parts over this many pixels of the crop to either side. Only with a "
-                    "face parser.",
+                    tooltip="Softens the edges of the parts by this many crop pixels on each side. Only with a face parser.",
                 ),
                 io.Float.Input(
                     "visibility",
@@ -61,12 +53,12 @@ class CodeFormerFaceMask(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     display_mode=io.NumberDisplay.slider,
-                    tooltip="How visible the pasted face is: 1 shows it fully, 0 shows the picture as it was.",
+                    tooltip="How visible the pasted face is: 1 shows it fully, 0 shows the image as it was.",
                 ),
                 io.Combo.Input(
                     "occlusion_means",
                     display_name="the mask is",
-                    options=["in front of the face", "where faces may be pasted"],
+                    options=list(OCCLUSION),
                     default="in front of the face",
                     tooltip="What the white part of the mask means: something in front of the face, such as a hand, that must "
                     "stay as it is; or the only area that may change.",
@@ -77,25 +69,17 @@ class CodeFormerFaceMask(io.ComfyNode):
                     tooltip="The network that tells the parts of a face apart. Connect Load Face Parser. Without it the parts "
                     "are not used and the whole crop is pasted.",
                 ),
-                io.Mask.Input(
-                    "occlusion",
-                    optional=True,
-                    tooltip="A mask over the picture: one, or one for each picture, of any size.",
-                ),
+                io.Mask.Input("occlusion", optional=True, tooltip="A mask over the image: one, or one per image, of any size."),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Only says how many masks come out for the whole pictures, when some pictures have no face.",
+                    tooltip="Only needed when some images have no face: there is one union mask for each of these images.",
                 ),
             ],
             outputs=[
-                inputs.Faces.Output(
-                    "masked", display_name="faces", tooltip="The faces with this mask. Connect Paste Faces Back."
-                ),
-                io.Mask.Output("masks", tooltip="The mask of each face, over its crop. Without a face nothing comes out."),
-                io.Mask.Output(
-                    "union", tooltip="All faces of a picture together, over the picture, as the blend square pastes them."
-                ),
+                inputs.Faces.Output("masked", display_name="faces", tooltip="The masked faces. Connect Paste Faces Back."),
+                io.Mask.Output("masks", tooltip="The mask of each face, over its crop. Without a face there is no output."),
+                io.Mask.Output("union", tooltip="All masks of an image over that image, as the blend square pastes them."),
             ],
         )
 
@@ -112,25 +96,12 @@ class CodeFormerFaceMask(io.ComfyNode):
         image: Tensor | None = None,
         **parts: Any,
     ) -> io.NodeOutput:
-        """Limit where the faces are pasted."""
         masked = limits.with_opacity(faces, visibility)
         if parser is not None:
             chosen = [name for name in PART_CLASSES if parts[name]]
             masked = limits.restrict_to_parts(masked, chosen, parser, grow=grow, feather=feather)
         if occlusion is not None:
-            inside = occlusion_means == "where faces may be pasted"
-            limited = limits.restrict_to if inside else limits.exclude
-            masked = limited(masked, tensors.from_mask(occlusion))
+            masked = OCCLUSION[occlusion_means](masked, tensors.from_mask(occlusion))
         last = max((face.image_index for face in masked.faces), default=0)
         union = paste.paste_mask(masked, last + 1 if image is None else len(image))
         return io.NodeOutput(masked, tensors.mask_or_blocker(limits.crop_masks(masked)), tensors.to_mask(union))
-
-
-def _part(name: str) -> io.Input:
-    """The switch of a row of `GROUPS`."""
-    return io.Boolean.Input(
-        name, default=name in FACE_PARTS, tooltip=f"Turn it on to paste the {name}. Only with a face parser."
-    )
-
-
-NODES = [CodeFormerFaceMask]

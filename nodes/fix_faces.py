@@ -13,44 +13,39 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerFixFaces(io.ComfyNode):
-    """From images to images with restored faces."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerFixFaces",
             display_name="Fix Faces (CodeFormer)",
             category=inputs.CATEGORY,
-            description="Finds every face, repairs it and puts it back. Outside the faces the picture keeps every pixel.",
+            description="Finds every face, repairs it and puts it back. Outside the faces every pixel of the image stays.",
             search_aliases=inputs.ALIASES,
             inputs=[
-                io.Image.Input("image", tooltip="One picture or several. Transparency is kept."),
-                inputs.model_input(),
-                inputs.detector_input(),
-                *inputs.widgets(
-                    *("fidelity", "upscale", "choice", "mask", "match_style", "grey", "side", "confidence", "overlap"),
-                    "eye_distance",
-                ),
-                inputs.parser_input(),
+                io.Image.Input("image", tooltip="One image or several. Transparency is kept."),
+                inputs.MODEL,
+                inputs.DETECTOR,
+                *inputs.widgets("fidelity", "upscale", "choice", "mask", "match_style", "grey"),
+                *inputs.widgets("side", "confidence", "overlap", "eye_distance"),
+                inputs.PARSER,
                 *inputs.widgets("keep_detail", "colour", "largest", "tile", optional=True),
-                *inputs.upscaler_inputs(),
+                *inputs.UPSCALERS,
                 io.Boolean.Input(
                     "consecutive",
                     display_name="frames are consecutive",
                     default=False,
                     optional=True,
                     advanced=True,
-                    tooltip="Turn it on when the pictures are the frames of a video, in order: every face is followed and "
-                    "stays steady from frame to frame. For whole videos take Fix Faces in Video, which needs far less memory.",
+                    tooltip="Turn it on when the images are the frames of a video, in order: every face is tracked and stays "
+                    "steady from frame to frame. For whole videos use Fix Faces in Video, which needs far less memory.",
                 ),
                 *inputs.new_widgets(),
             ],
             outputs=[
-                io.Image.Output("fixed", display_name="image", tooltip="The pictures with repaired faces."),
-                inputs.mask_output(),
-                inputs.faces_output(),
-                inputs.count_output(),
+                io.Image.Output("fixed", display_name="image", tooltip="The images with repaired faces."),
+                inputs.MASK_OUTPUT,
+                inputs.FACES_OUTPUT,
+                inputs.COUNT_OUTPUT,
             ],
         )
 
@@ -60,15 +55,11 @@ class CodeFormerFixFaces(io.ComfyNode):
         image: Tensor,
         model: networks.HostedRestorer,
         detector: networks.HostedDetector,
-        parser: networks.HostedParser | None = None,
-        upscale_model: Any = None,
-        face_upscale_model: Any = None,
         consecutive: bool = False,
         **values: Any,
     ) -> io.NodeOutput:
-        """Find, cut out, restore, paste."""
         images, alpha = tensors.to_core(image)
-        options, extras = inputs.chosen(values), inputs.extras(parser, upscale_model, face_upscale_model)
+        options, extras = inputs.chosen(values), inputs.extras(values)
         tick = progress.progress()
         if consecutive:
             fixed = fix_frames(images, detector, model, options, extras, tick)
@@ -77,6 +68,3 @@ class CodeFormerFixFaces(io.ComfyNode):
         found = len(fixed.aligned)
         progress.log_and_show(summarize(found, fixed.skipped))
         return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), fixed.aligned, found)
-
-
-NODES = [CodeFormerFixFaces]

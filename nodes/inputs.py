@@ -1,4 +1,4 @@
-"""The pack's own socket types, and the inputs that several nodes share so that they read alike everywhere.
+"""The pack's own socket types, and the inputs and outputs that several nodes share so that they read alike everywhere.
 
 CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every image of a batch, with its crop, its mask
@@ -31,23 +31,39 @@ ALIASES = [
     *("人脸修复", "面部修复", "脸部修复", "修脸", "老照片修复"),
 ]
 
-
-def model_input(tooltip: str = "The network that repairs faces. Connect Load CodeFormer.", name: str = "model") -> io.Input:
-    """The restorer."""
-    return Model.Input(name, tooltip=tooltip)
-
-
-def detector_input(optional: bool = False) -> io.Input:
-    """The face detector; optional where faces may come from elsewhere."""
-    return Detector.Input("detector", optional=optional, tooltip="The network that finds faces. Connect Load Face Detector.")
-
-
-def parser_input() -> io.Input:
-    """The optional face parser."""
-    return Parser.Input(
-        "parser",
+MODEL = Model.Input("model", tooltip="The network that repairs faces. Connect Load CodeFormer.")
+DETECTOR = Detector.Input("detector", tooltip="The network that finds faces. Connect Load Face Detector.")
+PARSER = Parser.Input(
+    "parser",
+    optional=True,
+    tooltip="Only needed for the blend 'face': tells skin and hair from background and clothes. Connect Load Face Parser.",
+)
+UPSCALERS = [
+    io.UpscaleModel.Input(
+        "upscale_model",
         optional=True,
-        tooltip="Only needed for the blend 'face': tells skin and hair from background and clothes. Connect Load Face Parser.",
+        tooltip="Enlarges and sharpens the background. Connect Load Upscale Model, and set upscale to its factor.",
+    ),
+    io.UpscaleModel.Input(
+        "face_upscale_model",
+        optional=True,
+        tooltip="Enlarges the repaired faces before they are pasted, so that they stay sharp when upscale is above 1. Connect "
+        "Load Upscale Model.",
+    ),
+]
+
+FACES_OUTPUT = Faces.Output("faces", tooltip="The faces, cut out and upright. Connect CodeFormer Restore or Paste Faces Back.")
+CROPS_OUTPUT = io.Image.Output("crops", tooltip="The faces as upright images, one for each. Without a face there is no output.")
+MASK_OUTPUT = io.Mask.Output("mask_out", display_name="mask", tooltip="White where a face was pasted, black elsewhere.")
+COUNT_OUTPUT = io.Int.Output("count", tooltip="How many faces were found and kept, over all images.")
+
+
+def saved_output(name: str) -> io.Output:
+    """Faces as JSON."""
+    return io.String.Output(
+        name,
+        display_name="saved",
+        tooltip="Where the faces are, as text (JSON) to keep or edit. Detect Faces accepts it in place of a search.",
     )
 
 
@@ -82,9 +98,7 @@ def widgets(*names: str, of: Any = FixOptions(), optional: bool = False) -> list
 
 def new_widgets() -> list[io.Input]:
     """The inputs of the options that the nodes for the whole job have gained since the first version."""
-    return [
-        widget(name, option, optional=True) for name, option in _by_widget(FixOptions()).items() if name not in FIRST_VERSION
-    ]
+    return widgets(*(name for name in _by_widget(FixOptions()) if name not in FIRST_VERSION), optional=True)
 
 
 def chosen(values: Mapping[str, Any], of: Any = FixOptions()) -> Any:
@@ -100,75 +114,22 @@ def _by_widget(options: Any) -> dict[str, OptionField]:
     return {option.widget: option for option in option_fields(options) if option.about.node}
 
 
-def upscaler_inputs() -> list[io.Input]:
-    """Networks for the background and for the faces."""
-    return [
-        io.UpscaleModel.Input(
-            "upscale_model",
-            optional=True,
-            tooltip="Enlarges and sharpens the background. Connect Load Upscale Model, and set upscale to its factor.",
-        ),
-        io.UpscaleModel.Input(
-            "face_upscale_model",
-            optional=True,
-            tooltip="Enlarges the repaired faces before they are pasted, so that they stay sharp when upscale is above "
-            "1. Connect Load Upscale Model.",
-        ),
-    ]
+def extras(values: Mapping[str, Any]) -> Extras:
+    """The optional networks among the inputs of the nodes that do the whole job."""
+    models = [values.get(upscaler.id) for upscaler in UPSCALERS]
+    upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
+    return Extras(values.get("parser"), upscaler, face_upscaler)
 
 
-def extras(parser: Any = None, upscale_model: Any = None, face_upscale_model: Any = None) -> Extras:
-    """The optional networks of the nodes that do the whole job."""
-    return Extras(
-        parser=parser,
-        upscaler=networks.HostedUpscaler(upscale_model) if upscale_model else None,
-        face_upscaler=networks.HostedUpscaler(face_upscale_model) if face_upscale_model else None,
-    )
-
-
-def listed(text: str, whole: bool = False) -> list[float]:
+def parse_numbers(text: str, whole: bool = False) -> list[float]:
     """The numbers in a text such as "1, 3" or "0.3 0.8"; none in an empty one.
 
     Raises:
         ValueError: something else than numbers.
     """
     entries = [entry for entry in re.split(r"[\s,;]+", text) if entry]
-    pattern = r"\d+" if whole else r"\d+(\.\d*)?|\.\d+"
-    wrong = next((entry for entry in entries if not re.fullmatch(pattern, entry)), None)
-    if wrong is not None:
-        example = "1, 3" if whole else "0.3, 0.8"
-        raise ValueError(f"Found {wrong!r} in a list of numbers. Expected numbers with commas between them, such as {example}.")
+    pattern, example = (r"\d+", "1, 3") if whole else (r"\d+(\.\d*)?|\.\d+", "0.3, 0.8")
+    for entry in entries:
+        if not re.fullmatch(pattern, entry):
+            raise ValueError(f"Found {entry!r} in a list of numbers. Expected numbers separated by commas, such as {example}.")
     return [float(entry) for entry in entries]
-
-
-def faces_output() -> io.Output:
-    """Aligned faces."""
-    return Faces.Output(
-        "faces", tooltip="The faces, cut out and turned upright. Connect CodeFormer Restore or Paste Faces Back."
-    )
-
-
-def crops_output(what: str) -> io.Output:
-    """Aligned crops as an IMAGE."""
-    return io.Image.Output("crops", tooltip=f"{what} as pictures of their own, upright. Without a face nothing comes out.")
-
-
-def saved_output(name: str = "saved") -> io.Output:
-    """Faces as JSON."""
-    return io.String.Output(
-        name,
-        display_name="saved",
-        tooltip="Where the faces are, as text (JSON) to keep or edit. Detect Faces takes it back instead of searching.",
-    )
-
-
-def mask_output() -> io.Output:
-    """The paste mask."""
-    return io.Mask.Output(
-        "mask_out", display_name="mask", tooltip="White where a face was pasted, black where nothing changed."
-    )
-
-
-def count_output() -> io.Output:
-    """The number of faces."""
-    return io.Int.Output("count", tooltip="How many faces were found and kept, over all pictures.")

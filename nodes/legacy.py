@@ -30,43 +30,23 @@ DETECTORS = {
 SORTED = {"area": "size", "x_position": "left", "y_position": "top", "detection_confidence": "confidence"}
 
 
-def _detector(name: str) -> networks.HostedDetector:
+def _load_detector(name: str) -> networks.HostedDetector:
     """The detector that an old node names."""
     if name.startswith("YOLO"):
         progress.log_and_show(f"{name} is not run by this pack: {DETECTORS[name]} finds the faces instead.")
     return networks.load_once("detector", DETECTORS[name])
 
 
-def _restorers() -> list[str]:
-    """The files that an old node may name: those that our loader offers, and the published ones under their other names."""
-    published = [model for model in checkpoints.catalogue() if model.role == "restorer"]
-    return list(
-        dict.fromkeys([*model_files.model_names("restorer"), *(alias for model in published for alias in model.aliases)])
-    )
-
-
-def _detector_input() -> io.Input:
-    return io.Combo.Input(
-        "facedetection",
-        options=list(DETECTORS),
-        tooltip="The face detector. The YOLO ones are replaced by RetinaFace.",
-    )
+def _share_input(name: str, default: float, tooltip: str, display_name: str | None = None) -> io.Input:
+    return io.Float.Input(name, display_name=display_name, default=default, min=0.0, max=1.0, step=0.05, tooltip=tooltip)
 
 
 def _fidelity_input(name: str) -> io.Input:
-    return io.Float.Input(
-        name,
-        display_name="fidelity",
-        default=0.5,
-        min=0.0,
-        max=1.0,
-        step=0.05,
-        tooltip="0 gives the cleanest face, 1 stays closest to the person in the picture.",
-    )
+    return _share_input(name, 0.5, "0 gives the cleanest face, 1 stays closest to the person in the image.", "fidelity")
 
 
-def _old_node(name: str, display_name: str, instead: str, sockets: list[io.Input]) -> io.Schema:
-    """The schema of a stand-in: pictures in, pictures out."""
+def _stand_in(name: str, display_name: str, instead: str, *sockets: io.Input) -> io.Schema:
+    """The schema of a stand-in: images in, images out."""
     return io.Schema(
         node_id=name,
         display_name=display_name,
@@ -74,9 +54,14 @@ def _old_node(name: str, display_name: str, instead: str, sockets: list[io.Input
         description=f"Stands for a node of another pack in an old workflow. In a new one use {instead}.",
         search_aliases=["codeformer", "facerestore_cf", "reactor", "migration"],
         is_dev_only=True,
-        inputs=[io.Image.Input("image", tooltip="One picture or several."), *sockets],
+        inputs=[io.Image.Input("image", tooltip="One image or several."), *sockets],
         outputs=[io.Image.Output("result", display_name="image", tooltip="What the old node gave.")],
     )
+
+
+DETECTOR = io.Combo.Input(
+    "facedetection", options=list(DETECTORS), tooltip="The face detector. The YOLO ones are replaced by RetinaFace."
+)
 
 
 class CodeFormerOldRestore(io.ComfyNode):
@@ -84,32 +69,19 @@ class CodeFormerOldRestore(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The old node's sockets."""
-        sockets = [
-            inputs.model_input(name="facerestore_model"),
-            _detector_input(),
-            _fidelity_input("codeformer_fidelity"),
-        ]
-        return _old_node("CodeFormerOldRestore", "Restore Faces (old workflow)", "Fix Faces (CodeFormer)", sockets)
+        model = inputs.Model.Input("facerestore_model", tooltip=inputs.MODEL.tooltip)
+        sockets = model, DETECTOR, _fidelity_input("codeformer_fidelity")
+        return _stand_in("CodeFormerOldRestore", "Restore Faces (old workflow)", "Fix Faces (CodeFormer)", *sockets)
 
     @classmethod
     def execute(
-        cls,
-        image: Tensor,
-        facerestore_model: networks.HostedRestorer,
-        facedetection: str,
-        codeformer_fidelity: float,
+        cls, image: Tensor, facerestore_model: networks.HostedRestorer, facedetection: str, codeformer_fidelity: float
     ) -> io.NodeOutput:
-        """Find, restore, paste."""
         images, alpha = tensors.to_core(image)
         tick = progress.progress()
-        fixed = pipeline.fix_faces(
-            images,
-            _detector(facedetection),
-            facerestore_model,
-            FixOptions(fidelity=codeformer_fidelity),
-            progress=lambda unit: tick,
-        )
+        options = FixOptions(fidelity=codeformer_fidelity)
+        detector = _load_detector(facedetection)
+        fixed = pipeline.fix_faces(images, detector, facerestore_model, options, progress=lambda unit: tick)
         progress.log_and_show(summarize(len(fixed.aligned), fixed.skipped))
         return io.NodeOutput(tensors.to_host(fixed.images, alpha))
 
@@ -119,14 +91,13 @@ class CodeFormerOldCrop(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The old node's sockets."""
-        return _old_node("CodeFormerOldCrop", "Crop Faces (old workflow)", "Faces to Crops", [_detector_input()])
+        return _stand_in("CodeFormerOldCrop", "Crop Faces (old workflow)", "Faces to Crops", DETECTOR)
 
     @classmethod
     def execute(cls, image: Tensor, facedetection: str) -> io.NodeOutput:
-        """Find, cut out; one black picture where there is no face, as the old node gave."""
+        """The crops; one black image where there is no face, as the old node gave."""
         images, _ = tensors.to_core(image)
-        faces, skipped = pipeline.detect(images, _detector(facedetection))
+        faces, skipped = pipeline.detect(images, _load_detector(facedetection))
         progress.log_and_show(summarize(len(faces), skipped))
         crops = align.align(images, faces).crops
         return io.NodeOutput(tensors.to_host(crops if len(crops) else crops.new_zeros(1, *crops.shape[1:])))
@@ -137,27 +108,24 @@ class CodeFormerOldReActor(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The old nodes' sockets."""
-        sockets = [
-            _detector_input(),
+        # An old node may name the files that our loader offers, and the published ones under their other names.
+        aliases = [alias for model in checkpoints.catalogue() if model.role == "restorer" for alias in model.aliases]
+        return _stand_in(
+            "CodeFormerOldReActor",
+            "Restore Faces (old ReActor workflow)",
+            "Fix Faces (CodeFormer)",
+            DETECTOR,
             io.Combo.Input(
                 "model",
-                options=["none", *_restorers()],
+                options=list(dict.fromkeys(["none", *model_files.model_names("restorer"), *aliases])),
                 tooltip="The file of the network; none changes nothing. Only CodeFormer files are run.",
             ),
-            io.Float.Input(
-                "visibility",
-                default=1.0,
-                min=0.0,
-                max=1.0,
-                step=0.05,
-                tooltip="How visible the restored face is: 1 shows it fully, 0 shows the picture as it was.",
-            ),
+            _share_input("visibility", 1.0, "How visible the restored face is: 1 shows it fully, 0 shows the image as it was."),
             _fidelity_input("codeformer_weight"),
             io.Combo.Input(
                 "face_selection",
                 options=["all", "filter", "largest"],
-                tooltip="All faces of every picture, those that the settings below choose, or only the largest.",
+                tooltip="All faces of every image, those that the settings below choose, or only the largest.",
             ),
             io.Combo.Input(
                 "sort_by",
@@ -165,11 +133,10 @@ class CodeFormerOldReActor(io.ComfyNode):
                 tooltip="Only for filter: the order of the faces. Area and confidence from the greatest, positions from the "
                 "left or the top.",
             ),
-            io.Boolean.Input("reverse_order", default=False, tooltip="Only for filter: turns the order round."),
-            io.Int.Input("take_start", default=0, min=0, max=1000, tooltip="Only for filter: how many faces to pass over."),
+            io.Boolean.Input("reverse_order", default=False, tooltip="Only for filter: reverses the order."),
+            io.Int.Input("take_start", default=0, min=0, max=1000, tooltip="Only for filter: how many faces to skip."),
             io.Int.Input("take_count", default=1, min=1, max=1000, tooltip="Only for filter: how many faces to take."),
-        ]
-        return _old_node("CodeFormerOldReActor", "Restore Faces (old ReActor workflow)", "Fix Faces (CodeFormer)", sockets)
+        )
 
     @classmethod
     def execute(
@@ -185,19 +152,18 @@ class CodeFormerOldReActor(io.ComfyNode):
         take_start: int,
         take_count: int,
     ) -> io.NodeOutput:
-        """Find, choose, restore, paste."""
         if model == "none":
             return io.NodeOutput(image)
         images, alpha = tensors.to_core(image)
         restorer = networks.load_once("restorer", model)
         selection = Selection(choice="largest" if face_selection == "largest" else "all")
-        faces, skipped = pipeline.detect(images, _detector(facedetection), FixOptions(selection=selection))
+        faces, skipped = pipeline.detect(images, _load_detector(facedetection), FixOptions(selection=selection))
         if face_selection == "filter":
             key, size = ORDERS[SORTED[sort_by]].key, (images.shape[-2], images.shape[-1])
-            per_picture: dict[int, list[Any]] = {}
+            per_image: dict[int, list[Any]] = {}
             for face in sorted(faces, key=lambda face: key(face, size), reverse=reverse_order):
-                per_picture.setdefault(face.image_index, []).append(face)
-            faces = [face for group in per_picture.values() for face in group[take_start : take_start + take_count]]
+                per_image.setdefault(face.image_index, []).append(face)
+            faces = [face for group in per_image.values() for face in group[take_start : take_start + take_count]]
         progress.log_and_show(summarize(len(faces), skipped))
         aligned = align.align(images, faces)
         restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=progress.progress())
@@ -205,50 +171,39 @@ class CodeFormerOldReActor(io.ComfyNode):
         return io.NodeOutput(tensors.to_host(pasted, alpha))
 
 
-def _same(*names: str) -> list[dict[str, Any]]:
-    """Inputs that the old node and its stand-in call alike.
-
-    All are: where two old nodes are connected, the host looks for the old name of an input after it has given it the new one.
-    """
-    return [{"new_id": name, "old_id": name} for name in names]
-
-
-_REACTOR = ("facedetection", "model", "visibility", "codeformer_weight")
-
-_FILTER = ("face_selection", "sort_by", "reverse_order", "take_start", "take_count")
+_REACTOR = ["facedetection", "model", "visibility", "codeformer_weight"]
 
 _UNFILTERED = {"face_selection": "all", "sort_by": "area", "reverse_order": False, "take_start": 0, "take_count": 1}
 
-#: Old node, what stands for it, its widgets in the order of a workflow file, and where its inputs go. The layouts are those of
-#: the common releases: facerestore_cf also had one with a switch, whose values a workflow file would mix up with these.
-REPLACEMENTS: tuple[tuple[str, str, list[str], list[dict[str, Any]]], ...] = (
-    ("FaceRestoreModelLoader", "CodeFormerModelLoader", ["model_name"], _same("model_name")),
-    (
-        "FaceRestoreCFWithModel",
+#: Old node -> its stand-in, its sockets, its widgets in the order of a workflow file, and the values of inputs that it lacks.
+#: The layouts are those of the common releases: facerestore_cf also had one with a switch, whose values a workflow file would
+#: mix up with these.
+REPLACEMENTS: dict[str, tuple[str, list[str], list[str], dict[str, Any]]] = {
+    "FaceRestoreModelLoader": ("CodeFormerModelLoader", [], ["model_name"], {}),
+    "FaceRestoreCFWithModel": (
         "CodeFormerOldRestore",
+        ["facerestore_model", "image"],
         ["facedetection", "codeformer_fidelity"],
-        _same("facerestore_model", "image", "facedetection", "codeformer_fidelity"),
+        {},
     ),
-    ("CropFace", "CodeFormerOldCrop", ["facedetection"], _same("image", "facedetection")),
-    (
-        "ReActorRestoreFace",
-        "CodeFormerOldReActor",
-        list(_REACTOR),
-        [*_same("image", *_REACTOR), *({"new_id": name, "set_value": value} for name, value in _UNFILTERED.items())],
-    ),
-    ("ReActorRestoreFaceAdvanced", "CodeFormerOldReActor", [*_REACTOR, *_FILTER], _same("image", *_REACTOR, *_FILTER)),
-)
+    "CropFace": ("CodeFormerOldCrop", ["image"], ["facedetection"], {}),
+    "ReActorRestoreFace": ("CodeFormerOldReActor", ["image"], _REACTOR, _UNFILTERED),
+    "ReActorRestoreFaceAdvanced": ("CodeFormerOldReActor", ["image"], [*_REACTOR, *_UNFILTERED], {}),
+}
 
 
 async def register() -> None:
     """Tell the host which of our nodes stand for which old ones."""
     api = ComfyAPI()
-    for old, new, widgets, mapping in REPLACEMENTS:
+    for old, (new, sockets, widgets, values) in REPLACEMENTS.items():
+        # Every input has the name of the old node's: where two old nodes are connected, the host looks for the old name of an
+        # input after it has given it the new one.
+        same = [{"new_id": name, "old_id": name} for name in (*sockets, *widgets)]
         replacement = io.NodeReplace(
             new_node_id=new,
             old_node_id=old,
             old_widget_ids=widgets,
-            input_mapping=mapping,
+            input_mapping=[*same, *({"new_id": name, "set_value": value} for name, value in values.items())],
             output_mapping=[{"new_idx": 0, "old_idx": 0}],
         )
         await api.node_replacement.register(replacement)

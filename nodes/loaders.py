@@ -6,8 +6,6 @@ from ..codeformer_core.networks.precision import CHOICES
 from . import inputs
 from .host import model_files, networks
 
-FETCHED = " A published file that is not on this computer yet is fetched when the node runs, and checked."
-
 
 class _Loader(io.ComfyNode):
     """What the three loaders have in common: a role, and a combo of the files that may have it."""
@@ -21,29 +19,26 @@ class _Loader(io.ComfyNode):
             "model_name",
             display_name="file",
             options=model_files.model_names(cls.ROLE),
-            tooltip=tooltip + FETCHED,
+            tooltip=tooltip
+            + " A published file that is not on this computer yet is downloaded and checked when the node runs.",
             extra_dict={"missing": model_files.missing(cls.ROLE)},
         )
 
     @classmethod
-    def execute(cls, model_name: str) -> io.NodeOutput:
-        """The network in the chosen file."""
-        return io.NodeOutput(networks.load(cls.ROLE, model_name))
+    def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
+        return io.NodeOutput(networks.load(cls.ROLE, model_name, precision))
 
     @classmethod
-    def fingerprint_inputs(cls, model_name: str) -> str:
-        """Another file under the same name is loaded anew."""
-        return model_files.fingerprint(cls.ROLE, model_name)
+    def fingerprint_inputs(cls, model_name: str, precision: str = "auto") -> str:
+        """Another file under the same name, or another precision, is loaded anew."""
+        return f"{model_files.fingerprint(cls.ROLE, model_name)} {precision}"
 
 
 class CodeFormerModelLoader(_Loader):
-    """The restorer."""
-
     ROLE = "restorer"
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """One combo, one socket."""
         return io.Schema(
             node_id="CodeFormerModelLoader",
             display_name="Load CodeFormer",
@@ -58,32 +53,19 @@ class CodeFormerModelLoader(_Loader):
                     default="auto",
                     optional=True,
                     advanced=True,
-                    tooltip="Exact computes as published. balanced gives the same face, drawn quicker. fast is quickest, and "
-                    "the face may differ. auto takes balanced where this computer gains from it, else exact.",
+                    tooltip="How precisely the network computes. exact: as published; balanced: the same face, faster; fast: "
+                    "the fastest, the face may differ; auto: balanced where it is faster on this computer, else exact.",
                 ),
             ],
             outputs=[inputs.Model.Output("model", tooltip="Connect to CodeFormer Restore or Fix Faces.")],
         )
 
-    @classmethod
-    def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
-        """The network in the chosen file."""
-        return io.NodeOutput(networks.load(cls.ROLE, model_name, precision))
-
-    @classmethod
-    def fingerprint_inputs(cls, model_name: str, precision: str = "auto") -> str:
-        """Another file under the same name, or another precision, is loaded anew."""
-        return f"{super().fingerprint_inputs(model_name)} {precision}"
-
 
 class CodeFormerFaceDetectorLoader(_Loader):
-    """The detector."""
-
     ROLE = "detector"
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """One combo, one socket."""
         return io.Schema(
             node_id="CodeFormerFaceDetectorLoader",
             display_name="Load Face Detector",
@@ -92,8 +74,8 @@ class CodeFormerFaceDetectorLoader(_Loader):
             search_aliases=["face detection", "retinaface", "yunet", "facedetection", "codeformer", "人脸检测"],
             inputs=[
                 cls.file_input(
-                    "The file of the network. Resnet50 is the most thorough, mobilenet0.25 is small and quick, "
-                    "yunet is the smallest and runs on the processor."
+                    "The file of the network. Resnet50 misses fewest faces, mobilenet0.25 is small and fast, yunet is the "
+                    "smallest and runs on the CPU."
                 )
             ],
             outputs=[inputs.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
@@ -101,23 +83,17 @@ class CodeFormerFaceDetectorLoader(_Loader):
 
 
 class CodeFormerFaceParserLoader(_Loader):
-    """The parser."""
-
     ROLE = "parser"
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """One combo, one socket."""
         return io.Schema(
             node_id="CodeFormerFaceParserLoader",
             display_name="Load Face Parser",
             category=inputs.CATEGORY,
             description="Loads the network that tells the parts of a face apart, for Face Mask and the blend 'face'. ParseNet "
-            "is for non-commercial use only, BiSeNet has a freer licence.",
+            "is for non-commercial use only; BiSeNet has a more permissive licence.",
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer", "人脸解析", "人脸分割"],
             inputs=[cls.file_input("The file of the network.")],
             outputs=[inputs.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
         )
-
-
-NODES = [CodeFormerModelLoader, CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader]

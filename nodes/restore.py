@@ -1,5 +1,7 @@
 """CodeFormer Restore: faces in, restored faces out."""
 
+from typing import Any
+
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -11,20 +13,17 @@ from .host import networks, progress, tensors
 
 
 class CodeFormerRestore(io.ComfyNode):
-    """Aligned faces to restored ones."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerRestore",
             display_name="CodeFormer Restore",
             category=inputs.CATEGORY,
-            description="Repairs faces that are blurred, small, noisy or damaged. Paste Faces Back puts them into the picture.",
+            description="Repairs faces that are blurred, small, noisy or damaged. Paste Faces Back puts them into the image.",
             search_aliases=inputs.ALIASES,
             inputs=[
                 inputs.Faces.Input("faces", tooltip="The faces to repair. Connect Detect Faces."),
-                inputs.model_input(),
+                inputs.MODEL,
                 *inputs.widgets("fidelity", "match_style", "grey"),
                 io.String.Input(
                     "per_face",
@@ -33,8 +32,8 @@ class CodeFormerRestore(io.ComfyNode):
                     placeholder="0.3, 0.8",
                     optional=True,
                     advanced=True,
-                    tooltip="One fidelity for each face, in the order of the faces, such as 0.3, 0.8. It takes the place of "
-                    "the single fidelity; empty uses that for all.",
+                    tooltip="One fidelity for each face, in the order of the faces, such as 0.3, 0.8. Replaces the single "
+                    "fidelity; leave it empty to use that for all.",
                 ),
                 io.Float.Input(
                     "painted",
@@ -46,18 +45,18 @@ class CodeFormerRestore(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip="Only with a mask: the fidelity in its white part. 1 keeps eyes, a mole or a tattoo as they are; 0 "
-                    "repairs what is painted most.",
+                    "repairs the white part most.",
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="Painted over the picture: where it is white the fidelity in the mask holds, where it is black the "
-                    "fidelity of the face, and in between a mixture. One mask, or one for each picture, of any size.",
+                    tooltip="A mask over the image: where it is white the fidelity in the mask applies, where it is black the "
+                    "fidelity of the face, and in between a mixture. One mask, or one per image, of any size.",
                 ),
             ],
             outputs=[
                 inputs.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
-                inputs.crops_output("The repaired faces"),
+                inputs.CROPS_OUTPUT,
             ],
         )
 
@@ -67,20 +66,13 @@ class CodeFormerRestore(io.ComfyNode):
         faces: AlignedFaces,
         model: networks.HostedRestorer,
         fidelity: float,
-        match_style: bool,
-        grey: str,
         per_face: str = "",
         painted: float = 1.0,
         mask: Tensor | None = None,
+        **options: Any,
     ) -> io.NodeOutput:
-        """Restore every face."""
-        weight = weights.fidelity_per_face(inputs.listed(per_face), fidelity, len(faces))
+        weight = weights.fidelity_per_face(inputs.parse_numbers(per_face), fidelity, len(faces))
         if mask is not None:
             weight = weights.fidelity_maps(faces, weight, tensors.from_mask(mask), painted)
-        restored = restoration.restore(
-            faces, model, weight, match_style=match_style, grey=grey, batch=model.batch, tick=progress.progress()
-        )
+        restored = restoration.restore(faces, model, weight, **options, batch=model.batch, tick=progress.progress())
         return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops))
-
-
-NODES = [CodeFormerRestore]

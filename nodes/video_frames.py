@@ -13,26 +13,19 @@ from .host.video import open_host_video
 
 
 class CodeFormerVideoFrames(io.ComfyNode):
-    """A video to some of its frames."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node's sockets."""
         return io.Schema(
             node_id="CodeFormerVideoFrames",
             display_name="Video Frames",
             category=inputs.CATEGORY,
-            description="Takes some frames out of a video, with their sound, and reads nothing else of it. Create Video makes "
-            "a video of them again, Save Video saves it.",
+            description="Reads some frames of a video and their audio, and nothing else of it. Create Video makes a video of "
+            "them again, Save Video saves it.",
             search_aliases=["codeformer", "get video components", "extract frames", "video to images", "load video frames"],
             inputs=[
                 io.Video.Input("video", tooltip="The video. Connect Load Video."),
                 io.Int.Input(
-                    "start",
-                    default=0,
-                    min=0,
-                    max=1 << 30,
-                    tooltip="The first frame that is taken; 0 is the video's first one.",
+                    "start", default=0, min=0, max=1 << 30, tooltip="The first frame to read; 0 is the video's first."
                 ),
                 io.Int.Input(
                     "count",
@@ -40,8 +33,8 @@ class CodeFormerVideoFrames(io.ComfyNode):
                     default=0,
                     min=0,
                     max=1 << 30,
-                    tooltip="How many frames are taken at most; 0 takes all up to the end. A minute of a 1920 x 1080 video "
-                    "needs about 45 GB.",
+                    tooltip="How many frames are read at most; 0 reads all to the end. A minute of a 1920 x 1080 video needs "
+                    "about 45 GB.",
                 ),
                 io.Int.Input(
                     "every",
@@ -49,29 +42,28 @@ class CodeFormerVideoFrames(io.ComfyNode):
                     default=1,
                     min=1,
                     max=1 << 20,
-                    tooltip="Takes one frame of so many: 1 takes each, 2 leaves out every other. The frame rate that comes out "
-                    "is lower by as much, so that the sound still fits.",
+                    tooltip="Reads one frame of every n: 1 reads each, 2 leaves out every other. The output frame rate is "
+                    "lower by as much, so that the audio still fits.",
                 ),
             ],
             outputs=[
                 io.Image.Output("images", tooltip="The frames, upright."),
-                io.Audio.Output("audio", tooltip="The sound of these frames; nothing when the video has none."),
-                io.Float.Output("fps", tooltip="Frames in a second, for Create Video. The average where the rate varies."),
-                io.Int.Output("frames", tooltip="How many frames were taken."),
-                io.String.Output("times", tooltip="When each frame is shown: seconds of the video, with commas between them."),
+                io.Audio.Output("audio", tooltip="The audio of these frames; nothing when the video has none."),
+                io.Float.Output("fps", tooltip="Frames per second, for Create Video; the average where the rate varies."),
+                io.Int.Output("frames", tooltip="How many frames were read."),
+                io.String.Output("times", tooltip="When each frame is shown, in seconds of the video, separated by commas."),
             ],
         )
 
     @classmethod
     def execute(cls, video: Input.Video, start: int, count: int, every: int) -> io.NodeOutput:
-        """Decode the window."""
-        with open_host_video(video) as part:
+        with open_host_video(video) as (source, offset, duration):
             window = {"first": start, "count": count, "every": every}
-            frames = read_frames(part.source, part.start, part.duration, **window)
-            expected = estimate_frames(frames.video, part.start, part.duration, **window)
+            frames = read_frames(source, offset, duration, **window)
+            expected = estimate_frames(frames.video, offset, duration, **window)
             images, times = _collect(frames, frames.video.size, expected)
             rate = frames.video.rate / every or Fraction(1)
-            sound = read_audio(part.source, float(part.start + times[0]), float(times[-1] - times[0] + 1 / rate))
+            sound = read_audio(source, float(offset + times[0]), float(times[-1] - times[0] + 1 / rate))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
         shown = ", ".join(f"{float(time):.6f}".rstrip("0").rstrip(".") for time in times)
         return io.NodeOutput(images, audio, float(rate), len(times), shown)
@@ -88,6 +80,3 @@ def _collect(frames: Iterable[Frame], size: tuple[int, int], expected: int) -> t
         times.append(frame.time)
         tick(len(times), max(expected, len(times)) if expected else 0)
     return images[: len(times)], times
-
-
-NODES = [CodeFormerVideoFrames]

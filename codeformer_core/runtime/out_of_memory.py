@@ -1,5 +1,6 @@
 """Recognise that a device ran out of memory, whichever device it is."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -58,6 +59,9 @@ def free_memory(device: torch.device) -> int | None:
     """Bytes that are free on a device; None where PyTorch cannot tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    if device.type == "xpu" and hasattr(torch.xpu, "mem_get_info"):  # since PyTorch 2.6
+        with suppress(RuntimeError):  # some of these devices do not report it
+            return torch.xpu.mem_get_info(device)[0]
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     return None

@@ -1,7 +1,7 @@
 """Memory: networks that the host's memory manager places before each call, in batches that fit, with Cancel between layers."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import comfy.model_management as mm
@@ -40,7 +40,7 @@ class Hosted:
             )
         self.most = 1 if mm.is_device_cpu(self.device) else MAX_BATCH
         self._execution: tuple[str, str] | None = None
-        self._batches = BatchLimit(self.most)
+        self._limit = BatchLimit()
 
     @classmethod
     def home(cls) -> torch.device:
@@ -49,10 +49,10 @@ class Hosted:
             return mm.get_torch_device()
         return torch.device("cpu")
 
-    def at_once(self, height: int, width: int, limit: BatchLimit | None = None) -> int:
+    def at_once(self, height: int, width: int) -> int:
         """How many images of this size one call takes: 1 on the CPU, else what fits into free memory, up to the limit."""
-        most = (limit or self._limit()).most
-        if most == 1:
+        most = min(self.most, self.limit().most)
+        if most == 1 or self.patcher is None:
             return 1
         free = mm.get_free_memory(self.device) - (self.patcher.model_size() - self.patcher.loaded_size())
         return largest_batch(lambda count: self.network.memory_used(count, height, width), free, most)
@@ -66,56 +66,49 @@ class Hosted:
                 needed = self.network.memory_used(size, height, width)
                 mm.load_models_gpu([self.patcher], memory_required=needed, force_full_load=not self.casts)
 
-        limit = self._limit()
+        def call_cancellable(part: slice) -> T:
+            with nullcontext() if self.casts or self.patcher is None else cancellable(self.network):
+                return call(part)
+
         parts = run_in_batches(
-            self._cancellable(call),
+            call_cancellable,
             count,
-            lambda: self.at_once(height, width, limit),
-            limit=limit,
+            lambda: self.at_once(height, width),
+            limit=self.limit(),
             prepare=place_for,
-            out_of_memory=_out_of_memory,
+            # The host is asked first, since it also discards CUDA's pending asynchronous error.
+            out_of_memory=lambda error: mm.is_oom(error) or is_out_of_memory(error),
             release=mm.soft_empty_cache,
         )
         return [result for _, result in parts]
 
-    def _limit(self) -> BatchLimit:
-        """The largest batch of the node's running execution: halved when memory runs out, full again in the next one."""
+    def over_parts(self, call: Callable[[slice, Tensor], T], images: Tensor) -> list[T]:
+        """`call(part, images of that part on the device)` for the parts of images (N, 3, H, W), as `in_parts`."""
+        return self.in_parts(lambda part: call(part, self.to_device(images[part])), len(images), *images.shape[-2:])
+
+    def limit(self) -> BatchLimit:
+        """The largest batch of the running execution: halved when memory runs out, full again in the next execution.
+
+        Calls outside any execution, such as those from another thread, count as one.
+        """
         context = get_executing_context()
         execution = None if context is None else (context.prompt_id, context.node_id)
-        if execution is None or execution != self._execution:
-            self._execution, self._batches = execution, BatchLimit(self.most)
-        return self._batches
-
-    def _cancellable(self, call: Callable[[slice], T]) -> Callable[[slice], T]:
-        def watched(part: slice) -> T:
-            with nullcontext() if self.casts or self.patcher is None else cancellable(self.network):
-                return call(part)
-
-        return watched
+        if execution != self._execution:
+            self._execution, self._limit = execution, BatchLimit()
+        return self._limit
 
     def to_device(self, images: Tensor) -> Tensor:
         """Images where the network runs, in the type of its arithmetic."""
         return images.to(self.device, torch.float32)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """By the host, which is asked first since it also discards CUDA's pending asynchronous error, or by the core's table."""
-    return mm.is_oom(error) or is_out_of_memory(error)
-
-
 @contextmanager
 def cancellable(network: torch.nn.Module) -> Iterator[None]:
     """Meanwhile every layer of a network looks for Cancel before it works, as the host's own layers do."""
-    look = [part.register_forward_pre_hook(_look_for_cancel) for part in network.modules()]
-    try:
+    with ExitStack() as hooks:
+        for layer in network.modules():
+            hooks.enter_context(layer.register_forward_pre_hook(lambda *_: mm.throw_exception_if_processing_interrupted()))
         yield
-    finally:
-        for hook in look:
-            hook.remove()
-
-
-def _look_for_cancel(*_: object) -> None:
-    mm.throw_exception_if_processing_interrupted()
 
 
 def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.device:

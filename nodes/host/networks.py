@@ -18,14 +18,17 @@ UPSCALER_BYTES = 4608
 
 
 class HostedRestorer(memory.Hosted):
-    """A restorer for the core's pipeline. `side` is the network's."""
+    """A restorer for the core's pipeline; all its methods take at least one face.
+
+    Attributes:
+        side: S, the side of the crops in pixels.
+    """
 
     casts = True
 
-    @property
-    def side(self) -> int:
-        """S: the side of the crops in pixels."""
-        return self.network.side
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        self.side: int = network.side
 
     @property
     def batch(self) -> int:
@@ -35,22 +38,18 @@ class HostedRestorer(memory.Hosted):
     def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored, where and as the crops are. `fidelity`: a number, (N,) or (N, 1, h, w)."""
 
-        def restore_part(part: slice) -> Tensor:
-            return self.network.restore(self.to_device(crops[part]), _weight(fidelity, part, len(crops)), match_style).to(crops)
+        def restore_part(part: slice, faces: Tensor) -> Tensor:
+            return self.network.restore(faces, _weight(fidelity, part, len(crops)), match_style)
 
-        return torch.cat(self.in_parts(restore_part, len(crops), *crops.shape[-2:]) or [crops])
+        return self._joined(crops, restore_part)
 
     def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
-        """The first half of `restore`: crops (N, 3, S, S) in [0, 1], N > 0 -> their encodings, where the network ran."""
+        """The first half of `restore`: crops (N, 3, S, S) in [0, 1] -> their encodings, where the network ran."""
         most = float(fidelity.max()) if isinstance(fidelity, Tensor) else fidelity  # every part keeps the same maps
-
-        def encode_part(part: slice) -> EncodedFaces:
-            return self.network.encode_faces(self.to_device(crops[part]), most)
-
-        return join_encoded(self.in_parts(encode_part, len(crops), *crops.shape[-2:]))
+        return join_encoded(self.over_parts(lambda _, faces: self.network.encode_faces(faces, most), crops))
 
     def decode_faces(self, encoded: EncodedFaces, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
-        """The second half: the encodings of N > 0 faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
+        """The second half: the encodings of N faces -> restored crops (N, 3, S, S) in [0, 1], where the network ran."""
 
         def decode_part(part: slice) -> Tensor:
             return self.network.decode_faces(encoded.rows(part), _weight(fidelity, part, encoded.faces), match_style)
@@ -59,30 +58,30 @@ class HostedRestorer(memory.Hosted):
 
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
-        return self._each_part(crops, lambda part: self.network.sweep(self.to_device(crops[part]), fidelities, match_style))
+        return self._joined(crops, lambda _, faces: self.network.sweep(faces, fidelities, match_style))
 
     def colorize(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> with colours, where and as the crops are."""
-        return self._each_part(crops, lambda part: self.network.colorize(self.to_device(crops[part])))
+        return self._joined(crops, lambda _, faces: self.network.colorize(faces))
 
     def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
         """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled, where and as the crops are."""
-        return self._each_part(
-            crops, lambda part: self.network.inpaint(self.to_device(crops[part]), self.to_device(holes[part]))
-        )
+        return self._joined(crops, lambda part, faces: self.network.inpaint(faces, self.to_device(holes[part])))
 
     def certainty(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> how sure each cell of the face is (N, 1, s, s), where and as the crops are."""
-        return self._each_part(crops, lambda part: self.network.certainty(self.to_device(crops[part])))
+        return self._joined(crops, lambda _, faces: self.network.certainty(faces))
 
-    def _each_part(self, crops: Tensor, call: Callable[[slice], Tensor]) -> Tensor:
-        return torch.cat(self.in_parts(lambda part: call(part).to(crops), len(crops), *crops.shape[-2:]))
+    def _joined(self, crops: Tensor, call: Callable[[slice, Tensor], Tensor]) -> Tensor:
+        """The results of `over_parts`, joined, where and as the crops are."""
+        return torch.cat(self.over_parts(lambda part, faces: call(part, faces).to(crops), crops))
 
 
 def _weight(fidelity: float | Tensor, part: slice, faces: int) -> float | Tensor:
     """The fidelity of a part of `faces` faces: the same one, unless there is one for each."""
-    each = isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == faces
-    return fidelity[part] if each else fidelity
+    if isinstance(fidelity, Tensor) and fidelity.ndim > 0 and len(fidelity) == faces:
+        return fidelity[part]
+    return fidelity
 
 
 class HostedDetector(memory.Hosted):
@@ -95,8 +94,9 @@ class HostedDetector(memory.Hosted):
             faces = self.network.detect(self.to_device(images[part]), options)
             return [face._replace(image_index=face.image_index + part.start) for face in faces]
 
-        size = detection_size(*images.shape[-2:], options.side)
-        return sum(self.in_parts(detect_part, len(images), *size), [])
+        height, width = images.shape[-2:]
+        parts = self.in_parts(detect_part, len(images), *detection_size(height, width, options.side))
+        return [face for faces in parts for face in faces]
 
 
 class HostedParser(memory.Hosted):
@@ -104,11 +104,7 @@ class HostedParser(memory.Hosted):
 
     def parse(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> labels (N, S, S), where the crops are."""
-
-        def parse_part(part: slice) -> Tensor:
-            return self.network.parse(self.to_device(crops[part])).to(crops.device)
-
-        return torch.cat(self.in_parts(parse_part, len(crops), *crops.shape[-2:]))
+        return torch.cat(self.over_parts(lambda _, faces: self.network.parse(faces).to(crops.device), crops))
 
 
 class HostedUpscaler:
@@ -116,15 +112,12 @@ class HostedUpscaler:
 
     Attributes:
         descriptor: spandrel's model, with the patcher that the host's loader gave it.
+        scale: how many times larger the result is.
     """
 
     def __init__(self, descriptor: Any) -> None:
         self.descriptor = descriptor
-
-    @property
-    def scale(self) -> int:
-        """How many times larger the result is."""
-        return self.descriptor.scale
+        self.scale: int = descriptor.scale
 
     def __call__(self, image: Tensor, /) -> Tensor:
         """(1, 3, h, w) RGB in [0, 1] -> (1, 3, h * scale, w * scale) in [0, 1], on the network's device."""
@@ -138,21 +131,21 @@ class HostedUpscaler:
 WRAPPERS: dict[str, type[memory.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
 
 
-def load_once(role: str, name: str, precision: str = "auto") -> memory.Hosted:
-    """`load` for nodes without a loader, which would load at each run: the last few are kept until their files change."""
-    return _load_once(role, name, precision, model_files.fingerprint(role, name))
-
-
-@lru_cache(maxsize=4)
-def _load_once(role: str, name: str, precision: str, fingerprint: str) -> memory.Hosted:
-    return load(role, name, precision)
-
-
-def load(role: str, name: str, precision: str = "auto") -> memory.Hosted:
-    """The network of a file that the user chose, wrapped; errors as in `model_files.read`.
+def load(role: str, name: str, precision: str = "auto") -> Any:
+    """The network of a file that the user chose, in the wrapper of its role; errors as in `model_files.read`.
 
     Args:
         precision: one of `precision.CHOICES`.
     """
     wrapper = WRAPPERS[role]
     return wrapper(model_files.read(role, name, suited(precision, wrapper.home())))
+
+
+def load_once(role: str, name: str) -> Any:
+    """`load` for nodes without a loader, which would load at each run: the last few are kept until their files change."""
+    return _load_once(role, name, model_files.fingerprint(role, name))
+
+
+@lru_cache(maxsize=4)
+def _load_once(role: str, name: str, fingerprint: str) -> Any:
+    return load(role, name)

@@ -1,11 +1,10 @@
-"""The host's VIDEO and the core's video files, and how work on one says how far it is."""
+"""The host's VIDEO and the core's video files, and the progress of work on one."""
 
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from comfy_api.latest import Input, InputImpl
 
@@ -14,43 +13,31 @@ from ...codeformer_core.video_io import Source
 from . import model_files, progress
 
 
-class Part(NamedTuple):
-    """A part of a file.
-
-    Attributes:
-        source: the file, or its bytes.
-        start, duration: seconds of the file's own time; a duration of 0 goes to the end.
-    """
-
-    source: Source
-    start: float
-    duration: float
-
-
 @contextmanager
-def open_host_video(video: Input.Video) -> Iterator[Part]:
-    """The part of a file that a VIDEO stands for. Pictures in memory (Create Video) are a file for as long, with nothing lost
-    but what H.264's samples of colour (4:2:0) lose in any file of theirs.
+def open_host_video(video: Input.Video) -> Iterator[tuple[Source, float, float]]:
+    """The file of a VIDEO, or its bytes, and the part of it: start and duration in seconds of the file; 0 is to the end.
+
+    Images in memory (Create Video) are written to a temporary file, which loses nothing but H.264's chroma subsampling (4:2:0).
 
     Raises:
-        ValueError: the host cannot make a file of the pictures.
+        ValueError: the host cannot write the images to a file.
     """
-    if isinstance(video, InputImpl.VideoFromComponents):
-        width, height = video.get_dimensions()
-        if width % 2 or height % 2:  # the encoder's own message does not say so
-            raise ValueError(
-                f"Found pictures of {width} x {height} in a video. Expected an even width and height: crop or resize the "
-                "pictures before Create Video, or give them to Fix Faces with 'frames are consecutive' on."
-            )
-        path = model_files.temporary_path(".mp4")
-        try:
-            video.save_to(str(path), crf=0)
-            yield Part(path, 0.0, 0.0)
-        finally:
-            path.unlink(missing_ok=True)
-    else:
-        trimmed = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
-        yield Part(video.get_stream_source(), *trimmed)
+    if not isinstance(video, InputImpl.VideoFromComponents):
+        start, duration = video.get_active_trim_window() if hasattr(video, "get_active_trim_window") else (0.0, 0.0)
+        yield video.get_stream_source(), start, duration
+        return
+    width, height = video.get_dimensions()
+    if width % 2 or height % 2:  # the encoder's own message does not say so
+        raise ValueError(
+            f"Found images of {width} x {height} in a video. Expected an even width and height: crop or resize the images "
+            "before Create Video, or connect them to Fix Faces with 'frames are consecutive' on."
+        )
+    path = model_files.temporary_path(".mp4")
+    try:
+        video.save_to(str(path), crf=0)
+        yield path, 0.0, 0.0
+    finally:
+        path.unlink(missing_ok=True)
 
 
 class _Path(str):
@@ -65,7 +52,7 @@ def temporary_video(path: Path) -> Input.Video:
 
 
 def progress_callback(tick: Tick) -> Tick:
-    """`tick` that also shows once a second, below the running node, how fast frames come and how long they will take."""
+    """`tick` that also shows the frame rate and the remaining time below the running node, once a second."""
     first, last_shown = (0, 0.0), 0.0
 
     def tick_and_show(done: int, total: int) -> None:
@@ -82,7 +69,7 @@ def progress_callback(tick: Tick) -> Tick:
 
 
 def format_pace(done: int, total: int, rate: float) -> str:
-    """How far, how fast (frames a second) and how long still; a total of 0 is not known."""
+    """Frames done, their rate per second and the remaining time; a total of 0 is not known."""
     if not total:
         return f"{done} frames, {rate:.1f} a second"
     seconds = round((total - done) / rate)

@@ -7,7 +7,7 @@ import torch
 
 from codeformer_core import AlignedFaces, Face, restore
 from codeformer_core.runtime.batching import TOO_LARGE, BatchLimit, automatic_batch, largest_batch, run_in_batches
-from codeformer_core.runtime.out_of_memory import SIGNATURES, is_out_of_memory
+from codeformer_core.runtime.out_of_memory import SIGNATURES, free_memory, is_out_of_memory
 
 #: Messages of PyTorch, its libraries and Python.
 ERRORS = {
@@ -197,3 +197,16 @@ def test_the_automatic_batch_is_the_host_s_or_one_on_a_cpu():
     assert automatic_batch(Hosted()) == 5
     assert automatic_batch(torch.nn.Linear(2, 2)) == 1
     assert automatic_batch(object()) == 1
+
+
+def test_the_free_memory_of_an_xpu_is_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.xpu, "mem_get_info", lambda device: (7, 9), raising=False)
+    assert free_memory(torch.device("xpu")) == 7
+
+
+def test_an_xpu_that_does_not_report_its_free_memory_has_none(monkeypatch):
+    def refuse(device):
+        raise RuntimeError("The device doesn't support querying the available free memory.")
+
+    monkeypatch.setattr(torch.xpu, "mem_get_info", refuse, raising=False)
+    assert free_memory(torch.device("xpu")) is None

@@ -63,11 +63,13 @@ def execution(pack, monkeypatch):
     return begin
 
 
-def test_when_memory_runs_out_the_batch_is_halved_and_grows_back(pack, tiny_checkpoint, execution):
+@pytest.fixture
+def one_face_network(pack, tiny_checkpoint):
+    """A network on a device that holds one face, and the batch sizes that its `forward` got."""
     network = pack.network(tiny_checkpoint)
     sizes = []
 
-    class Small(type(network)):
+    class OneFace(type(network)):
         """The same network on a device that holds one face."""
 
         def forward(self, x, *args, **options):
@@ -75,29 +77,6 @@ def test_when_memory_runs_out_the_batch_is_halved_and_grows_back(pack, tiny_chec
             if len(x) > 1:
                 raise torch.OutOfMemoryError("out of memory")
             return super().forward(x, *args, **options)
-
-    whole = pack.hosted.HostedRestorer(network).restore(crops(5), 0.5)
-    network.__class__ = Small
-    hosted = pack.hosted.HostedRestorer(network)
-    hosted.most = 4
-    restored = hosted.restore(crops(5), 0.5)
-    assert sizes == [4, 2, 1, 1, 1, 1, 1] and torch.equal(restored, whole)
-    sizes.clear()
-    hosted.restore(crops(2), 0.5)
-    assert sizes == [1, 1]  # what ran out of memory is not tried again in this execution
-    sizes.clear()
-    execution("the next")
-    hosted.restore(crops(2), 0.5)
-    assert sizes == [2, 1, 1]
-
-
-def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
-    network = pack.network(tiny_checkpoint)
-    weights = torch.tensor([0.0, 0.0, 0.5])
-    whole = pack.hosted.HostedRestorer(network).restore(crops(3), weights)
-
-    class Small(type(network)):
-        """The same network on a device that holds one face."""
 
         def encode_faces(self, crops, fidelity):
             if len(crops) > 1:
@@ -109,11 +88,37 @@ def test_looking_and_drawing_halve_the_batch_too(pack, tiny_checkpoint):
                 raise torch.OutOfMemoryError("out of memory")
             return super().decode_faces(encoded, *args)
 
-    network.__class__ = Small
+    network.__class__ = OneFace
     hosted = pack.hosted.HostedRestorer(network)
     hosted.most = 4
-    seen = hosted.encode_faces(crops(3), weights)
-    assert torch.allclose(hosted.decode_faces(seen, weights), whole, atol=1e-4)
+    return hosted, sizes
+
+
+def test_when_memory_runs_out_the_batch_is_halved_until_the_next_execution(one_face_network, restorer, execution):
+    hosted, sizes = one_face_network
+    assert torch.equal(hosted.restore(crops(5), 0.5), restorer.restore(crops(5), 0.5))
+    assert sizes == [4, 2, 1, 1, 1, 1, 1]
+    sizes.clear()
+    hosted.restore(crops(2), 0.5)
+    assert sizes == [1, 1]  # the size that ran out of memory is not tried again in this execution
+    sizes.clear()
+    execution("the next")
+    hosted.restore(crops(2), 0.5)
+    assert sizes == [2, 1, 1]
+
+
+def test_outside_an_execution_the_batch_stays_halved(one_face_network):
+    hosted, sizes = one_face_network
+    hosted.restore(crops(2), 0.5)
+    hosted.restore(crops(2), 0.5)
+    assert sizes == [2, 1, 1, 1, 1]
+
+
+def test_encoding_and_decoding_halve_the_batch_too(one_face_network, restorer):
+    hosted, _ = one_face_network
+    weights = torch.tensor([0.0, 0.0, 0.5])
+    encoded = hosted.encode_faces(crops(3), weights)
+    assert torch.allclose(hosted.decode_faces(encoded, weights), restorer.restore(crops(3), weights), atol=1e-4)
 
 
 @pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="needs a PyTorch that has AcceleratorError")

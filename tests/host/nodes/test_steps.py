@@ -133,7 +133,7 @@ def test_inpaint_finds_white_strokes_when_there_is_no_mask(pack, inpainter, pict
 
 
 def test_inpaint_without_a_mask_or_a_picture_says_what_to_connect(pack, inpainter, faces):
-    with pytest.raises(ValueError, match="neither a mask nor a picture.*Connect a mask"):
+    with pytest.raises(ValueError, match="neither a mask nor an image.*connect a mask"):
         pack.run("CodeFormerInpaint", faces=faces, model=inpainter)
 
 
@@ -208,7 +208,7 @@ def test_select_leaves_good_faces_alone(pack):
 
 def test_numbers_that_are_none_are_a_sentence(pack, faces):
     for text in ("1, two", "-1", "1.5"):
-        with pytest.raises(ValueError, match="Expected numbers with commas"):
+        with pytest.raises(ValueError, match="Expected numbers separated by commas"):
             pack.run("CodeFormerFaceSelect", faces=faces, **{**SELECTING, "numbers": text})
 
 

@@ -129,7 +129,7 @@ def test_only_the_face_changes_and_the_rest_of_the_video_stays(pack, restorer, o
     ).result
     (path,) = set(temporary()) - set(before)
     assert path.suffix == ".mp4" and fixed.get_stream_source() == str(path)
-    assert people == 1 and "24 frames, 24 of them with faces; 1 face was followed" in report
+    assert people == 1 and "24 frames, 24 of them with faces; 1 face was tracked" in report
     (old, when), (new, now) = decoded(str(clip)), decoded(str(path))
     assert new.shape == old.shape and now == when
     assert (new[:, 25:55, 35:65] - old[:, 25:55, 35:65]).abs().mean() > 0.02
