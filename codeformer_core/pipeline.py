@@ -246,8 +246,10 @@ def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
     """Images (B, 3, H, W) RGB in [0, 1] that are already aligned faces, as `AlignedFaces` with crops of `side` pixels."""
     height, width = images.shape[-2:]
     crops = resize(images, side)
+    landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
+    box = (0.0, 0.0, float(width), float(height))
     return AlignedFaces(
-        faces=tuple(_whole_image_face(index, height, width) for index in range(len(images))),
+        faces=tuple(Face(index, box, landmarks, 1.0) for index in range(len(images))),
         originals=crops,
         crops=crops,
         affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
@@ -255,8 +257,3 @@ def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
         grey=is_grey(images),
         image_size=(height, width),
     )
-
-
-def _whole_image_face(index: int, height: int, width: int) -> Face:
-    landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
-    return Face(index, (0.0, 0.0, float(width), float(height)), landmarks, 1.0)
