@@ -55,8 +55,6 @@ class Format(NamedTuple):
     limit: int = 2**31
 
 
-_PNG = Format("PNG", png.encode, bits=16, keeps=("icc", "exif", "xmp", "chunks"))
-
 _JPEG = Format(
     "JPEG",
     partial(_pillow, name="JPEG", quality=95, subsampling=0, optimize=True),
@@ -68,7 +66,7 @@ _TIFF = Format("TIFF", tiff.encode, bits=16)
 
 #: By the suffix of the file name.
 FORMATS: dict[str, Format] = {
-    ".png": _PNG,
+    ".png": Format("PNG", png.encode, bits=16, keeps=("icc", "exif", "xmp", "chunks")),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".webp": Format("WebP", _webp, grey=False),

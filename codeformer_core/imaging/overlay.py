@@ -1,6 +1,5 @@
 """Draw previews: detected faces, labels, and heat maps of the network's uncertainty."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import cv2
@@ -23,18 +22,15 @@ def draw_faces(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped]
 
     The size is that of the box's longer side in image pixels, as `Selection.min_size` means it.
     """
-    counts: Counter[int] = Counter()
-    numbered = []
-    for face in faces:
-        counts[face.image_index] += 1
-        numbered.append((face, f"{counts[face.image_index]}: {_described(face)}"))
-    unnumbered = [(skip.face, _described(skip.face)) for skip in skipped]
     drawn = images.clone()
-    for marks, colour in ((numbered, KEPT), (unnumbered, SKIPPED)):
-        paint = drawn.new_tensor(colour).reshape(3, 1, 1)
-        for index in sorted({face.image_index for face, _ in marks}):
-            mask = torch.from_numpy(_draw_marks([mark for mark in marks if mark[0].image_index == index], *images.shape[-2:]))
-            drawn[index] = torch.lerp(drawn[index], paint, mask.to(drawn) / 255)
+    for index, image in enumerate(drawn):
+        own = [face for face in faces if face.image_index == index]
+        kept = [(face, f"{number}: {_described(face)}") for number, face in enumerate(own, 1)]
+        left_alone = [(skip.face, _described(skip.face)) for skip in skipped if skip.face.image_index == index]
+        for marks, colour in ((kept, KEPT), (left_alone, SKIPPED)):
+            if marks:
+                coverage = torch.from_numpy(_draw_marks(marks, *image.shape[-2:])).to(image) / 255
+                image.copy_(torch.lerp(image, image.new_tensor(colour).reshape(3, 1, 1), coverage))
     return drawn
 
 
