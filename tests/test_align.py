@@ -1,4 +1,4 @@
-"""Faces are cut out in the FFHQ pose, as the reference cuts them, and the warp leads back."""
+"""Alignment: crops in the FFHQ pose as the reference makes them, affine transforms, warping, and the greyscale test."""
 
 import json
 
@@ -38,13 +38,13 @@ def test_affines_and_crops_match_the_reference(data, photo, known_faces, stem):
         assert np.abs(crop.permute(1, 2, 0).numpy() * 255 - expected).mean() < 0.6
 
 
-def test_a_known_pose_is_recovered():
+def test_a_known_similarity_is_recovered():
     wanted = rotation(23, 1.7, -40, 12)
     points = FFHQ_TEMPLATE @ invert(wanted)[0, :, :2].T + invert(wanted)[0, :, 2]
     assert torch.allclose(fit_similarity(points[None], FFHQ_TEMPLATE), wanted, atol=1e-3)
 
 
-def test_one_bad_landmark_does_not_spoil_the_pose():
+def test_the_fit_is_robust_against_one_outlier():
     points = FFHQ_TEMPLATE.clone()
     points[2] += 90
     identity = torch.eye(2, 3, dtype=torch.float64)[None]
@@ -57,7 +57,7 @@ def test_landmarks_that_fit_no_face_are_refused(points):
         fit_similarity(points, FFHQ_TEMPLATE)
 
 
-def test_the_template_follows_the_side():
+def test_the_template_scales_with_the_side():
     pixels = torch.rand(1, 3, 512, 512)
     half = template(256)
     assert torch.allclose(half, (FFHQ_TEMPLATE + 0.5) / 2 - 0.5)
@@ -65,7 +65,7 @@ def test_the_template_follows_the_side():
     assert torch.allclose(align(pixels, [face], 256).affines, resize_affine(0.5), atol=1e-4)
 
 
-def test_invert_and_compose_are_each_others_undoing():
+def test_composing_with_the_inverse_gives_the_identity():
     affines = torch.cat([rotation(30, 2, 5, 6), rotation(-70, 0.3, -50, 8)])
     identity = torch.eye(2, 3, dtype=torch.float64).expand(2, 2, 3)
     assert torch.allclose(compose(affines, invert(affines)), identity, atol=1e-9)
@@ -80,7 +80,7 @@ def test_warp_moves_pixels_where_the_affine_says():
 
 @pytest.mark.parametrize("repeat", [0, 7])
 @pytest.mark.parametrize("affine", [rotation(17, 0.6, 20, 9), rotation(-40, 3.1, -50, 70), rotation(0, 1, 0.5, 0.25)])
-def test_both_warps_agree(affine, repeat):
+def test_the_opencv_and_torch_warps_agree(affine, repeat):
     images = torch.rand(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.avg_pool2d(images, 5, stride=1, padding=2)
     affines, fill = affine.repeat(2, 1, 1), [0.2, 0.4, 0.6]
@@ -90,7 +90,7 @@ def test_both_warps_agree(affine, repeat):
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
 
 
-def test_a_border_goes_on_as_far_as_asked():
+def test_the_border_is_replicated_by_repeat_pixels():
     image = torch.rand(1, 1, 4, 5, generator=torch.Generator().manual_seed(0))
     moved = warp(image, torch.tensor([[[1.0, 0, 4], [0, 1, 3]]], dtype=torch.float64), 10, 13, fill=0.5, repeat=2)
     expected = torch.full((1, 1, 10, 13), 0.5)
@@ -98,13 +98,13 @@ def test_a_border_goes_on_as_far_as_asked():
     assert torch.equal(moved, expected)
 
 
-def test_views_are_warped_like_copies():
+def test_views_are_warped_like_contiguous_copies():
     images = torch.rand(2, 40, 50, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)  # as the host's are
     part, affines = images[:, :, 5:35, 10:45], rotation(20, 0.8, 3, 4).repeat(2, 1, 1)
     assert torch.equal(warp(part, affines, 30, 30), warp(part.contiguous(), affines, 30, 30))
 
 
-def test_coarse_matrix_products_leave_the_warp_exact():
+def test_the_warp_is_exact_under_reduced_precision_matrix_products():
     images = torch.rand(1, 3, 40, 2000, generator=torch.Generator().manual_seed(0))
     affine = rotation(3, 0.7, -900, -20)
     exact = _warp_torch(images, affine, 40, 60, [0.0] * 3)
@@ -112,20 +112,20 @@ def test_coarse_matrix_products_leave_the_warp_exact():
         assert torch.equal(_warp_torch(images, affine, 40, 60, [0.0] * 3), exact)
 
 
-def test_beyond_the_picture_is_a_neutral_grey():
+def test_a_crop_beyond_the_image_is_filled_with_neutral_grey():
     points = tuple((x - 200, y - 200) for x, y in FFHQ_TEMPLATE.tolist())
     crop = align(torch.ones(1, 3, 300, 300), [Face(0, (0, 0, 200, 200), points, 1.0)]).crops[0]
     assert torch.allclose(crop[:, 0, 0] * 255, torch.tensor([133.0, 133, 133]), atol=1)
     assert torch.equal(crop[:, 300, 300], torch.ones(3))
 
 
-def test_a_face_outside_the_picture_is_refused():
+def test_a_face_outside_the_image_is_refused():
     points = tuple((x + 5000, y) for x, y in FFHQ_TEMPLATE.tolist())
     with pytest.raises(ValueError, match="outside the picture of 300 x 200"):
         align(torch.ones(1, 3, 200, 300), [Face(0, (5000, 0, 5200, 200), points, 1.0)])
 
 
-def test_no_faces_are_no_crops():
+def test_no_faces_give_an_empty_batch_of_crops():
     aligned = align(torch.ones(2, 3, 100, 100), [])
     assert len(aligned) == 0 and aligned.crops.shape == (0, 3, 512, 512) and aligned.affines.shape == (0, 2, 3)
 
@@ -138,7 +138,7 @@ def test_greyscale_and_sepia_are_grey_and_colours_are_not(photo):
 
 
 @pytest.mark.parametrize(("levels", "grey"), [(12, True), (13, True), (14, False), (15, False)])
-def test_a_picture_in_strips_is_as_grey_as_the_whole(levels, grey):
+def test_strips_do_not_change_the_greyscale_test(levels, grey):
     """Red that grows from the top to the bottom: two of the differences vary by levels² / 12."""
     image = torch.rand(1, 1, 700, 900, generator=torch.Generator().manual_seed(0)).repeat(1, 3, 1, 1) * 0.9
     image[:, 0] += torch.linspace(0, levels / 255, 700)[:, None]
@@ -147,7 +147,7 @@ def test_a_picture_in_strips_is_as_grey_as_the_whole(levels, grey):
     assert is_grey(image) == (grey,) == (bool(sum(variances) / 3 <= GREY_VARIANCE),)
 
 
-def test_the_last_rows_of_a_picture_count_too():
+def test_the_greyscale_test_includes_the_last_rows():
     late = torch.full((1, 3, 700, 900), 0.5)
     assert is_grey(late) == (True,)
     late[:, 0, -60:] = 1
@@ -157,7 +157,7 @@ def test_the_last_rows_of_a_picture_count_too():
     assert is_grey(late) == (False,)
 
 
-def test_a_face_of_a_picture_that_is_not_there_is_refused():
+def test_a_face_of_an_image_beyond_the_batch_is_refused():
     face = Face(1, (0, 0, 300, 300), tuple(map(tuple, FFHQ_TEMPLATE.tolist())), 1.0)
     with pytest.raises(ValueError, match="Found a face of picture 2 and a batch of 1"):
         align(torch.ones(1, 3, 512, 512), [face])
