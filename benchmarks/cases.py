@@ -68,14 +68,14 @@ class Case:
         return MEASUREMENTS[self.name].steps
 
     @property
-    def picture(self) -> str:
+    def size_text(self) -> str:
         """The image size as text; empty without one."""
         return f"{self.size[0]}x{self.size[1]}" if self.size else ""
 
     def __str__(self) -> str:
         faces = f"faces {self.faces}" if self.faces else ""
         batch = f"batch {self.batch}" if self.batch else ""
-        return " ".join(filter(None, (self.name, self.device, self.precision, self.picture, faces, batch)))
+        return " ".join(filter(None, (self.name, self.device, self.precision, self.size_text, faces, batch)))
 
 
 class Scale(NamedTuple):

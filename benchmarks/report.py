@@ -56,7 +56,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def _line(row: Row, official: bool) -> list[str]:
     case, ours, theirs = row.case, row.ours, row.official
-    line = [row.step, case.device, case.precision or "", case.picture, str(case.faces or ""), str(case.batch or "")]
+    line = [row.step, case.device, case.precision or "", case.size_text, str(case.faces or ""), str(case.batch or "")]
     line += [_ms(ours.median), f"{_ms(ours.least)} - {_ms(ours.most)}", _mib(ours)]
     if official:
         line += [_ms(theirs.median), _mib(theirs), f"{row.ratio:.2f}"] if theirs else [""] * len(_OFFICIAL)

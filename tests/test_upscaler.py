@@ -81,7 +81,7 @@ def test_tiles_of_the_real_model_have_no_seams(upscaler, photo):
     difference = levels(whole, parts)
     border = 2 * 32
     assert difference[..., border:-border, border:-border].max() < 0.5
-    # This model wraps around (its windows are rolled without a mask), so the border of the whole picture shows the
+    # This model wraps around (its windows are rolled without a mask), so the border of the whole image shows the
     # opposite side, and the border of a tile does not.
     assert difference.mean() < 0.1 and difference.max() < 10
 
