@@ -1,29 +1,36 @@
-"""The English words of the nodes as the browser looks for them in nodeDefs.json, taken from the schemas."""
+"""The English words of the nodes as the browser shows them: those of the schemas, and of locales/en/nodeDefs.json over them."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
 
+ROOT = Path(__file__).resolve().parents[3]
+
 #: Combos of files and formats, whose options are names in every language.
 NAMED_ALIKE = {"model_name", "model", "facedetection", "codec"}
 
-#: Words that no schema may say, see docs/translating.md: node -> input -> its words.
-NOT_IN_SCHEMAS = {
-    "CodeFormerFixFacesInVideo": {
-        "codec_crf": {
-            "name": "quality (crf)",
-            "tooltip": "Lower is better and larger, as in Save Video. The default looks like the source; "
-            "6 more halve the file.",
-        }
-    },
-    "CodeFormerFaceMask": {"occlusion": {"name": "mask"}},
-    "CodeFormerOldRestore": {"facerestore_model": {"name": "model"}},
-}
+
+def english_words(nodes: dict[str, Any]) -> dict[str, Any]:
+    """Node id -> its words, in the layout of nodeDefs.json."""
+    return merged(schema_words(nodes), overrides())
 
 
-def node_definitions(nodes: dict[str, Any]) -> dict[str, Any]:
-    """What `locales/en/nodeDefs.json` holds, by the id of a node."""
-    return {name: _definition(name, node.GET_SCHEMA()) for name, node in nodes.items()}
+def overrides() -> dict[str, Any]:
+    """The English words that no schema has."""
+    return json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8"))
+
+
+def schema_words(nodes: dict[str, Any]) -> dict[str, Any]:
+    """What the browser shows where nodeDefs.json says nothing."""
+    return {name: _definition(node.GET_SCHEMA()) for name, node in nodes.items()}
+
+
+def merged(words: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """The first dictionary with the texts of the second put over it, at every depth."""
+    inner = {key: merged(words.get(key, {}), value) if isinstance(value, dict) else value for key, value in over.items()}
+    return words | inner
 
 
 def inputs(schema: Any) -> dict[str, list[Any]]:
@@ -42,22 +49,20 @@ def has_widget(entry: Any) -> bool:
     return isinstance(entry, (io.WidgetInput, io.DynamicCombo.Input)) and not getattr(entry, "force_input", False)
 
 
-def _definition(name: str, schema: Any) -> dict[str, Any]:
-    extra = NOT_IN_SCHEMAS.get(name, {})
+def _definition(schema: Any) -> dict[str, Any]:
     return {
         "display_name": schema.display_name,
         "description": schema.description,
-        "inputs": {id: _input(entries[0]) | extra.get(id, {}) for id, entries in inputs(schema).items()},
+        "inputs": {id: _input(entries[0]) for id, entries in inputs(schema).items()},
         "outputs": {
-            str(index): {"name": entry.display_name or entry.id, "tooltip": entry.tooltip}
+            str(index): {"name": entry.display_name or entry.io_type, "tooltip": entry.tooltip or ""}
             for index, entry in enumerate(schema.outputs)
         },
     }
 
 
 def _input(entry: Any) -> dict[str, Any]:
-    name = entry.display_name or (entry.id if has_widget(entry) else entry.id.replace("_", " "))
-    words = {"name": name, "tooltip": entry.tooltip}
+    words = {"name": entry.display_name or entry.id, "tooltip": entry.tooltip or ""}
     if isinstance(entry, io.Combo.Input) and entry.id not in NAMED_ALIKE:
         words["options"] = {option: option for option in entry.options}
     return words

@@ -9,13 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .conftest import recorded
-
 ROOT = Path(__file__).resolve().parents[3]
 LANGUAGES = ("en", "zh")
-DEFS = {
-    language: json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8")) for language in LANGUAGES
-}
+CHINESE_WORDS = json.loads((ROOT / "locales/zh/nodeDefs.json").read_text(encoding="utf-8"))
 
 #: What Chinese text may not do without.
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -35,17 +31,29 @@ def sections(page: str) -> str:
     return "\n".join(line for line in page.splitlines() if line.startswith("- **"))
 
 
-def test_the_english_words_are_those_of_the_schemas(pack):
-    """CODEFORMER_RECORD=1 writes them anew (docs/translating.md)."""
-    from .english_words import node_definitions
+@pytest.fixture(scope="module")
+def words(pack):
+    """Language -> node id -> its words, in the layout of nodeDefs.json."""
+    from .english_words import english_words
 
-    english = node_definitions(pack.nodes)
-    assert recorded(ROOT / "locales/en/nodeDefs.json", english) == english
-    assert all(text for _, text in leaves(english))
+    return {"en": english_words(pack.nodes), "zh": CHINESE_WORDS}
 
 
-def test_every_node_socket_and_option_has_its_chinese_words_and_there_are_no_others():
-    assert [path for path, _ in leaves(DEFS["zh"])] == [path for path, _ in leaves(DEFS["en"])]
+def test_the_english_file_says_only_what_the_schemas_do_not(pack):
+    from .english_words import overrides, schema_words
+
+    schemas = dict(leaves(schema_words(pack.nodes)))
+    assert not [path for path, text in leaves(overrides()) if schemas.get(path, "") == text]
+    assert {path for path, _ in leaves(overrides())} <= set(schemas)
+
+
+def test_every_english_name_is_made_of_words(words):
+    names = [text for path, text in leaves(words["en"]) if path.endswith("/name") and "/CodeFormerOld" not in path]
+    assert all(names) and not [name for name in names if "_" in name or name.isupper()]
+
+
+def test_every_node_socket_and_option_has_its_chinese_words_and_there_are_no_others(words):
+    assert [path for path, _ in leaves(words["zh"])] == [path for path, _ in leaves(words["en"])]
 
 
 def test_nothing_keeps_the_browser_from_translating(pack):
@@ -79,33 +87,33 @@ def test_no_shipped_workflow_fixes_the_words_of_a_language(path):
     assert ours and not labelled
 
 
-def test_the_chinese_words_are_chinese():
-    english = dict(leaves(DEFS["en"]))
-    for path, text in leaves(DEFS["zh"]):
+def test_the_chinese_words_are_chinese(words):
+    english = dict(leaves(words["en"]))
+    for path, text in leaves(words["zh"]):
         assert CHINESE.search(text) and text != english[path], path
 
 
-def test_one_english_word_is_one_chinese_word():
+def test_one_english_word_is_one_chinese_word(words):
     """The names of inputs and outputs: somebody who knows one node reads the next."""
     chinese: dict[str, set[str]] = {}
-    english = dict(leaves(DEFS["en"]))
-    for path, text in leaves(DEFS["zh"]):
+    english = dict(leaves(words["en"]))
+    for path, text in leaves(words["zh"]):
         if path.endswith("/name") or "/options/" in path:
             chinese.setdefault(english[path], set()).add(text)
     assert not {word: said for word, said in chinese.items() if len(said) > 1 and word != "confidence"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_node_has_a_page_that_speaks_of_each_input(pack, language):
+def test_every_node_has_a_page_that_explains_each_input(words, language):
     pages = {path.parent.name: path.read_text(encoding="utf-8") for path in (ROOT / "web/docs").glob(f"*/{language}.md")}
-    assert set(pages) == set(pack.nodes)
+    assert set(pages) == set(words[language])
     for name, page in pages.items():
-        words = DEFS[language][name]
-        assert page.startswith(f"# {words['display_name']}\n"), name
+        node = words[language][name]
+        assert page.startswith(f"# {node['display_name']}\n"), name
         said = re.findall(r"\*\*([^*]+)\*\*", sections(page))
-        missing = [entry["name"] for entry in words["inputs"].values() if entry["name"] not in said]
+        missing = [entry["name"] for entry in node["inputs"].values() if entry["name"] not in said]
         assert not missing, (name, missing)
-        offered = {option: shown for entry in words["inputs"].values() for option, shown in entry.get("options", {}).items()}
+        offered = {option: shown for entry in node["inputs"].values() for option, shown in entry.get("options", {}).items()}
         missing = [option for option, shown in offered.items() if f"`{option}`" not in page and shown not in page]
         assert not missing, (name, missing)
         headings = re.findall(r"^## (.+)$", page, re.M)
@@ -114,9 +122,9 @@ def test_every_node_has_a_page_that_speaks_of_each_input(pack, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_a_page_calls_a_node_or_an_input_is_called_so(pack, language):
+def test_bold_words_in_a_page_are_names_of_nodes_and_inputs(words, language):
     """Bold words in a page are names: of this page's sockets, of a node, or of another node's input."""
-    known = {text for path, text in leaves(DEFS[language]) if path.endswith(("/display_name", "/name"))}
+    known = {text for path, text in leaves(words[language]) if path.endswith(("/display_name", "/name"))}
     known |= {name.replace(" (CodeFormer)", "").replace("（CodeFormer）", "") for name in known}
     for path in sorted((ROOT / "web/docs").glob(f"*/{language}.md")):
         bold = set(re.findall(r"\*\*([^*]+)\*\*", path.read_text(encoding="utf-8")))
@@ -140,3 +148,16 @@ def test_every_page_shows_a_small_picture_and_no_picture_is_left_over():
     assert shown == set((ROOT / "web/docs").glob("*/*.jpg"))
     for picture in shown:
         assert Image.open(picture).format == "JPEG" and picture.stat().st_size < 60_000, picture
+
+
+@pytest.mark.parametrize(("language", "file"), [("en", "README.md"), ("zh", "README.zh-CN.md")])
+def test_readmes_call_nodes_and_sockets_by_their_names(words, language, file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    sockets = set()
+    for name, node in words[language].items():
+        sockets |= {socket["name"] for socket in (*node["inputs"].values(), *node["outputs"].values())}
+        if not name.startswith("CodeFormerOld"):
+            short = re.split(r" ?[(（]", node["display_name"])[0]
+            assert re.search(rf"^\|.*{re.escape(short)}", text, re.MULTILINE), name
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", "\n".join(re.findall(r"^\|.*", text, re.MULTILINE))))
+    assert "R" in named and named - {"R"} <= sockets
