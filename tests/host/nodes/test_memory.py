@@ -65,20 +65,15 @@ def execution(pack, monkeypatch):
 
 @pytest.fixture
 def one_face_network(pack, tiny_checkpoint):
-    """A network on a device that holds one face, and the batch sizes that its `forward` got."""
+    """A network on a device that holds one face, and the batch sizes that its encoder got."""
     network = pack.network(tiny_checkpoint)
     sizes = []
 
     class OneFace(type(network)):
         """The same network on a device that holds one face."""
 
-        def forward(self, x, *args, **options):
-            sizes.append(len(x))
-            if len(x) > 1:
-                raise torch.OutOfMemoryError("out of memory")
-            return super().forward(x, *args, **options)
-
         def encode_faces(self, crops, fidelity):
+            sizes.append(len(crops))
             if len(crops) > 1:
                 raise torch.OutOfMemoryError("out of memory")
             return super().encode_faces(crops, fidelity)
@@ -132,10 +127,10 @@ def test_the_host_cleans_up_after_an_asynchronous_out_of_memory(pack, tiny_check
     class Small(type(network)):
         """The same network on a device that holds one face, whose driver says so late."""
 
-        def forward(self, x, *args, **options):
-            if len(x) > 1:
+        def encode_faces(self, crops, fidelity):
+            if len(crops) > 1:
                 raise torch.AcceleratorError("CUDA error: out of memory")
-            return super().forward(x, *args, **options)
+            return super().encode_faces(crops, fidelity)
 
     network.__class__ = Small
     hosted = pack.hosted.HostedRestorer(network)
@@ -150,11 +145,11 @@ def test_one_face_that_does_not_fit_is_an_error(pack, tiny_checkpoint):
     class Tiny(type(network)):
         """The same network on a device that holds nothing."""
 
-        def forward(self, x, *args, **options):
+        def encode_faces(self, crops, fidelity):
             raise torch.OutOfMemoryError("out of memory")
 
     network.__class__ = Tiny
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.OutOfMemoryError, match=r"set the precision to balanced or fast.*reported: out of memory"):
         pack.hosted.HostedRestorer(network).restore(crops(2), 0.5)
 
 
