@@ -61,18 +61,15 @@ class LogitAverager:
         self._before.append(own)
         if encoded is None or self.delay == 0:
             return encoded
-        averaged = [
-            self._average(own[track], [(k, logits[track]) for k, logits in neighbours if track in logits]) for track in tracks
-        ]
+        averaged = []
+        for track in tracks:
+            total, weights = own[track].float(), 1.0
+            for distance, logits in neighbours:
+                if track in logits:
+                    weight = self.strength**distance
+                    total, weights = total + weight * logits[track], weights + weight
+            averaged.append(total / weights)
         return encoded._replace(logits=torch.stack(averaged))
-
-    def _average(self, own: Tensor, neighbours: Sequence[tuple[int, Tensor]]) -> Tensor:
-        """Logits (s * s, K) averaged with those of `neighbours`, each with how many frames away it is; float32."""
-        total, weights = own.float(), 1.0
-        for distance, logits in neighbours:
-            weight = self.strength**distance
-            total, weights = total + weight * logits, weights + weight
-        return total / weights
 
 
 def _by_track(tracks: Sequence[int], encoded: EncodedFaces | None) -> dict[int, Tensor]:

@@ -17,18 +17,8 @@ from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, estimate_frames, read_frames
-from .stages import (
-    F,
-    FrameState,
-    SteadyRestorer,
-    align_stage,
-    changes_every_pixel,
-    decode_stage,
-    encode_stage,
-    paste_stage,
-    restore_stage,
-    track_stage,
-)
+from . import stages
+from .stages import F, FrameState, SteadyRestorer
 
 
 def fix_stream(
@@ -58,28 +48,20 @@ def fix_stream(
         ValueError: an option or a mask that does not suit a sequence, before the first frame.
         RuntimeError: the restorer's result is not finite; nothing of it is pasted.
     """
-    fidelity = _single_fidelity(options)
+    fidelities = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
+    if len(fidelities) != 1:
+        raise ValueError(f"Found {len(fidelities)} fidelities for a sequence of frames. Expected one, for every face.")
     if options.chunk < 1:
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     if extras.inside is not None and len(extras.inside) != 1:
         raise ValueError(f"Found {len(extras.inside)} masks for the faces of a sequence. Expected one, for all frames.")
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     options = replace(options, batch=batch_size(options, restorer))
-    states = align_stage(track_stage(frames, detector, options, extras.inside, device), restorer.side, device)
-    if options.steady and options.steadiness.strength > 0:
-        encoded = encode_stage(states, restorer, fidelity, options)
-        restored = decode_stage(encoded, restorer, fidelity, options, extras)
-    else:
-        restored = restore_stage(states, restorer, fidelity, options, extras)
-    yield from paste_stage(restored, options, extras, device)
-
-
-def _single_fidelity(options: FixOptions) -> float:
-    if not isinstance(options.fidelity, tuple):
-        return options.fidelity
-    if len(options.fidelity) != 1:
-        raise ValueError(f"Found {len(options.fidelity)} fidelities for a sequence of frames. Expected one, for every face.")
-    return options.fidelity[0]
+    states = stages.track_stage(frames, detector, options, extras.inside, device)
+    states = stages.align_stage(states, restorer.side, device)
+    states = stages.encode_stage(states, restorer, fidelities[0], options)
+    states = stages.decode_stage(states, restorer, fidelities[0], options, extras)
+    yield from stages.paste_stage(states, options, extras, device)
 
 
 def fix_frames(
@@ -187,7 +169,7 @@ def fix_video(
     """
     reader = read_frames(source, start, duration)
     total, frames, with_faces, tracks = estimate_frames(reader.video, start, duration), 0, 0, set()
-    whole_frame = changes_every_pixel(options, extras)
+    whole_frame = stages.changes_every_pixel(options, extras)
     tick(0, total)
     with (
         VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,

@@ -30,15 +30,9 @@ class SceneCutDetector:
         if previous is None:
             return False
         difference = float((thumbnail - previous).abs().mean())
-        sudden = difference > max(DIFFERENCE, SUDDENNESS * self._recent)
-        cut = sudden and _correlation(thumbnail.mean(0), previous.mean(0)) < CORRELATION
+        centred = [(brightness - brightness.mean()).flatten() for brightness in (thumbnail.mean(0), previous.mean(0))]
+        correlation = float(F.cosine_similarity(*centred, dim=0, eps=1e-3))  # 0 when one of them is flat
+        cut = difference > max(DIFFERENCE, SUDDENNESS * self._recent) and correlation < CORRELATION
         # Halved, not forgotten: after 3:2 pulldown (film on television) every fifth frame repeats the one before.
         self._recent = 0.0 if cut else max(difference, self._recent / 2)
         return cut
-
-
-def _correlation(first: Tensor, second: Tensor) -> float:
-    """Normalised cross-correlation of two images of brightness (h, w), -1 to 1; 0 when one of them is flat."""
-    first, second = first - first.mean(), second - second.mean()
-    spread = (first.square().sum() * second.square().sum()).sqrt()
-    return float((first * second).sum() / spread) if spread > 1e-6 else 0.0

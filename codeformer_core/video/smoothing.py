@@ -58,18 +58,14 @@ def smooth_detections(detections: Mapping[int, Detection], frame: int, window: i
         The face with smoothed landmarks and box; an interpolated one has the lower score of its two neighbours.
     """
     near = {number - frame: detection for number, detection in detections.items() if abs(number - frame) <= window}
-    offsets = np.array(sorted(near), dtype=np.float64)
-    smoothed = _lowess(offsets, np.stack([near[number].values for number in sorted(near)]), window)
-    own = near.get(0)
-    if own is None:
-        before = near[max(offset for offset in near if offset < 0)].face
-        after = near[min(offset for offset in near if offset > 0)].face
-        face = before._replace(score=min(before.score, after.score))
-    else:
-        face = own.face
+    offsets = sorted(near)
+    smoothed = _lowess(np.array(offsets, np.float64), np.stack([near[offset].values for offset in offsets]), window)
+    before = near[max(offset for offset in offsets if offset <= 0)].face  # both are the frame's own detection if it has one
+    after = near[min(offset for offset in offsets if offset >= 0)].face
     landmarks = _with_pose(smoothed[:LANDMARKS].reshape(5, 2), smoothed[-POSE:])
     x0, y0, x1, y1 = smoothed[LANDMARKS:-POSE].tolist()
-    return face._replace(box=(x0, y0, x1, y1), landmarks=tuple((x, y) for x, y in landmarks.tolist()))
+    points = tuple((x, y) for x, y in landmarks.tolist())
+    return before._replace(box=(x0, y0, x1, y1), landmarks=points, score=min(before.score, after.score))
 
 
 def _lowess(offsets: Array, values: Array, window: int) -> Array:

@@ -1,4 +1,4 @@
-"""The stages of a video: track, align, then restore (or encode, smooth over time and decode), and paste.
+"""The stages of a video: track, align, encode, average the codes over time, decode, and paste.
 
 Each stage is a generator over `FrameState` and holds only the few frames that it needs, so that memory does not grow with the
 length of a video. No result depends on how frames are grouped into batches.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import AlignedFaces, Detector, Face, Skipped
+from ..faces import AlignedFaces, Detector, Skipped
 from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
@@ -84,9 +84,9 @@ def track_stage(
         images = _stack(chunk, device)
         faces, skipped = detect(images, detector, options, inside)
         for index, frame in enumerate(chunk):
-            skipped_faces = [Skipped(_in_first(face), why) for face, why in skipped if face.image_index == index]
-            pending.append(FrameState(frame, skipped_faces))
-            detections = [_in_first(face) for face in faces if face.image_index == index]
+            in_frame = [Skipped(face._replace(image_index=0), why) for face, why in skipped if face.image_index == index]
+            pending.append(FrameState(frame, in_frame))
+            detections = [face._replace(image_index=0) for face in faces if face.image_index == index]
             for tracked in tracker.push(detections, cuts.push(images[index : index + 1])):
                 yield pending.popleft()._replace(tracked=tracked)
     for tracked in tracker.finish():
@@ -103,36 +103,20 @@ def align_stage(states: Iterable[FrameState[F]], side: int, device: torch.device
         yield state
 
 
-def restore_stage(
-    states: Iterable[FrameState[F]], restorer: Restorer, fidelity: float, options: FixOptions, extras: Extras
-) -> Iterator[FrameState[F]]:
-    """Restore the crops of each frame by itself."""
-    batches = BatchLimit(options.batch)
-
-    def restore(crops: Tensor, part: slice) -> Tensor:
-        return restorer.restore(crops[part], fidelity, options.match_style)
-
-    for group in _full_batches(states, options):
-        crops = _degraded(group)
-        if crops is not None:
-            restored = batches.run(partial(restore, crops), len(crops))
-            group = _with_restored(group, torch.cat(restored), options, extras)
-        yield from group
-
-
 def encode_stage(
     states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions
 ) -> Iterator[FrameState[F]]:
     """Encode the crops, and average the code logits of each track over neighbouring frames."""
-    averager, batches = LogitAverager(options.steadiness.strength), BatchLimit(options.batch)
+    averager, batches = LogitAverager(options.steadiness.strength if options.steady else 0), BatchLimit(options.batch)
 
     def encode(crops: Tensor, part: slice) -> EncodedFaces:
         return restorer.encode_faces(crops[part], fidelity)
 
     pending: deque[FrameState[F]] = deque()
     for group in _full_batches(states, options):
-        crops, encoded, first = _degraded(group), None, 0
-        if crops is not None:
+        crops, encoded, first = [state.aligned.crops for state in group if state.aligned], None, 0
+        if crops:
+            crops = torch.cat(crops)  # (N, 3, S, S)
             encoded = join_encoded(batches.run(partial(encode, crops), len(crops)))
         for state in group:
             pending.append(state)
@@ -155,11 +139,16 @@ def decode_stage(
 
     for group in _full_batches(states, options):
         parts = [state.encoded for state in group if state.encoded]
-        if parts:
-            encoded = join_encoded(parts)
-            restored = batches.run(partial(decode, encoded), encoded.faces)
-            group = _with_restored(group, torch.cat(restored), options, extras)
-        yield from group
+        if not parts:
+            yield from group
+            continue
+        encoded = join_encoded(parts)
+        aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
+        crops = check_finite(torch.cat(batches.run(partial(decode, encoded), encoded.faces))).to(aligned.crops)
+        crops = keep_grey(crops, aligned.originals, aligned.grey, options.grey)
+        finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
+        for state in group:
+            yield state._replace(aligned=finished.of_image(next(index)), encoded=None) if state.aligned else state
 
 
 def paste_stage(
@@ -191,25 +180,6 @@ def _full_batches(states: Iterable[FrameState[F]], options: FixOptions) -> Itera
             yield group
             group = []
     yield group
-
-
-def _degraded(group: Sequence[FrameState[F]]) -> Tensor | None:
-    """(N, 3, S, S): the crops of all frames of a group; None without any."""
-    crops = [state.aligned.crops for state in group if state.aligned]
-    return torch.cat(crops) if crops else None
-
-
-def _with_restored(group: Sequence[FrameState[F]], crops: Tensor, options: FixOptions, extras: Extras) -> list[FrameState[F]]:
-    """The frames of a group with restored crops (N, 3, S, S) for all their faces."""
-    aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
-    crops = keep_grey(check_finite(crops).to(aligned.crops), aligned.originals, aligned.grey, options.grey)
-    finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
-    return [state._replace(aligned=finished.of_image(next(index)), encoded=None) if state.aligned else state for state in group]
-
-
-def _in_first(face: Face) -> Face:
-    """The face as one of a batch of a single image."""
-    return face._replace(image_index=0)
 
 
 def _stack(frames: Sequence[Frame], device: torch.device | str) -> Tensor:

@@ -60,11 +60,11 @@ class _Track:
     def expected(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks (5, 2) at rest, as in the last detection, and in `frame` at constant velocity."""
         last = self.last
-        at_rest = _landmarks(self.detections[last].face)
+        at_rest = np.array(self.detections[last].face.landmarks)
         before = max((number for number in self.detections if number < last), default=None)
         if before is None:
             return at_rest, at_rest
-        velocity = (at_rest - _landmarks(self.detections[before].face)) / (last - before)
+        velocity = (at_rest - np.array(self.detections[before].face.landmarks)) / (last - before)
         return at_rest, at_rest + velocity * (frame - last)
 
 
@@ -137,8 +137,9 @@ class Tracker:
         """The oldest pending frame; `ended`: no frame of the shot will follow."""
         detected = self._pending.popleft()
         frame = self._shot - len(self._pending) - 1
-        alive = [number for number, track in self._tracks.items() if track.first <= frame <= track.last]
-        missed = [number for number in alive if number not in detected]
+        missed = [
+            number for number, track in self._tracks.items() if track.first <= frame <= track.last and number not in detected
+        ]
         required = min(self.steadiness.min_hits, self._shot)
         result = [
             self._tracked(number, frame, ended) for number in (*detected, *missed) if self._tracks[number].hits >= required
@@ -178,10 +179,6 @@ def _distance(track: _Track, face: Face, frame: int) -> float:
     last = track.detections[track.last].face
     if face.area <= 0 or last.area <= 0 or not 1 / MAX_GROWTH**2 <= face.area / last.area <= MAX_GROWTH**2:
         return float("inf")
-    landmarks = _landmarks(face)
+    landmarks = np.array(face.landmarks)
     nearest = min(np.linalg.norm(landmarks - place, axis=1).mean() for place in track.expected(frame))
     return float(nearest) / (face.area * last.area) ** 0.25
-
-
-def _landmarks(face: Face) -> np.ndarray:
-    return np.array(face.landmarks)

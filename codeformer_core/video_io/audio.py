@@ -6,12 +6,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import av
-import av.audio
-import av.audio.stream
-import av.container
-import av.error
 import numpy as np
 import torch
+from av.container import OutputContainer
+from av.error import FFmpegError, InvalidDataError
 from torch import Tensor
 
 from .probe import Source, open_video, probe
@@ -35,9 +33,7 @@ class AudioDecoder:
         rate: samples per second.
     """
 
-    def __init__(
-        self, stream: av.audio.stream.AudioStream, window: TimeRange, layout: str | None = None, rate: int | None = None
-    ) -> None:
+    def __init__(self, stream: av.AudioStream, window: TimeRange, layout: str | None = None, rate: int | None = None) -> None:
         """`layout` and `rate` are the stream's own by default."""
         context = stream.codec_context
         self.rate = rate or context.sample_rate
@@ -50,7 +46,7 @@ class AudioDecoder:
         """(C, T) float32 pieces without gaps. The empty packet at the end of the file flushes."""
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             return  # the next packet's PTS leaves a gap, which is filled with silence
         for frame in frames if packet.size else [*frames, None]:
             assert frame is None or isinstance(frame, av.AudioFrame)
@@ -100,7 +96,7 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
         if window.start is not None:
             container.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
         decoder = AudioDecoder(stream, window)
-        with suppress(av.error.FFmpegError):  # truncated: what could be read is kept
+        with suppress(FFmpegError):  # truncated: what could be read is kept
             for packet in container.demux(stream):
                 pieces += decoder.decode(packet)
                 if decoder.complete:
@@ -116,14 +112,12 @@ _BITS_PER_CHANNEL = 96_000  # bit/s; AAC counts as transparent from 64 000 to 96
 class AudioTranscoder:
     """Transcodes an audio stream to the new stream `stream`."""
 
-    def __init__(
-        self, stream: av.audio.stream.AudioStream, output: av.container.OutputContainer, encoder: str, window: TimeRange
-    ) -> None:
+    def __init__(self, stream: av.AudioStream, output: OutputContainer, encoder: str, window: TimeRange) -> None:
         context = stream.codec_context
         rate = context.sample_rate if context.sample_rate in (av.Codec(encoder, "w").audio_rates or ()) else 48_000
         self._layout = _LAYOUTS.get(context.layout.nb_channels, "stereo")
         new = output.add_stream(encoder, rate=rate, layout=self._layout)
-        assert isinstance(new, av.audio.stream.AudioStream)
+        assert isinstance(new, av.AudioStream)
         new.codec_context.bit_rate = _BITS_PER_CHANNEL * new.codec_context.layout.nb_channels
         self.stream = new
         self._decoder = AudioDecoder(stream, window, self._layout, rate)

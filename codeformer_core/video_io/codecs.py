@@ -4,8 +4,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import av
-import av.container
 from av.codec import find_best_pix_fmt_of_list
+from av.container import OutputContainer
 
 from .planes import is_planar, subsampling
 
@@ -72,14 +72,16 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
     return best.name
 
 
-# What players support in MP4, which is less than FFmpeg can mux.
-_MOV_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+# What players support in MP4 and in QuickTime, which is less than FFmpeg can mux; mjpeg and png are cover art.
+_BOTH = {"aac", "mp3", "ac3", "eac3", "alac", "h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png", "mov_text"}
 
-_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "png"})  # the last two are cover art
+_MP4 = _BOTH | {"opus", "flac"}
 
-_PCM = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_u8", "adpcm_ima_qt"})
+_PCM = {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_u8", "adpcm_ima_qt"}
 
-_MP4 = _MOV_AUDIO | _MP4_VIDEO | {"opus", "flac", "mov_text"}
+_QUICKTIME = _BOTH | _PCM | {"prores"}
+
+_WEBM = {"opus", "vorbis", "vp8", "vp9", "av1", "webvtt"}
 
 # The least movie timescale of MP4, whose edit lists count in it: less than an audio sample is lost. FFmpeg's default of 1000
 # cuts off the end of the last frame.
@@ -102,19 +104,19 @@ class Container(NamedTuple):
     format: str
     name: str
     codecs: tuple[str, ...]
-    stream_codecs: frozenset[str] | None
+    stream_codecs: set[str] | None
     audio_encoder: str
     options: dict[str, str]
-    begins_at_zero: bool
+    begins_at_zero: bool = False
 
     def options_for(self, unit: Fraction) -> dict[str, str]:
         """The options of the muxer for a video with the time base `unit`."""
-        if "movflags" not in self.options:
+        if self.begins_at_zero:
             return self.options
         timescale = unit.denominator * -(-_LEAST_TIMESCALE // unit.denominator)
         return {**self.options, "movie_timescale": str(timescale)}
 
-    def supports(self, output: av.container.OutputContainer, codec: av.Codec) -> bool:
+    def supports(self, output: OutputContainer, codec: av.Codec) -> bool:
         """Whether streams of a codec are copied."""
         supported = output.supported_codecs if self.stream_codecs is None else self.stream_codecs
         return not {codec.name, codec.canonical_name}.isdisjoint(supported)
@@ -125,14 +127,10 @@ _MOV = {"movflags": "faststart+use_metadata_tags"}
 
 #: By file suffix.
 CONTAINERS: dict[str, Container] = {
-    ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV, False),
-    ".mov": Container(
-        "mov", "QuickTime", ("h264", "hevc"), _MOV_AUDIO | _MP4_VIDEO | _PCM | {"mov_text", "prores"}, "aac", _MOV, False
-    ),
+    ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV),
+    ".mov": Container("mov", "QuickTime", ("h264", "hevc"), _QUICKTIME, "aac", _MOV),
     ".mkv": Container(
         "matroska", "Matroska", ("h264", "hevc", "av1"), None, "libopus", {"avoid_negative_ts": "disabled"}, True
     ),
-    ".webm": Container(
-        "webm", "WebM", ("av1",), frozenset({"opus", "vorbis", "vp8", "vp9", "av1", "webvtt"}), "libopus", {}, True
-    ),
+    ".webm": Container("webm", "WebM", ("av1",), _WEBM, "libopus", {}, True),
 }

@@ -4,8 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 import av
-import av.filter
 import torch
+from av.filter import Graph
 from torch import Tensor
 
 from . import codecs, planes
@@ -48,7 +48,7 @@ class FrameComposer:
             self.notices.append("The source is interlaced (two fields a frame): its frames are written as progressive ones.")
         if video.hdr:
             self.notices.append("HDR: colours and their tags are kept, but not the metadata on the mastering display.")
-        self._graph: av.filter.Graph | None = None
+        self._graph: Graph | None = None
 
     @torch.inference_mode()
     def compose(self, frame: Frame, image: Tensor | None = None, mask: Tensor | None = None) -> av.VideoFrame:
@@ -70,10 +70,7 @@ class FrameComposer:
             result, mask = av.VideoFrame(self.size[1], self.size[0], self.pixel_format), None
         if image is not None:
             result.make_writable()
-            if mask is None:
-                planes.write(result, self.colours, orientation.stored(image))
-            else:
-                planes.blend(result, self.colours, orientation.stored(image), orientation.stored(mask))
+            planes.write(result, self.colours, orientation.stored(image), None if mask is None else orientation.stored(mask))
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.time_base
         result.pts = round(Fraction(frame.time) / self.video.time_base)
@@ -92,7 +89,7 @@ class FrameComposer:
             return self._reference(frame)
         if frame.format.is_rgb and not self.pixel_format.startswith("gbr"):
             result = av.VideoFrame(frame.width, frame.height, self.pixel_format)
-            planes.write(result, self.colours, planes.rgb(frame, self.video.colours))
+            planes.write(result, self.colours, planes.image(frame, self.video.colours))
             return result
         matrix, colour_range = self.colours.for_size(*self.size), self.colours.range or _LIMITED
         return frame.reformat(  # another bit depth or chroma subsampling in the same colour space
@@ -106,7 +103,7 @@ class FrameComposer:
     def _reference(self, frame: av.VideoFrame) -> av.VideoFrame:
         """A new reference (av_frame_ref) to the same samples with its own properties, through an empty filter graph."""
         if self._graph is None:
-            self._graph = graph = av.filter.Graph()
+            self._graph = graph = Graph()
             unit = frame.time_base or self.video.time_base
             begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=unit)
             begin.link_to(graph.add("buffersink"))

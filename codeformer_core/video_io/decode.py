@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import av
-import av.container
-import av.error
+from av.container import InputContainer
+from av.error import FFmpegError
 
 from .probe import Source, Video, decode_frames, first_stream, open_video
 from .time_range import TimeRange
@@ -71,7 +71,7 @@ class FrameDecoder:
                         found.append(packet.pts)
                     if len(found) > number + _REORDERED:
                         break
-            except av.error.FFmpegError:
+            except FFmpegError:
                 return None
         return sorted(found)[number] if number < len(found) else None
 
@@ -93,17 +93,17 @@ class FrameDecoder:
                         if first is None or not first.key_frame or first.pts is None or first.pts > begin:
                             continue
                         yield first
-                except av.error.FFmpegError:
+                except FFmpegError:
                     continue
                 self._damaged = damaged
                 try:
                     yield from frames
-                except av.error.FFmpegError as error:
+                except FFmpegError as error:
                     self.notices.append(f"{self.video.name} cannot be read to its end ({error}): what follows is left out.")
                 return
 
     @staticmethod
-    def _seek(container: av.container.InputContainer, pts: int) -> None:
+    def _seek(container: InputContainer, pts: int) -> None:
         """Seek to the keyframe before a PTS."""
         stream = first_stream(container)
         container.seek(max(pts, stream.start_time or 0), stream=stream)

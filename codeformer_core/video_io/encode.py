@@ -3,8 +3,7 @@
 import os
 
 import av
-import av.container
-import av.video.stream
+from av.container import OutputContainer
 
 from .codecs import Container, Encoder
 from .compose import FrameComposer
@@ -18,12 +17,12 @@ class VideoEncoder:
     """Encodes the video stream of a file that is being written."""
 
     def __init__(
-        self, output: av.container.OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
+        self, output: OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
     ) -> None:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal past FFmpeg's log; 1 is errors only
         video, colours = composer.video, composer.colours
         stream = output.add_stream(encoder.name, rate=video.rate or _ASSUMED_RATE)
-        assert isinstance(stream, av.video.stream.VideoStream)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = composer.size
         stream.pix_fmt = composer.pixel_format
         stream.time_base = video.time_base

@@ -79,26 +79,18 @@ def arrays(frame: av.VideoFrame) -> list[np.ndarray]:
     return views
 
 
-def rgb(frame: av.VideoFrame, colours: ColourSpace, device: torch.device | str = "cpu") -> Tensor:
-    """(1, 3, H, W) float32 RGB in [0, 1], in storage orientation, of a planar frame."""
-    planes = [plane if plane.itemsize == 1 else plane.astype(np.int32) for plane in arrays(frame)]
-    return sample_format(frame, colours).to_rgb([torch.tensor(plane, device=device) for plane in planes])
-
-
-def image(frame: av.VideoFrame, colours: ColourSpace, orientation: Orientation, device: torch.device | str = "cpu") -> Tensor:
+def image(
+    frame: av.VideoFrame, colours: ColourSpace, orientation: Orientation = Orientation(), device: torch.device | str = "cpu"
+) -> Tensor:
     """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame."""
-    return orientation.upright(rgb(planar(frame), colours, device)).contiguous()
+    frame = planar(frame)
+    planes = [plane if plane.itemsize == 1 else plane.astype(np.int32) for plane in arrays(frame)]
+    rgb = sample_format(frame, colours).to_rgb([torch.tensor(plane, device=device) for plane in planes])
+    return orientation.upright(rgb).contiguous()
 
 
-def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor) -> None:
-    """Write pixels (1, 3, H, W) RGB in [0, 1], in storage orientation, into a planar frame of that size."""
-    layout, targets = sample_format(frame, colours), arrays(frame)
-    for target, plane in zip(targets, layout.from_rgb(pixels, len(targets)), strict=True):
-        target[:] = _rounded(plane, layout.bits)
-
-
-def blend(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor) -> None:
-    """Replace the pixels under a mask in a planar frame of the same size; all other samples stay bit-identical.
+def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor | None = None) -> None:
+    """Replace the pixels of a planar frame of the same size under a mask; all other samples stay bit-identical.
 
     Where the mask is below 1, the rest is blended from the source's own samples, so that neither the conversion to RGB nor
     chroma subsampling shows where the mask is thin.
@@ -107,9 +99,13 @@ def blend(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
         frame: changed in place.
         colours: the colour space of its samples.
         pixels: (1, 3, H, W) RGB in [0, 1], in storage orientation.
-        mask: (1, 1, H, W) in [0, 1], in storage orientation.
+        mask: (1, 1, H, W) in [0, 1], in storage orientation; None replaces all of the frame.
     """
     layout, targets = sample_format(frame, colours), arrays(frame)
+    if mask is None:
+        for target, plane in zip(targets, layout.from_rgb(pixels, len(targets)), strict=True):
+            target[:] = _rounded(plane, layout.bits)
+        return
     rows, columns = (torch.nonzero(mask[0, 0].amax(axis))[:, 0].tolist() for axis in (1, 0))
     if not rows:
         return

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
-import av.container
-import av.error
-import av.video
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
 
 from .planes import Orientation
 from .yuv import FULL, ColourSpace
@@ -84,7 +83,7 @@ def name_of(source: Source) -> str:
     return Path(source).name if isinstance(source, (str, Path)) else "The video"
 
 
-def open_video(source: Source) -> av.container.InputContainer:
+def open_video(source: Source) -> InputContainer:
     """Open a source for reading. Several can be open on one source at the same time.
 
     Raises:
@@ -101,7 +100,7 @@ def open_video(source: Source) -> av.container.InputContainer:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
     try:
         container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS})
-    except (av.error.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         reason = str(getattr(error, "strerror", error)).rstrip(".")  # without the error's number and the file's name
         raise ValueError(
             f"{name} cannot be opened as a video ({reason}). "
@@ -118,12 +117,12 @@ def open_video(source: Source) -> av.container.InputContainer:
     return container
 
 
-def first_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
+def first_stream(container: InputContainer) -> av.VideoStream:
     """The video stream that is worked on: the first that is not cover art."""
     return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
 
 
-def decode_frames(container: av.container.InputContainer, damaged: list[int]) -> Iterator[av.VideoFrame]:
+def decode_frames(container: InputContainer, damaged: list[int]) -> Iterator[av.VideoFrame]:
     """The frames of the first video stream in display order. As in FFmpeg, damaged ones are concealed or dropped.
 
     Args:
@@ -133,7 +132,7 @@ def decode_frames(container: av.container.InputContainer, damaged: list[int]) ->
     for packet in container.demux(first_stream(container)):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             damaged.append(packet.pts if packet.pts is not None else packet.dts or 0)
             continue
         for frame in frames:
@@ -155,7 +154,7 @@ def probe(source: Source) -> Video:
         if stream.codec_context is None:
             raise ValueError(f"{name}: this FFmpeg has no decoder for its video codec. Convert it to H.264 first.")
         frame = None
-        with suppress(av.error.FFmpegError):
+        with suppress(FFmpegError):
             frame = next(decode_frames(container, []), None)
         if frame is None:
             raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
@@ -189,7 +188,7 @@ def probe(source: Source) -> Video:
         )
 
 
-def _tagged_duration(stream: av.video.stream.VideoStream) -> float:
+def _tagged_duration(stream: av.VideoStream) -> float:
     """Seconds of Matroska's DURATION tag of the stream (hours:minutes:seconds), else 0."""
     match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d*)?)", stream.metadata.get("DURATION", ""))
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0

@@ -39,12 +39,7 @@ class Frame:
 
 
 class FrameReader(Iterator[Frame]):
-    """The iterator of `read_frames`.
-
-    Attributes:
-        video: of the file.
-        notices: sentences on damage in the file; complete when all frames are read.
-    """
+    """The iterator of `read_frames`, which says what its attributes are."""
 
     def __init__(self, source: Source, start: float, duration: float, first: int, count: int, every: int) -> None:
         if first < 0 or count < 0 or every < 1:
@@ -81,7 +76,7 @@ def read_frames(
     """Decode a time range of a video, or a range of frames in it.
 
     Damaged frames are concealed by the decoder, or dropped so that the frame before is shown longer; missing and decreasing PTS
-    are repaired. `notices` reports all of that. Frames before the range are not decoded where the file can be sought exactly.
+    are repaired. Frames before the range are not decoded where the file can be sought exactly.
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
@@ -92,8 +87,8 @@ def read_frames(
         every: give every nth frame.
 
     Returns:
-        An iterator of `Frame` with `video`, `notices` and `close()`. It raises ValueError in place of the first frame when the
-        range has none.
+        An iterator of `Frame` with `video` (the file's properties), `notices` (sentences on damage in the file, complete when
+        all frames are read) and `close()`. It raises ValueError in place of the first frame when the range has none.
 
     Raises:
         OSError, ValueError: it cannot be opened or is not a video, or a number is out of range.

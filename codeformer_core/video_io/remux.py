@@ -5,11 +5,9 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import av.audio.stream
-import av.container
-import av.error
-import av.stream
-from av.stream import AttachmentStream, Discard, Disposition
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from .audio import PREROLL, AudioTranscoder
 from .codecs import Container
@@ -19,16 +17,16 @@ from .time_range import TimeRange
 # Types of streams in messages.
 _TYPES = {"subtitle": "Subtitles", "attachment": "An attached file", "data": "A data stream", "video": "Another video"}
 
-# Tags that the muxer writes itself, or that are not true of the new file.
-_STRUCTURE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode"}
+# How tags begin that the muxer writes itself, or that are not true of the new file, and those of mkvmerge's statistics.
+_STRUCTURE = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "alpha_mode")
 
-_STATISTICS = ("bps", "number_of_", "_statistics_")  # how mkvmerge's tags begin that count the stream's data
+_STATISTICS = ("bps", "number_of_", "_statistics_")
 
 
 class PacketCopier:
     """Stream copy to the new stream `stream`: packets are kept, PTS and DTS are shifted."""
 
-    def __init__(self, old: av.stream.Stream, new: av.stream.Stream, window: TimeRange, begins_at_zero: bool) -> None:
+    def __init__(self, old: Stream, new: Stream, window: TimeRange, begins_at_zero: bool) -> None:
         self.stream, self._window = new, window
         self._at_zero, self._is_subtitle, self._wait_for_key = begins_at_zero, old.type == "subtitle", old.type == "video"
         self._shift = round(window.origin / (old.time_base or 1))
@@ -69,14 +67,7 @@ class StreamCopier:
         notices: sentences on streams that are dropped or transcoded.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        output: av.container.OutputContainer,
-        video: av.stream.Stream,
-        container: Container,
-        window: TimeRange,
-    ) -> None:
+    def __init__(self, source: Source, output: OutputContainer, video: Stream, container: Container, window: TimeRange) -> None:
         """Add the streams to `output`, before its header is written; `video` is the encoded stream."""
         self.notices: list[str] = []
         self._output, self._container, self._window = output, container, window
@@ -115,10 +106,10 @@ class StreamCopier:
         try:
             for packet in self._input.demux([self._input.streams[index] for index in self._copiers]):
                 yield from self._copiers[packet.stream.index].feed(packet)
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             self.notices.append(f"Audio and other streams cannot be read to their end ({error}): the rest is left out.")
 
-    def _copier(self, stream: av.stream.Stream) -> PacketCopier | AudioTranscoder | None:
+    def _copier(self, stream: Stream) -> PacketCopier | AudioTranscoder | None:
         """How a stream is copied; None when it is not."""
         if isinstance(stream, AttachmentStream) and self._container.format == "matroska":
             self._output.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
@@ -129,7 +120,7 @@ class StreamCopier:
             if self._container.supports(self._output, codec):
                 new = self._output.add_stream_from_template(stream, opaque=True)
                 return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
-            if isinstance(stream, av.audio.stream.AudioStream):
+            if isinstance(stream, av.AudioStream):
                 transcoder = AudioTranscoder(stream, self._output, self._container.audio_encoder, self._window)
                 new_name = transcoder.stream.codec_context.codec.canonical_name
                 self.notices.append(f"{container} does not support audio as {codec.canonical_name}: transcoded to {new_name}.")
@@ -141,7 +132,7 @@ class StreamCopier:
         return None
 
 
-def _copy_tags(old: av.stream.Stream, new: av.stream.Stream) -> None:
+def _copy_tags(old: Stream, new: Stream) -> None:
     """Copy the tags (language, title) and the disposition of a stream."""
     new.metadata.update(_kept_tags(old.metadata))
     new.disposition = Disposition(old.disposition)
@@ -149,14 +140,10 @@ def _copy_tags(old: av.stream.Stream, new: av.stream.Stream) -> None:
 
 def _kept_tags(metadata: dict[str, str]) -> dict[str, str]:
     """The tags of a file or stream that hold for the new one as well."""
-    return {
-        key: value
-        for key, value in metadata.items()
-        if key.lower() not in _STRUCTURE and not key.lower().startswith(_STATISTICS)
-    }
+    return {key: value for key, value in metadata.items() if not key.lower().startswith(_STRUCTURE + _STATISTICS)}
 
 
-def _chapters(source: av.container.InputContainer, window: TimeRange) -> list[Any]:
+def _chapters(source: InputContainer, window: TimeRange) -> list[Any]:
     """The chapters of a time range; PyAV's type for them is only in its stubs."""
     chapters = []
     for chapter in source.chapters():

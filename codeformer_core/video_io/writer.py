@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from types import TracebackType
 
 import av
-import av.error
+from av.error import FFmpegError
 from torch import Tensor
 
 from ..runtime.atomic_write import atomic_write, refuse_existing
@@ -180,6 +180,6 @@ class VideoWriter:
             kind = type(OSError(error.errno, ""))  # PermissionError and the like
             advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
             return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; no part of the file is left.")
-        if isinstance(error, av.error.FFmpegError):
+        if isinstance(error, FFmpegError):
             return ValueError(f"{self._encoder.name} cannot encode {self._video.name} ({error.strerror}). Try another codec.")
         return error

@@ -225,7 +225,7 @@ def test_samples_of_every_kind_are_kept_where_the_encoder_can(tmp_path, pixel_fo
 def test_what_an_encoder_cannot_hold_is_said(tmp_path, pixel_format, codec, word):
     made, frames = composer(film(tmp_path / "a.mkv", pixel_format), codec)
     assert word in " ".join(made.notices)
-    image = planes.image(made.compose(frames[0]), made.colours, planes.Orientation())
+    image = planes.image(made.compose(frames[0]), made.colours)
     smooth = torch.nn.functional.avg_pool2d
     assert torch.allclose(smooth(image, 4), smooth(frames[0].image(), 4), atol=0.03)
 
