@@ -36,7 +36,7 @@ class LogitAverager:
         self.strength = strength
         self.delay = REACH if strength > 0 else 0
         self._before: deque[dict[int, Tensor]] = deque(maxlen=self.delay)  # track -> logits (s * s, K), the oldest first
-        self._pending: deque[tuple[Sequence[int], EncodedFaces | None]] = deque()
+        self._pending: deque[tuple[dict[int, Tensor], EncodedFaces | None]] = deque()  # the logits by track, and everything
 
     def push(self, tracks: Sequence[int], encoded: EncodedFaces | None) -> list[EncodedFaces | None]:
         """Add a frame; returns the frames that are finished by it (none or one).
@@ -45,7 +45,8 @@ class LogitAverager:
             tracks: which track each of the N faces belongs to, none twice; a shot cut begins new ones.
             encoded: their encodings; None for a frame without faces, which comes out as None.
         """
-        self._pending.append((tracks, encoded))
+        logits = {} if encoded is None else dict(zip(tracks, encoded.logits, strict=True))
+        self._pending.append((logits, encoded))
         return [self._next()] if len(self._pending) > self.delay else []
 
     def finish(self) -> list[EncodedFaces | None]:
@@ -54,23 +55,17 @@ class LogitAverager:
 
     def _next(self) -> EncodedFaces | None:
         """The oldest pending frame, averaged with those before and after it."""
-        tracks, encoded = self._pending.popleft()
-        own = _by_track(tracks, encoded)
-        neighbours = [(distance, logits) for distance, logits in enumerate(reversed(self._before), 1)]
-        neighbours += [(distance, _by_track(*frame)) for distance, frame in enumerate(self._pending, 1)]
+        own, encoded = self._pending.popleft()
+        neighbours = [*enumerate(reversed(self._before), 1), *enumerate((logits for logits, _ in self._pending), 1)]
         self._before.append(own)
         if encoded is None or self.delay == 0:
             return encoded
         averaged = []
-        for track in tracks:
-            total, weights = own[track].float(), 1.0
+        for track, total in own.items():
+            total, weights = total.float(), 1.0
             for distance, logits in neighbours:
                 if track in logits:
                     weight = self.strength**distance
                     total, weights = total + weight * logits[track], weights + weight
             averaged.append(total / weights)
         return encoded._replace(logits=torch.stack(averaged))
-
-
-def _by_track(tracks: Sequence[int], encoded: EncodedFaces | None) -> dict[int, Tensor]:
-    return dict(zip(tracks, encoded.logits, strict=True)) if encoded is not None else {}

@@ -57,15 +57,22 @@ class _Track:
         """The frame of the last detection."""
         return next(reversed(self.detections))
 
-    def expected(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Landmarks (5, 2) at rest, as in the last detection, and in `frame` at constant velocity."""
-        last = self.last
-        at_rest = np.array(self.detections[last].face.landmarks)
-        before = max((number for number in self.detections if number < last), default=None)
-        if before is None:
-            return at_rest, at_rest
-        velocity = (at_rest - np.array(self.detections[before].face.landmarks)) / (last - before)
-        return at_rest, at_rest + velocity * (frame - last)
+    def distance(self, face: Face, frame: int) -> float:
+        """Mean distance of landmarks from where they are expected, in sides of the box; infinite beyond `MAX_GROWTH`.
+
+        Expected are those of the last detection, at rest or at constant velocity, whichever is closer.
+        """
+        *earlier, last = self.detections
+        latest = self.detections[last].face
+        if face.area <= 0 or latest.area <= 0 or not 1 / MAX_GROWTH**2 <= face.area / latest.area <= MAX_GROWTH**2:
+            return float("inf")
+        landmarks, at_rest = np.array(face.landmarks), np.array(latest.landmarks)
+        expected = [at_rest]
+        if earlier:
+            velocity = (at_rest - np.array(self.detections[earlier[-1]].face.landmarks)) / (last - earlier[-1])
+            expected.append(at_rest + velocity * (frame - last))
+        nearest = min(np.linalg.norm(landmarks - place, axis=1).mean() for place in expected)
+        return float(nearest) / (face.area * latest.area) ** 0.25
 
 
 class Tracker:
@@ -117,7 +124,7 @@ class Tracker:
         frame = self._shot
         alive = {number: track for number, track in self._tracks.items() if frame - track.last <= self.steadiness.max_age + 1}
         pairs = [
-            (_distance(track, face, frame), number, row) for number, track in alive.items() for row, face in enumerate(faces)
+            (track.distance(face, frame), number, row) for number, track in alive.items() for row, face in enumerate(faces)
         ]
         chosen: dict[int, int] = {}  # row -> track
         for distance, number, row in sorted(pairs):
@@ -136,49 +143,25 @@ class Tracker:
     def _finish_oldest(self, ended: bool) -> list[Tracked]:
         """The oldest pending frame; `ended`: no frame of the shot will follow."""
         detected = self._pending.popleft()
-        frame = self._shot - len(self._pending) - 1
-        missed = [
-            number for number, track in self._tracks.items() if track.first <= frame <= track.last and number not in detected
-        ]
+        frame, tracks = self._shot - len(self._pending) - 1, self._tracks
+        window, max_age = self.steadiness.window, self.steadiness.max_age
+        missed = [index for index, track in tracks.items() if track.first <= frame <= track.last and index not in detected]
         required = min(self.steadiness.min_hits, self._shot)
-        result = [
-            self._tracked(number, frame, ended) for number in (*detected, *missed) if self._tracks[number].hits >= required
-        ]
-        self._forget(frame)
+        result = [self._tracked(index, frame, ended) for index in (*detected, *missed) if tracks[index].hits >= required]
+        self._tracks = {i: track for i, track in tracks.items() if track.last > frame or track.last + max_age >= self._shot - 1}
+        oldest = frame - max(window, max_age + 1)  # smoothing needs a window; association the last two detections, at least
+        for track in self._tracks.values():
+            track.detections = {number: detection for number, detection in track.detections.items() if number >= oldest}
         return result
 
-    def _tracked(self, number: int, frame: int, ended: bool) -> Tracked:
-        track, window, max_age = self._tracks[number], self.steadiness.window, self.steadiness.max_age
+    def _tracked(self, index: int, frame: int, ended: bool) -> Tracked:
+        track, window, fade = self._tracks[index], self.steadiness.window, self.steadiness.fade_frames + 1
         own = track.detections.get(frame)
         if own and window == 0:
             face = own.face
         else:
-            face = smooth_detections(track.detections, frame, window if own else max(window, max_age))
-        opacity = 1.0
-        if track.first > 0:
-            opacity = (frame - track.first + 1) / (self.steadiness.fade_frames + 1)
+            face = smooth_detections(track.detections, frame, window if own else max(window, self.steadiness.max_age))
+        opacity = (frame - track.first + 1) / fade if track.first > 0 else 1.0
         if not (ended and track.last == self._shot - 1):
-            opacity = min(opacity, (track.last - frame + 1) / (self.steadiness.fade_frames + 1))
-        return Tracked(face, number, min(1.0, opacity))
-
-    def _forget(self, frame: int) -> None:
-        """Drop the tracks that ended by `frame`, and the detections that no later frame needs."""
-        max_age = self.steadiness.max_age
-        oldest = frame - max(self.steadiness.window, max_age + 1)  # the last two detections, at least
-        self._tracks = {
-            number: track
-            for number, track in self._tracks.items()
-            if track.last > frame or track.last + max_age >= self._shot - 1
-        }
-        for track in self._tracks.values():
-            track.detections = {number: detection for number, detection in track.detections.items() if number >= oldest}
-
-
-def _distance(track: _Track, face: Face, frame: int) -> float:
-    """Distance of a detection from where the track is expected, in sides of the box; infinite beyond `MAX_GROWTH`."""
-    last = track.detections[track.last].face
-    if face.area <= 0 or last.area <= 0 or not 1 / MAX_GROWTH**2 <= face.area / last.area <= MAX_GROWTH**2:
-        return float("inf")
-    landmarks = np.array(face.landmarks)
-    nearest = min(np.linalg.norm(landmarks - place, axis=1).mean() for place in track.expected(frame))
-    return float(nearest) / (face.area * last.area) ** 0.25
+            opacity = min(opacity, (track.last - frame + 1) / fade)
+        return Tracked(face, index, min(1.0, opacity))
