@@ -1,5 +1,5 @@
-// Select Faces: the pictures with a numbered box around each face; a click, or Space on it, switches the face on or off.
-// The choice is the text of the node's own `numbers` widget, which is saved with the workflow and means the same in the API.
+// Select Faces: the images with a numbered box around each face; a click, or Space on it, switches the face on or off.
+// The selection is the text of the node's own `numbers` widget, which is saved with the workflow and means the same in the API.
 
 import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
@@ -40,7 +40,7 @@ function listed(text) {
 class Picker {
   constructor(node) {
     this.node = node
-    this.pictures = null // as picker_ui of nodes/select.py sends them; null before the first run
+    this.pictures = null // as `_thumbnails` of nodes/select.py sends them; null before the first run
     this.index = 0
     this.stage = element("div", { className: "stage" })
     this.status = element("output")
@@ -75,7 +75,7 @@ class Picker {
     return this.node.inputs?.find((input) => input.name === "numbers")?.link != null
   }
 
-  /** Every face of every picture with its number in the order that the node is set to. */
+  /** Every face of every image with its number in the order that the node is set to. */
   get faces() {
     const order = this.widget("order").value
     return (this.pictures ?? []).flatMap((picture) => picture.faces.map((face) => ({ ...face, number: face.numbers[order] })))
@@ -117,7 +117,7 @@ class Picker {
   draw(message = "") {
     const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : null
     const picture = this.pictures?.[this.index]
-    this.stage.replaceChildren(picture ? this.picture(picture) : say(this.pictures ? "nobody" : "unseen"))
+    this.stage.replaceChildren(picture ? this.picture(picture) : say(this.pictures ? "noFace" : "unseen"))
     const numbers = new Set(this.faces.map((face) => face.number))
     const on = [...numbers].filter((number) => this.isOn(number)).length
     this.status.value = message || (this.linked ? say("linked") : numbers.size ? say("chosen", { on, all: numbers.size }) : "")

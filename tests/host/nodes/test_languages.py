@@ -117,7 +117,7 @@ def test_every_node_has_a_page_that_explains_each_input(words, language):
         missing = [option for option, shown in offered.items() if f"`{option}`" not in page and shown not in page]
         assert not missing, (name, missing)
         headings = re.findall(r"^## (.+)$", page, re.M)
-        assert headings[-1] == {"en": "Usual mistakes", "zh": "常见问题"}[language], name
+        assert headings[-1] == {"en": "Common mistakes", "zh": "常见问题"}[language], name
         assert bool(CHINESE.search(page)) == (language == "zh"), name
 
 

@@ -59,7 +59,7 @@ def test_the_keyboard_does_what_a_click_does_and_one_face_stays(frontend, graph)
     frontend.page.keyboard.press("Tab")  # the focus has stayed on the face that was pressed
     frontend.page.keyboard.press("Enter")
     assert frontend.widget("CodeFormerFaceSelect", "numbers") == "2"  # nobody chosen would mean everybody
-    frontend.page.get_by_text("One face stays chosen.").wait_for()
+    frontend.page.get_by_text("One face stays selected.").wait_for()
     left.click()
     assert frontend.widget("CodeFormerFaceSelect", "numbers") == ""
 

@@ -85,7 +85,7 @@ def test_in_a_language_that_is_not_here_names_options_and_widgets_are_all_englis
     traditional.page.evaluate(EVERY, list(CHINESE))
     nodes = traditional.page.evaluate(WORDS)
     assert len(nodes) == len(CHINESE) and not re.search(r"[\u4e00-\u9fff]", json.dumps(nodes, ensure_ascii=False))
-    assert "Run once" in traditional.page.evaluate(PICKER_TEXT)
+    assert "Run the workflow once" in traditional.page.evaluate(PICKER_TEXT)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
