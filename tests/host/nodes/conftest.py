@@ -1,4 +1,4 @@
-"""ComfyUI in this process, the pack inside it, and the pictures and faces of its tests."""
+"""ComfyUI in this process, the pack inside it, and the images and faces of its tests."""
 
 import asyncio
 import importlib.util
@@ -54,7 +54,7 @@ class Pack:
             return self.nodes[name].PREPARE_CLASS_CLONE(None).execute(**inputs)
 
     def finds(self, *boxes: tuple[float, float, float, float]) -> "Finds":
-        """A detector that finds these faces in every picture."""
+        """A detector that finds these faces in every image."""
         return Finds(self, boxes)
 
 
@@ -71,13 +71,13 @@ async def _node_list(module: ModuleType) -> list[Any]:
 
 
 class Finds:
-    """A detector that knows where the faces are: the same ones in every picture."""
+    """A detector that returns the same faces for every image."""
 
     def __init__(self, pack: Pack, boxes: tuple[tuple[float, float, float, float], ...]) -> None:
         self.pack, self.boxes = pack, boxes
 
     def detect(self, images: Tensor, options: Any) -> list[Any]:
-        """A face for each box, upright, in each picture."""
+        """A face for each box, upright, in each image."""
         faces = self.pack.core("faces")
         at = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
         found = []
@@ -122,7 +122,7 @@ def uninterrupted() -> Iterator[None]:
 
 @pytest.fixture
 def picture() -> Tensor:
-    """Two pictures (2, 90, 120, 3)."""
+    """Two images (2, 90, 120, 3)."""
     return torch.rand(2, 90, 120, 3, generator=torch.Generator().manual_seed(1))
 
 

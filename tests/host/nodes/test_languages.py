@@ -139,7 +139,7 @@ OTHERS = {
 }
 
 
-def test_every_page_shows_a_small_picture_and_no_picture_is_left_over():
+def test_every_help_page_shows_one_small_image_and_none_is_unused():
     shown = set()
     for path in (ROOT / "web/docs").glob("*/*.md"):
         pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", path.read_text(encoding="utf-8"))

@@ -32,7 +32,7 @@ def test_the_host_knows_the_network_and_forgets_it_with_the_last_user(pack, tiny
     assert patcher() is None
 
 
-def test_the_memory_that_is_asked_for_is_what_the_network_says(pack, restorer, monkeypatch):
+def test_the_memory_requested_is_the_networks_estimate(pack, restorer, monkeypatch):
     import comfy.model_management as mm
 
     asked = []
@@ -154,7 +154,7 @@ def test_one_face_that_does_not_fit_is_an_error(pack, tiny_checkpoint):
 
 
 @pytest.mark.parametrize("kind", ["one per face", "a map per face"])
-def test_fidelity_is_cut_with_the_faces(pack, restorer, monkeypatch, kind):
+def test_fidelities_are_split_into_the_same_batches_as_the_faces(pack, restorer, monkeypatch, kind):
     values = torch.tensor([0.0, 0.4, 1.0])
     fidelity = values if kind == "one per face" else values.reshape(3, 1, 1, 1).expand(3, 1, 8, 8)
     monkeypatch.setattr(restorer, "most", 2)
@@ -186,7 +186,7 @@ def test_cancel_takes_effect_within_one_face(pack, tiny_checkpoint):
     assert not reached
 
 
-def test_cancel_takes_effect_within_one_picture_of_a_detection(pack, shared, photo):
+def test_cancel_takes_effect_within_one_image_of_a_detection(pack, shared, photo):
     import comfy.model_management as mm
 
     network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
@@ -199,7 +199,7 @@ def test_cancel_takes_effect_within_one_picture_of_a_detection(pack, shared, pho
     assert not reached
 
 
-def test_cancel_takes_effect_between_the_pictures_of_a_detection(pack, shared, photo):
+def test_cancel_takes_effect_between_the_images_of_a_detection(pack, shared, photo):
     import comfy.model_management as mm
 
     hosted = pack.hosted.HostedDetector(pack.network(shared / "data/detectors/face_detection_yunet_2026may.onnx"))
@@ -268,7 +268,7 @@ def test_codeformer_runs_wherever_the_host_puts_its_weights(pack, tiny_checkpoin
 
 
 @pytest.mark.parametrize(("state", "free"), [("NORMAL_VRAM", 80 * GB), ("LOW_VRAM", GB)])
-def test_the_detector_is_placed_whole_however_little_memory_there_is(pack, shared, accelerator, state, free):
+def test_the_detector_is_loaded_completely_even_with_little_memory(pack, shared, accelerator, state, free):
     accelerator(state, free)
     network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
     hosted = pack.hosted.HostedDetector(network)
@@ -276,7 +276,7 @@ def test_the_detector_is_placed_whole_however_little_memory_there_is(pack, share
     assert hosted.device.type == "meta" and not parameters(hosted, "cpu")
 
 
-def test_the_detector_runs_on_the_processor_where_the_host_never_moves_weights(pack, shared, accelerator, photo):
+def test_the_detector_runs_on_the_cpu_with_novram(pack, shared, accelerator, photo):
     accelerator("NO_VRAM", GB)
     network = pack.network(shared / "data/detectors/detection_mobilenet0.25_Final.pth")
     hosted = pack.hosted.HostedDetector(network)

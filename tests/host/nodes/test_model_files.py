@@ -66,7 +66,7 @@ def test_a_file_is_taken_from_where_another_pack_keeps_it(pack, models, tiny_che
 
 
 @pytest.mark.parametrize("precision", ["exact", "balanced", "fast"])
-def test_the_loader_s_precision_is_the_network_s_under_the_host_s_layers(pack, models, tiny_checkpoint, precision):
+def test_the_precision_of_the_loader_is_used_with_the_hosts_layers(pack, models, tiny_checkpoint, precision):
     path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
     crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     try:
@@ -119,7 +119,7 @@ def test_a_changed_file_is_loaded_again(pack, models, tiny_checkpoint):
         path.unlink()
 
 
-def test_a_fetched_file_is_what_was_to_be_fetched(pack, models, tiny_checkpoint, monkeypatch):
+def test_fetching_a_file_does_not_change_its_fingerprint(pack, models, tiny_checkpoint, monkeypatch):
     """The host compares fingerprints before a run: the run that fetched the file must not make the next one compute again."""
     loader, checkpoints = pack.nodes["CodeFormerModelLoader"], pack.core("checkpoints")
     before = loader.fingerprint_inputs(model_name="codeformer.pth")
@@ -149,7 +149,7 @@ def test_nodes_without_a_loader_keep_their_networks_between_runs(pack, models, t
         path.unlink()
 
 
-def test_a_detector_in_the_place_of_a_restorer_is_refused_in_a_sentence(pack, models, shared):
+def test_a_detector_file_in_the_restorer_loader_is_an_error_that_says_what_to_do(pack, models, shared):
     path = put(models, "facerestore_models", "my.pth", shared / "data/detectors/detection_mobilenet0.25_Final.pth")
     try:
         with pytest.raises(ValueError, match=r"my\.pth is a face detector; a face restorer is needed here\. Choose"):
@@ -158,7 +158,7 @@ def test_a_detector_in_the_place_of_a_restorer_is_refused_in_a_sentence(pack, mo
         path.unlink()
 
 
-def test_a_loader_says_what_it_would_have_to_fetch_and_under_which_licence(pack, models, tiny_checkpoint):
+def test_a_loader_reports_missing_files_with_size_and_licence(pack, models, tiny_checkpoint):
     def told():
         combo = next(i for i in pack.nodes["CodeFormerModelLoader"].define_schema().inputs if i.id == "model_name")
         return combo.as_dict()["missing"]

@@ -1,4 +1,4 @@
-"""The nodes in this process: what they offer, and what they do with pictures."""
+"""The nodes in this process: what they offer, and what they do with images."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_importing_the_pack_without_the_host_does_nothing(tmp_path):
     assert done.stdout.split() == ["[]", "False"]
 
 
-def test_without_a_face_the_picture_comes_back_as_it_is(pack, restorer, picture, caplog):
+def test_without_a_face_the_image_is_returned_unchanged(pack, restorer, picture, caplog):
     picture = picture * 1.5 - 0.2  # values beyond white and black are the user's too
     with caplog.at_level("INFO"):
         fixed, mask, faces, count = pack.run(
@@ -73,7 +73,7 @@ def test_without_a_face_the_picture_comes_back_as_it_is(pack, restorer, picture,
     assert "No face found" in caplog.text
 
 
-def test_step_by_step_without_a_face(pack, restorer, picture):
+def test_step_by_step_without_a_face_the_image_is_unchanged(pack, restorer, picture):
     from comfy_execution.graph_utils import ExecutionBlocker
 
     faces, boxes, count, _, _ = pack.run("CodeFormerFaceDetect", image=picture, detector=pack.finds(), **DETECTION).result
@@ -85,7 +85,7 @@ def test_step_by_step_without_a_face(pack, restorer, picture):
     assert torch.equal(pasted, picture)
 
 
-def test_only_the_face_changes_and_the_input_not_at_all(pack, restorer, picture, one_face):
+def test_only_the_face_changes_and_the_input_is_not_modified(pack, restorer, picture, one_face):
     before = picture.clone()
     fixed, mask, faces, count = pack.run(
         "CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **FIXING
@@ -97,7 +97,7 @@ def test_only_the_face_changes_and_the_input_not_at_all(pack, restorer, picture,
     assert fixed.is_contiguous() and float(mask.min()) >= 0 and float(mask.max()) <= 1
 
 
-def test_a_detected_face_goes_out_in_the_hosts_shape(pack, picture, one_face):
+def test_detected_faces_are_bounding_boxes_in_the_hosts_format(pack, picture, one_face):
     before = picture.clone()
     output = pack.run("CodeFormerFaceDetect", image=picture, detector=one_face, **DETECTION)
     faces, boxes, count, preview, _ = output.result
@@ -130,7 +130,7 @@ def test_half_precision_in_and_out(pack, restorer, picture, one_face, monkeypatc
     assert torch.equal(fixed[mask == 0], half[mask == 0])
 
 
-def test_the_larger_picture_of_an_upscaler_can_be_pasted_into(pack, restorer, picture, one_face):
+def test_faces_can_be_pasted_into_the_upscaled_image(pack, restorer, picture, one_face):
     faces = pack.run("CodeFormerFaceDetect", image=picture, detector=one_face, **DETECTION).result[0]
     larger = torch.rand(2, 180, 240, 3)
     pasted, mask = pack.run("CodeFormerPasteBack", image=larger, faces=faces, mask="box").result
@@ -155,7 +155,7 @@ def test_the_real_detector_finds_the_astronaut(pack, mobilenet, shared, photo):
         assert face.box == pytest.approx(expected.box, abs=0.01)
 
 
-def test_the_colorization_network_is_refused_by_restore_in_a_sentence(pack, tmp_path, picture, one_face):
+def test_a_colorization_checkpoint_is_an_error_that_names_the_right_file(pack, tmp_path, picture, one_face):
     from codeformer_core.networks.codeformer import CodeFormer
     from codeformer_core.networks.transformer import join_attention
     from codeformer_core.networks.vqgan import Architecture

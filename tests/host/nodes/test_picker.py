@@ -13,7 +13,7 @@ SELECTING = {
 
 @pytest.fixture
 def faces(pack, picture):
-    """The two faces of each of two pictures, in crops of 64 pixels."""
+    """The two faces of each of two images, in crops of 64 pixels."""
     found = pack.finds((10.0, 10.0, 40.0, 40.0), (60.0, 20.0, 110.0, 70.0)).detect(picture, None)
     return pack.core("align").align(picture.movedim(-1, 1), found, 64)
 
@@ -23,7 +23,7 @@ def sent(pack, **inputs):
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["with the pictures", "with the faces alone"])
-def test_the_widget_gets_every_picture_with_its_faces(pack, faces, picture, connected):
+def test_the_widget_gets_every_image_with_its_faces(pack, faces, picture, connected):
     import folder_paths
 
     pictures = sent(pack, faces=faces, image=picture if connected else None)
@@ -40,11 +40,11 @@ def test_the_widget_gets_faces_that_are_left_alone_and_why(pack, faces):
     assert "smaller than 45" in small["reason"] and large["reason"] == ""
 
 
-def test_of_a_long_batch_the_first_pictures_are_sent(pack, faces, picture):
+def test_of_a_long_batch_only_the_first_thumbnails_are_sent(pack, faces, picture):
     assert len(sent(pack, faces=faces, image=picture.repeat(20, 1, 1, 1))) == 16
 
 
-def test_without_a_face_the_pictures_are_sent_all_the_same(pack, faces, picture):
+def test_without_a_face_the_thumbnails_are_still_sent(pack, faces, picture):
     none = faces.subset([])
     assert [entry["faces"] for entry in sent(pack, faces=none, image=picture)] == [[], []]
     assert sent(pack, faces=none) == []

@@ -1,4 +1,4 @@
-"""Faces from elsewhere, enlarged pictures, and pictures that nobody expects."""
+"""Faces from other nodes, enlarged images, and unusual images."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ def centre(faces):
 
 
 @pytest.mark.parametrize("shape", ["a box", "a list", "a list for each picture"])
-def test_the_hosts_boxes_are_looked_into(pack, detector, astronaut, shape):
+def test_faces_are_searched_inside_the_hosts_bounding_boxes(pack, detector, astronaut, shape):
     found = detect(pack, astronaut, detector=detector)
     (box,) = found[1][0]
     boxes = {"a box": box, "a list": [box], "a list for each picture": [[box]]}[shape]
@@ -78,7 +78,7 @@ def test_the_hosts_landmarks_need_no_detector(pack, picture):
     ],
     ids=["nothing", "two sources", "not JSON", "another count", "another picture"],
 )
-def test_sources_that_do_not_fit_are_a_sentence(pack, picture, one_face, inputs, says):
+def test_missing_or_conflicting_face_sources_are_errors_that_say_what_to_do(pack, picture, one_face, inputs, says):
     if "detector" in inputs:
         inputs = {**inputs, "detector": one_face}
     with pytest.raises(ValueError, match=says):
@@ -207,7 +207,7 @@ def test_colours_can_follow_the_original(pack, picture, one_face):
 # --- pictures that nobody expects -----------------------------------------------------------------------------------------
 
 
-def test_a_picture_of_one_pixel_comes_back(pack, detector, restorer):
+def test_an_image_of_one_pixel_is_returned_unchanged(pack, detector, restorer):
     dot = torch.full((1, 1, 1, 3), 0.3)
     fixed = pack.run("CodeFormerFixFaces", image=dot, model=restorer, detector=detector, **FIXING).result
     assert torch.equal(fixed[0], dot) and fixed[3] == 0
@@ -219,32 +219,32 @@ def test_a_face_of_one_pixel_is_left_alone(pack, restorer, picture):
     assert torch.equal(fixed[0], picture) and fixed[3] == 0
 
 
-def test_pixels_that_are_no_numbers_stop_the_run_in_a_sentence(pack, restorer, picture, one_face):
+def test_nan_pixels_in_a_face_are_an_error_that_says_so(pack, restorer, picture, one_face):
     picture[0, 40, 50] = torch.nan
     with pytest.raises(RuntimeError, match="no picture for face 1 .*nothing was pasted"):
         pack.run("CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **FIXING)
 
 
-def test_pixels_that_are_no_numbers_away_from_the_faces_are_the_users(pack, restorer, picture, one_face):
+def test_nan_pixels_outside_the_faces_are_kept(pack, restorer, picture, one_face):
     picture[0, 85, 115] = torch.nan
     fixed, mask, _, _ = pack.run("CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **FIXING).result
     assert fixed[0, 85, 115].isnan().all() and fixed[0, 30:50, 40:60].isfinite().all() and mask[0].isfinite().all()
 
 
-def test_faces_of_more_pictures_than_there_are_is_a_sentence(pack, picture, one_face):
+def test_faces_of_more_images_than_given_are_an_error(pack, picture, one_face):
     faces = detect(pack, picture, detector=one_face)[0]
     with pytest.raises(ValueError, match="face of picture 2 and a batch of 1"):
         pack.run("CodeFormerPasteBack", image=picture[:1], faces=faces, mask="square")
 
 
-def test_a_picture_of_other_proportions_is_a_sentence(pack, picture, one_face):
+def test_an_image_of_other_proportions_is_an_error_with_both_sizes(pack, picture, one_face):
     faces = detect(pack, picture, detector=one_face)[0]
     with pytest.raises(ValueError, match="faces were found in 120 x 90"):
         pack.run("CodeFormerPasteBack", image=picture[:, :, :60], faces=faces, mask="square")
 
 
 @pytest.mark.parametrize("ratio", [1.5, 2.0])
-def test_any_ratio_of_an_enlarged_picture_is_taken(pack, picture, one_face, ratio):
+def test_enlarged_images_may_have_any_scale(pack, picture, one_face, ratio):
     faces = detect(pack, picture, detector=one_face)[0]
     larger = torch.rand(2, int(90 * ratio), int(120 * ratio), 3)
     pasted, mask = pack.run("CodeFormerPasteBack", image=larger, faces=faces, mask="square").result

@@ -26,7 +26,7 @@ SWEEPING = {"fidelities": "0, 0.5, 1", "number": 1, "match_style": True, "grey":
 
 @pytest.fixture
 def faces(pack, picture):
-    """The two faces of each of two pictures, in crops of 64 pixels."""
+    """The two faces of each of two images, in crops of 64 pixels."""
     return align(pack, picture, BOXES)
 
 
@@ -103,7 +103,7 @@ def test_colorize_can_keep_the_light(pack, colorizer, picture, faces):
 
 
 @pytest.mark.parametrize(("node", "file"), [("Colorize", "codeformer_colorization"), ("Inpaint", "codeformer_inpainting")])
-def test_the_restoration_network_is_refused_in_a_sentence(pack, restorer, faces, node, file):
+def test_a_restoration_checkpoint_is_an_error_that_names_the_right_file(pack, restorer, faces, node, file):
     inputs = {"keep_luminance": True} if node == "Colorize" else {"mask": torch.ones(1, 90, 120)}
     with pytest.raises(ValueError, match=rf"restoration checkpoint .*: choose {file}\.pth"):
         pack.run(f"CodeFormer{node}", faces=faces, model=restorer, **inputs)
@@ -132,7 +132,7 @@ def test_inpaint_finds_white_strokes_when_there_is_no_mask(pack, inpainter, pict
     assert len(strict) == 0
 
 
-def test_inpaint_without_a_mask_or_a_picture_says_what_to_connect(pack, inpainter, faces):
+def test_inpaint_without_a_mask_or_an_image_says_what_to_connect(pack, inpainter, faces):
     with pytest.raises(ValueError, match="neither a mask nor an image.*connect a mask"):
         pack.run("CodeFormerInpaint", faces=faces, model=inpainter)
 
@@ -144,7 +144,7 @@ def test_an_empty_mask_fills_nothing(pack, inpainter, picture, faces, caplog):
     assert torch.equal(paste(pack, picture, filled)[0], picture)
 
 
-def test_fewer_masks_than_pictures_is_a_sentence(pack, inpainter, picture):
+def test_fewer_masks_than_images_is_an_error(pack, inpainter, picture):
     three = torch.cat([picture, picture[:1]])
     faces = align(pack, three, BOXES)
     for node, inputs in (
@@ -174,7 +174,7 @@ def test_fewer_masks_than_pictures_is_a_sentence(pack, inpainter, picture):
     ],
     ids=str,
 )
-def test_select_keeps_what_is_asked_for(pack, faces, options, kept):
+def test_select_keeps_the_faces_within_the_limits(pack, faces, options, kept):
     chosen, report, count, _ = pack.run("CodeFormerFaceSelect", faces=faces, **{**SELECTING, **options}).result
     assert [face.box[0] for face in chosen.faces if face.image_index == 0] == kept
     assert count == len(chosen) == 2 * len(kept)
@@ -190,7 +190,7 @@ def test_select_keeps_faces_inside_a_mask_of_any_size(pack, faces):
     assert {face.box[0] for face in chosen.faces} == {60.0}
 
 
-def test_select_leaves_good_faces_alone(pack):
+def test_select_leaves_sharp_faces_alone(pack):
     noise = torch.rand(1, 3, 300, 600, generator=torch.Generator().manual_seed(1))
     picture = noise
     for _ in range(3):  # as smooth as a Gaussian
@@ -206,7 +206,7 @@ def test_select_leaves_good_faces_alone(pack):
         assert [face.box[0] for face in chosen.faces] == [350.0] and "good already" in report
 
 
-def test_numbers_that_are_none_are_a_sentence(pack, faces):
+def test_text_that_is_not_a_list_of_numbers_is_an_error(pack, faces):
     for text in ("1, two", "-1", "1.5"):
         with pytest.raises(ValueError, match="Expected numbers separated by commas"):
             pack.run("CodeFormerFaceSelect", faces=faces, **{**SELECTING, "numbers": text})
@@ -243,7 +243,7 @@ def test_what_is_in_front_of_the_face_stays(pack, picture, faces):
     assert torch.equal(pasted[hand == 0], picture[hand == 0]) and not torch.equal(pasted, picture)
 
 
-def test_visibility_is_a_share_of_the_change(pack, picture, faces):
+def test_visibility_is_an_opacity(pack, picture, faces):
     alone = faces.subset([0, 2])  # the crops of the other two overlap with them
     changed = alone.with_crops(1 - alone.crops)
     pasted, mask = paste(pack, picture, changed)
@@ -252,7 +252,7 @@ def test_visibility_is_a_share_of_the_change(pack, picture, faces):
     assert difference[mask > 0.9].abs().max() < 1e-5 and (pasted - picture)[mask > 0.9].abs().max() > 0.5
 
 
-def test_pictures_without_a_face_get_an_empty_mask(pack, picture):
+def test_images_without_a_face_get_an_empty_mask(pack, picture):
     none = align(pack, picture, ())
     masked, masks, union = pack.run("CodeFormerFaceMask", faces=none, parser=Halves(), image=picture, **parts(pack)).result
     assert len(masked) == 0 and blocked(masks) and union.shape == (2, 90, 120) and not union.any()
@@ -261,14 +261,14 @@ def test_pictures_without_a_face_get_an_empty_mask(pack, picture):
 # --- crops ----------------------------------------------------------------------------------------------------------------
 
 
-def test_crops_out_and_in_again_are_the_same_faces(pack, picture, faces):
+def test_faces_to_crops_and_back_is_lossless(pack, picture, faces):
     crops, masks, originals, count = pack.run("CodeFormerFacesToCrops", faces=faces).result
     assert count == 4 and crops.shape == originals.shape == (4, 64, 64, 3) and masks.shape == (4, 64, 64)
     again = pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops, masks=masks).result[0]
     assert torch.equal(paste(pack, picture, again)[0], paste(pack, picture, faces)[0])
 
 
-def test_larger_crops_bring_their_detail_into_a_larger_picture(pack, picture, faces):
+def test_larger_crops_keep_their_detail_in_a_larger_image(pack, picture, faces):
     stripes = (torch.arange(256) // 2 % 2).float().expand(4, 256, 256)[..., None].repeat(1, 1, 1, 3)
     large = torch.zeros(2, 720, 960, 3)
     detail = {}
@@ -286,7 +286,7 @@ def test_a_mask_for_all_crops_may_have_any_size(pack, picture, faces):
     assert torch.equal(paste(pack, picture, edited)[0], picture)
 
 
-def test_pictures_of_aligned_faces_are_faces(pack, restorer):
+def test_images_of_aligned_faces_are_restored_without_detection(pack, restorer):
     pictures = torch.rand(2, 100, 100, 3)
     faces = pack.run("CodeFormerFacesFromCrops", crops=pictures).result[0]
     _, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING).result
@@ -303,7 +303,7 @@ def test_pictures_of_aligned_faces_are_faces(pack, restorer):
     ],
     ids=["count", "not square", "masks"],
 )
-def test_crops_that_do_not_fit_are_a_sentence(pack, faces, crops, masks, says):
+def test_crops_that_do_not_fit_are_errors_that_say_what_was_expected(pack, faces, crops, masks, says):
     with pytest.raises(ValueError, match=f"{says}.*Expected"):
         pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops, masks=masks)
 
@@ -320,7 +320,7 @@ def test_every_face_has_its_own_fidelity(pack, restorer, faces):
         assert torch.allclose(together.crops[row], alone.crops[0], atol=1e-5)
 
 
-def test_another_number_of_fidelities_than_faces_is_a_sentence(pack, restorer, faces):
+def test_a_wrong_number_of_fidelities_is_an_error_with_both_counts(pack, restorer, faces):
     with pytest.raises(ValueError, match="Found 2 fidelities for 4 faces"):
         pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, per_face="0.1 0.2")
     with pytest.raises(ValueError, match="Found a fidelity of 3"):
@@ -347,7 +347,7 @@ def test_the_sweep_gives_what_restore_gives(pack, restorer, faces):
     assert not torch.equal(labelled[:, -8:], crops[:, -8:]) and torch.equal(labelled[:, :40], crops[:, :40])
 
 
-def test_the_sweep_looks_at_the_face_once(pack, restorer, faces):
+def test_the_sweep_encodes_the_face_once(pack, restorer, faces):
     seen = []
     hook = restorer.network.encoder.register_forward_hook(lambda *_: seen.append(1))
     pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, **{**SWEEPING, "fidelities": "0.1 0.2 0.3 0.4"})
@@ -365,12 +365,12 @@ def test_the_sweep_looks_at_the_face_once(pack, restorer, faces):
     ],
     ids=str,
 )
-def test_a_sweep_that_makes_no_sense_is_a_sentence(pack, restorer, faces, options, says):
+def test_invalid_sweeps_are_errors_that_say_what_was_found(pack, restorer, faces, options, says):
     with pytest.raises(ValueError, match=says):
         pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, **{**SWEEPING, **options})
 
 
-def test_certainty_lies_over_the_faces(pack, restorer, picture, faces):
+def test_certainty_maps_cover_the_faces_only(pack, restorer, picture, faces):
     invented, heat = pack.run("CodeFormerCertainty", image=picture, faces=faces, model=restorer).result
     covered = paste(pack, picture, faces)[1]
     assert invented.shape == (2, 90, 120) and not invented[covered == 0].any() and 0.5 < invented[covered > 0.9].mean() <= 1
@@ -402,7 +402,7 @@ def test_every_step_takes_zero_faces(pack, restorer, colorizer, inpainter, pictu
     assert not invented.any() and torch.equal(heat, picture)
 
 
-def test_three_hundred_faces(pack):
+def test_three_hundred_faces_are_restored_selected_and_pasted(pack):
     boxes = [(x, y, x + 12.0, y + 12.0) for y in range(0, 300, 15) for x in range(0, 225, 15)]
     picture = torch.rand(1, 300, 225, 3)
     faces = align(pack, picture, boxes)

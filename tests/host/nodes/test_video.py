@@ -27,7 +27,7 @@ FIXING = {
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """A video of 24 frames of 120 x 90, frame i 6 * i brighter than the first, with a second of rising sound."""
+    """A video of 24 frames of 120 x 90, frame i 6 * i brighter than the first, with a second of rising tone."""
     path = tmp_path_factory.mktemp("videos") / "clip.mp4"
     with av.open(path, "w") as output:
         video, audio = output.add_stream("libx264", rate=RATE), output.add_stream("aac", rate=SOUND, layout="mono")
@@ -71,7 +71,7 @@ def decoded(source):
     return torch.from_numpy(np.stack([f.to_ndarray(format="rgb24") for f in frames])) / 255, [f.time for f in frames]
 
 
-def test_all_frames_with_their_times_rate_and_sound(pack, video, clip):
+def test_all_frames_with_their_times_rate_and_audio(pack, video, clip):
     images, audio, fps, count, times = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=1).result
     expected, when = decoded(str(clip))
     assert images.shape == (FRAMES, 90, 120, 3) and images.dtype == torch.float32 and count == FRAMES and fps == 25.0
@@ -80,7 +80,7 @@ def test_all_frames_with_their_times_rate_and_sound(pack, video, clip):
     assert audio["sample_rate"] == SOUND and audio["waveform"].shape == (1, 1, int(FRAMES / 25 * SOUND))
 
 
-def test_a_window_of_frames_has_its_own_sound(pack, video):
+def test_a_window_of_frames_has_its_own_audio(pack, video):
     every = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=1).result
     images, audio, fps, count, times = pack.run("CodeFormerVideoFrames", video=video, start=5, count=4, every=3).result
     assert count == 4 and torch.equal(images, every[0][5:17:3]) and fps == pytest.approx(25 / 3)
@@ -97,7 +97,7 @@ def test_the_hosts_trim_is_kept(pack, video):
     assert audio["waveform"].shape[-1] == int(0.36 * SOUND)
 
 
-def test_what_does_not_fit_into_memory_is_refused_with_the_numbers(pack, video, monkeypatch):
+def test_frames_that_do_not_fit_into_memory_are_an_error_with_the_numbers(pack, video, monkeypatch):
     import comfy.model_management as mm
 
     needed = FRAMES * 90 * 120 * 3 * 4
@@ -107,12 +107,12 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_numbers(pack, video, 
     assert pack.run("CodeFormerVideoFrames", video=video, start=0, count=12, every=1).result[3] == 12
 
 
-def test_a_start_behind_the_end_is_refused_in_a_sentence(pack, video):
+def test_a_start_beyond_the_end_is_an_error_that_says_so(pack, video):
     with pytest.raises(ValueError, match="frame"):
         pack.run("CodeFormerVideoFrames", video=video, start=FRAMES, count=0, every=1)
 
 
-def test_the_hosts_create_video_takes_frames_rate_and_sound(pack, video, tmp_path):
+def test_the_hosts_create_video_takes_frames_rate_and_audio(pack, video, tmp_path):
     from comfy_api.latest import InputImpl, Types
 
     images, audio, fps, _, _ = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=2).result
@@ -139,7 +139,7 @@ def test_only_the_face_changes_and_the_rest_of_the_video_stays(pack, restorer, o
     assert packets[0] == packets[1] and len(packets[0]) > 10
 
 
-def test_the_file_is_there_as_long_as_a_video_needs_it(pack, restorer, one_face, video, temporary):
+def test_a_temporary_file_lasts_as_long_as_the_videos_that_use_it(pack, restorer, one_face, video, temporary):
     before = temporary()
     fixed = pack.run("CodeFormerFixFacesInVideo", video=video, model=restorer, detector=one_face, **FIXING).result[0]
     trimmed = fixed.as_trimmed(0.2, 0.4)
@@ -157,7 +157,7 @@ def test_a_trimmed_video_gives_that_part(pack, restorer, one_face, video):
     assert len(decoded(fixed.get_stream_source())[1]) == 10 and fixed.get_active_trim_window() == (0.0, 0.0)
 
 
-def test_pictures_that_the_host_made_a_video_of(pack, restorer, one_face, picture, temporary):
+def test_a_video_that_the_host_made_of_images(pack, restorer, one_face, picture, temporary):
     from comfy_api.latest import InputImpl, Types
 
     before = temporary()
@@ -169,7 +169,7 @@ def test_pictures_that_the_host_made_a_video_of(pack, restorer, one_face, pictur
     assert len(temporary()) == len(before) + 1, "the file in between is gone"
 
 
-def test_pictures_of_odd_size_that_the_host_cannot_make_a_file_of_are_refused_in_a_sentence(pack):
+def test_a_video_of_images_with_an_odd_side_is_an_error_that_says_what_to_do(pack):
     from comfy_api.latest import InputImpl, Types
 
     parts = Types.VideoComponents(images=torch.rand(2, 90, 121, 3), audio=None, frame_rate=Fraction(10))
@@ -197,7 +197,7 @@ def test_the_times_of_a_long_video_keep_their_frames_apart(pack, clip, tmp_path)
     assert second - first == pytest.approx(0.04, abs=1e-5)
 
 
-def test_without_steadiness_each_frame_is_fixed_as_a_picture(pack, restorer, one_face, video):
+def test_without_steadiness_each_frame_is_fixed_by_itself(pack, restorer, one_face, video):
     images = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=1).result[0]
     options = {key: value for key, value in FIXING.items() if key not in ("steady", "codec")}
     alone = pack.run("CodeFormerFixFaces", image=images, model=restorer, detector=one_face, **options).result[0]
@@ -206,11 +206,11 @@ def test_without_steadiness_each_frame_is_fixed_as_a_picture(pack, restorer, one
     assert (decoded(fixed.get_stream_source())[0] - alone).abs().mean() < 0.01
 
 
-def test_consecutive_frames_are_followed_and_others_are_not(pack, restorer, video):
+def test_faces_are_tracked_only_in_consecutive_frames(pack, restorer, video):
     images = pack.run("CodeFormerVideoFrames", video=video, start=0, count=8, every=1).result[0]
 
     class Trembling:
-        """A detector that finds the face a little elsewhere in every picture."""
+        """A detector that finds the face at a slightly different place in every image."""
 
         def __init__(self):
             self.seen = 0
@@ -272,7 +272,7 @@ def test_consecutive_frames_are_enlarged_with_a_model_too(pack, restorer, one_fa
     assert torch.allclose(fixed[:, ::2, ::2][outside], (1 - picture)[outside], atol=1e-6)
 
 
-def test_progress_counts_frames_and_says_how_fast(pack, restorer, one_face, video, monkeypatch):
+def test_progress_counts_frames_and_shows_their_rate(pack, restorer, one_face, video, monkeypatch):
     import comfy.utils
 
     seen = []
@@ -310,13 +310,13 @@ def test_cancel_leaves_no_file_behind(pack, restorer, one_face, video, temporary
         (7, 0, 1.25, "7 frames, 1.2 a second"),
     ],
 )
-def test_the_pace_in_words(pack, done, total, rate, words):
+def test_the_text_of_the_frame_rate_and_the_remaining_time(pack, done, total, rate, words):
     import importlib
 
     assert importlib.import_module(f"{pack.hosted.__package__}.video").format_pace(done, total, rate) == words
 
 
-def test_the_pace_is_said_once_a_second_from_the_first_frame_on(pack, monkeypatch):
+def test_the_frame_rate_is_shown_once_a_second_from_the_first_frame_on(pack, monkeypatch):
     import importlib
 
     videos = importlib.import_module(f"{pack.hosted.__package__}.video")

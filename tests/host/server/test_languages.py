@@ -16,7 +16,7 @@ def test_the_host_serves_the_words_of_the_nodes(server, language):
     assert set(served) == ours if language == "zh" else set(served) <= ours  # English words are those of the schemas
 
 
-def test_the_host_serves_every_page_and_picture_where_the_browser_looks(server):
+def test_the_host_serves_every_help_page_and_image_where_the_browser_looks(server):
     files = [path for path in (ROOT / "web" / "docs").rglob("*") if path.is_file()]
     assert len(files) > 40
     for path in files:

@@ -82,7 +82,7 @@ def test_a_workflow_of_facerestore_cf_runs(server, crew):
     assert result.shape == crew.shape and 0.02 < (result != crew).any(-1).mean() < 0.6
 
 
-def test_the_old_crops_come_out(server, crew):
+def test_the_old_crop_node_outputs_crops(server, crew):
     crops = shown(server, old(crop=("CropFace", {"image": ["picture", 0], "facedetection": "YOLOv5n"})))
     assert len(crops) == 7 and {crop.shape for crop in crops} == {(512, 512, 3)}
     assert "YOLOv5n is not run by this pack" in server.log

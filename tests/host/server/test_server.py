@@ -51,7 +51,7 @@ def fixing(**options):
     }
 
 
-def test_the_pack_is_loaded_without_a_complaint(server):
+def test_the_pack_loads_without_warnings(server):
     ours = [name for name, node in server.json("/object_info").items() if "codeformer-suite" in node["python_module"]]
     assert len(ours) >= 7 and all(name.startswith("CodeFormer") for name in ours)
     complaints = [line for line in server.log.splitlines() if "codeformer" in line.lower() and "WARN" in line]
@@ -154,7 +154,7 @@ def test_a_shipped_workflow_fits_a_screen_and_nothing_overlaps(path):
             assert x + width <= u or u + wide <= x or y + height <= v - 30 or v + high <= y - 30
 
 
-def test_a_file_that_is_not_there_is_fetched_by_choosing_it(server, shared, portrait):
+def test_choosing_a_missing_file_fetches_it(server, shared, portrait):
     if (ROOT / "weights" / YUNET).exists():
         pytest.skip(f"weights/{YUNET} is there: nothing is fetched")
     target = server.base / "models/facedetection" / YUNET
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_there_is_fetched_by_choosing_it(server, shared, port
     assert f"Fetching {YUNET}" in server.log and "MIT" in server.log
 
 
-def test_a_picture_without_a_face_comes_back_and_says_so(server, portrait, shared):
+def test_an_image_without_a_face_is_returned_unchanged_with_a_message(server, portrait, shared):
     shutil.copy(shared / "data/no_face" / "coffee.png", server.base / "input" / "coffee.png")
     prompt = fixing()
     prompt["picture"]["inputs"]["image"] = "coffee.png"
@@ -189,7 +189,7 @@ def test_the_preview_of_a_detection_is_shown(server, portrait):
     [(b"<html><body>404</body></html>", "web page"), (b"", "empty"), (b"PK\x03\x04 not a whole file", "cut off")],
     ids=["a web page", "an empty file", "half a file"],
 )
-def test_a_file_that_is_no_model_is_refused_in_a_sentence(server, portrait, content, words):
+def test_a_file_that_is_not_a_model_is_an_error_that_says_so(server, portrait, content, words):
     (server.base / "models/facerestore_models/broken.pth").write_bytes(content)
     prompt = fixing()
     prompt["model"]["inputs"]["model_name"] = "broken.pth"

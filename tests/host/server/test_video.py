@@ -128,7 +128,7 @@ def test_cancel_takes_effect_within_the_frames_at_once_and_leaves_no_file(server
     assert temporary(server) <= before
 
 
-def test_a_picture_instead_of_a_video_is_refused_in_a_sentence(server, prompt):
+def test_an_image_instead_of_a_video_is_an_error_that_says_so(server, prompt):
     from PIL import Image
 
     Image.new("RGB", (64, 64)).save(server.base / "input" / "picture.mp4", format="PNG")

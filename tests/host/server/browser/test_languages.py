@@ -80,7 +80,7 @@ def test_every_node_speaks_chinese(chinese):
     assert not english_words(nodes)
 
 
-def test_in_a_language_that_is_not_here_names_options_and_widgets_are_all_english(traditional):
+def test_in_an_untranslated_language_names_options_and_widgets_are_all_english(traditional):
     """ComfyUI translates the names, our scripts the rest: once the latter took zh for zh-TW, so nodes were mixed."""
     traditional.page.evaluate(EVERY, list(CHINESE))
     nodes = traditional.page.evaluate(WORDS)
@@ -95,7 +95,7 @@ def test_a_shipped_workflow_speaks_chinese(chinese, path):
     assert nodes and not english_words(nodes)
 
 
-def test_the_options_that_one_can_choose_are_chinese(chinese):
+def test_the_options_of_a_combo_are_chinese(chinese):
     chinese.setting("Comfy.VueNodes.Enabled", True)
     try:
         chinese.page.evaluate(EVERY, ["CodeFormerPasteBack"])
@@ -109,7 +109,7 @@ def test_the_options_that_one_can_choose_are_chinese(chinese):
 
 
 @pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
-def test_the_help_of_a_node_opens_with_its_picture(chinese, kind):
+def test_the_help_page_of_a_node_opens_with_its_image(chinese, kind):
     chinese.page.evaluate(EVERY, [kind])
     chinese.page.evaluate("app.canvas.selectNode(app.graph.nodes[0])")
     chinese.page.get_by_test_id("info-button").click()

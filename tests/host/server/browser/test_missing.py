@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[4]
 YUNET = "face_detection_yunet_2026may.onnx"
 
 
-def test_a_missing_file_is_told_with_size_and_licence_and_fetched_by_the_run(frontend, renderer):
+def test_a_missing_file_is_shown_with_size_and_licence_and_fetched_by_the_run(frontend, renderer):
     if (ROOT / "weights" / YUNET).exists():
         pytest.skip(f"weights/{YUNET} is there: nothing is missing")
     path = frontend.server.base / "models/facedetection" / YUNET
@@ -37,6 +37,6 @@ def test_a_missing_file_is_told_with_size_and_licence_and_fetched_by_the_run(fro
     assert not frontend.errors
 
 
-def test_a_file_that_is_there_is_not_called_missing(frontend):
+def test_a_file_on_disk_is_not_reported_as_missing(frontend):
     frontend.open(json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8")))
     assert frontend.page.locator(".codeformer-missing").count() == 0
