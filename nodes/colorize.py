@@ -20,8 +20,7 @@ class CodeFormerColorize(io.ComfyNode):
             inputs=[
                 inputs.Faces.Input("faces", tooltip="The faces to colour. Connect Detect Faces or CodeFormer Restore."),
                 inputs.Model.Input(
-                    "model",
-                    tooltip="The network that colours faces. Connect Load CodeFormer with codeformer_colorization.pth.",
+                    "model", tooltip="The network that colours faces. Connect Load CodeFormer with codeformer_colorization.pth."
                 ),
                 io.Boolean.Input(
                     "keep_luminance",

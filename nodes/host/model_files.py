@@ -1,4 +1,4 @@
-"""The host's folders: where model files are, and where temporary files may be."""
+"""The host's folders: model files and temporary files."""
 
 import os
 import uuid
@@ -24,7 +24,7 @@ SUFFIXES = folder_paths.supported_pt_extensions | {".onnx"}
 def _folders(role: str) -> list[str]:
     """The folders whose files a loader lists: as the user configured them, and ours. New files go to the first.
 
-    Asked for every time, because some packs overwrite the host's table when they are imported after this one.
+    Looked up every time, because some packs overwrite the host's table when they are imported after this one.
     """
     key, directory = FOLDERS[role]
     table = folder_paths.folder_names_and_paths
@@ -37,7 +37,7 @@ def _folders(role: str) -> list[str]:
 
 
 def _places(model: checkpoints.ModelFile) -> list[Path]:
-    """Where a published file may lie: beside our own folders, wherever other packs keep it and the user told the host of."""
+    """Folders that may hold a published file: ours, those of other packs, and those that the user configured."""
     keys = [key for key in (*model.folders, "detection") if key in folder_paths.folder_names_and_paths]
     configured = [path for key in keys for path in folder_paths.get_folder_paths(key)]
     return [Path(path) for path in (*_folders(model.role), *configured, folder_paths.models_dir)]
@@ -89,7 +89,7 @@ def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     return checkpoints.find(model.name, _places(model)) or model
 
 
-#: Files that this process has fetched, as they were then. To the host such a file is what it was before: the one to fetch.
+#: Files that this process has fetched, and their status then: to the host such a file has not changed. One per published file.
 _FETCHED: dict[Path, str] = {}
 
 
@@ -122,7 +122,7 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
         progress.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
         path = checkpoints.fetch(path, folder, progress.progress())
         _FETCHED[path] = _status(path)
-        progress.log_and_show(f"{name} is here, whole and checked.")
+        progress.log_and_show(f"{name} is downloaded and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")
@@ -130,7 +130,7 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
 
 
 def temporary_path(suffix: str) -> Path:
-    """A new name for a file that may lie there until the host ends; whoever makes it removes it sooner."""
+    """A new path in the host's temporary folder, which the host empties when it ends; callers remove the file sooner."""
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"codeformer-{uuid.uuid4().hex}{suffix}"
