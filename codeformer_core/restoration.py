@@ -12,7 +12,7 @@ from .faces import AlignedFaces
 from .imaging.colour import keep_grey, replace_luminance
 from .imaging.resize import resize
 from .masks.limits import restrict_to
-from .options import GREY
+from .options.fix import GREY
 from .runtime.batching import run_in_batches
 from .runtime.progress import Tick, no_tick
 

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .argparse_options import parsed_arguments
 from .arguments import contradiction
-from .commands import COMMANDS, build_parser
+from .parser import COMMANDS, build_parser, parsed_arguments
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 

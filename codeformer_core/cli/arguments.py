@@ -36,24 +36,13 @@ class Arguments:
     options: FixOptions = FixOptions()
 
     fidelity_mask: Path | None = option(
-        None,
-        "Raises the fidelity to 1 in the white of this mask; or a folder with a mask for each image.",
-        read=existing,
-        group="restoration",
-        metavar="MASK",
+        None, "Raises the fidelity to 1 in the white of MASK.", read=existing, group="restoration", metavar="MASK"
     )
     keep_luminance: bool = option(False, "Changes only the hues; the luminance stays that of the image.", group="colours")
-    holes: Path | None = option(
-        None,
-        "White where to fill; or a folder with a mask for each image, of the same name.",
-        read=existing,
-        flag="--mask",
-        group="holes",
-        metavar="MASK",
-    )
+    holes: Path | None = option(None, "Fills the white of MASK.", read=existing, flag="--mask", group="holes", metavar="MASK")
     tolerance: int = option(
         8,
-        "How far from white a brush stroke may be, in levels of 255, since JPEG changes colours a little. 0: pure white only.",
+        "How far from white a brush stroke may be, of 255 levels, since JPEG changes colours. 0: pure white only.",
         span=(0, 255, 1),
         group="holes",
     )
@@ -74,18 +63,18 @@ class Arguments:
     duration: float = option(0.0, "Only this many seconds. 0: to the end.", limits=(0, 1e9), group="videos", metavar="S")
     codec: str | None = option(
         None,
-        "h264 plays everywhere, hevc and av1 make smaller files (default: h264, in WebM av1).",
+        "h264 plays everywhere; hevc and av1 make smaller files (default h264; WebM av1).",
         choices=CODECS,
         group="videos",
     )
     crf: int | None = option(
-        None,
-        "Quality: lower is better and makes larger files (default: a loss that is hardly visible).",
-        span=(0, 63, 1),
-        group="videos",
+        None, "Quality: lower is better and larger (default: a hardly visible loss).", span=(0, 63, 1), group="videos"
     )
     bg_upscaler: str | None = option(
-        None, "Enlarges the image with this network; with --upscale 1 cleans it.", group="size", metavar="MODEL"
+        None,
+        "Enlarges the image with this network, as much as it can unless --upscale says how much; --upscale 1 only cleans it.",
+        group="size",
+        metavar="MODEL",
     )
     face_upscaler: str | None = option(
         None, "Enlarges the restored faces with this network, as much as the image.", group="size", metavar="MODEL"
@@ -96,19 +85,9 @@ class Arguments:
     faces_from: Path | None = option(
         None, "Takes the faces from such a file instead of searching.", read=existing, group="saved faces", metavar="FILE.json"
     )
-    inside: Path | None = option(
-        None,
-        "Only faces in the white of this mask; or a folder with a mask for each image.",
-        read=existing,
-        group="selection",
-        metavar="MASK",
-    )
+    inside: Path | None = option(None, "Only faces in the white of MASK.", read=existing, group="selection", metavar="MASK")
     keep_out: Path | None = option(
-        None,
-        "Changes nothing in the white of this mask; or a folder with a mask for each image.",
-        read=existing,
-        group="pasting",
-        metavar="MASK",
+        None, "Changes nothing in the white of MASK.", read=existing, group="pasting", metavar="MASK"
     )
     model: str | None = option(
         None,
@@ -119,11 +98,7 @@ class Arguments:
     detector: str = option("retinaface-resnet50", "retinaface-resnet50, retinaface-mobile0.25 or yunet.", group="models")
     parser: str = option("parsenet", "For --mask face and --parts: parsenet or bisenet.", group="models")
     weights: tuple[Path, ...] = option(
-        (),
-        "Looks here first for model files, and downloads into it; may be repeated.",
-        read=named,
-        group="models",
-        metavar="FOLDER",
+        (), "Looks here first, and downloads into it; may be repeated.", read=named, group="models", metavar="FOLDER"
     )
     download: bool = option(False, "Downloads model files that are missing.", group="models")
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...", group="speed")

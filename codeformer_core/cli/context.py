@@ -83,9 +83,7 @@ def read_mask(path: Path | None, task: ImageTask, image: Tensor) -> Tensor | Non
                 f"there is no mask for it in {folder}. Expected an image of the same name, such as {source.stem}.png."
             )
     found = image_io.read(path)
-    mask = found.image.mean(1, keepdim=True)
-    if found.alpha is not None:
-        mask = mask * found.alpha
+    mask = found.image.mean(1, keepdim=True) * (1 if found.alpha is None else found.alpha)
     (mask_height, mask_width), (height, width) = mask.shape[-2:], image.shape[-2:]
     if abs(mask_width * height - mask_height * width) > max(height, width):  # a side may be rounded by a pixel
         raise ValueError(

@@ -1,22 +1,29 @@
-"""`codeformer fix`, `colorize`, `inpaint` and `crop`: what each does with an image."""
+"""`codeformer fix`, `colorize`, `inpaint` and `crop`: an image is read, worked on, written and reported."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import image_io, restoration
 from ..align import align
+from ..detection.faces_json import to_json
 from ..faces import AlignedFaces, Face, Skipped
 from ..image_io import ImageFile
+from ..image_io.encode import FORMATS
+from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
 from ..masks.holes import fade_edges, white_brush_mask
 from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect, fix_aligned, fix_faces
+from ..runtime.atomic_write import refuse_existing, write_bytes
+from ..selection.report import LINES
 from .arguments import Arguments
 from .context import ImageResult, RunContext, read_mask
-from .image_file import process_image, write_crops
+from .parser import COMMANDS
 from .plan import IMAGES, ImageTask
 from .run import process_all
 
@@ -72,10 +79,85 @@ def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     image = image_io.read(task.source).image.to(context.device)
     faces, skipped = detect(image, context.detector, context.options, read_mask(context.arguments.inside, task, image))
     crops = align(image, faces, context.arguments.side).crops
-    write_crops(crops, ImageFile(image), task.target.with_suffix(""), "", context)
-    found = len(faces) + len(skipped)
-    outcome = f"faces: {found} found, {len(faces)} cut out" if found else "no face found"
-    return ImageResult([f"{task.source}: {outcome} -> {task.target.parent}"], found, len(faces))
+    _write_crops(crops, ImageFile(image), task.target.with_suffix(""), "", context)
+    found, changed = len(faces) + len(skipped), len(faces)
+    return ImageResult([f"{task.source}: {_outcome(found, changed, context)} -> {task.target.parent}"], found, changed)
+
+
+def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext) -> ImageResult:
+    """Read, work, write.
+
+    Args:
+        step: (image (1, 3, H, W) RGB in [0, 1] on the device, task, context) -> the result, and sentences for the user.
+            Without a result there was nothing to do, and the first sentence says why.
+    """
+    arguments, target = context.arguments, task.target
+    if not arguments.overwrite:
+        refuse_existing(target)  # before the work, not after it
+    source = image_io.read(task.source)
+    if not task.forced and not image_io.can_hold(target, source):
+        target = target.with_suffix(".png")
+        context.reserve(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image = source.image.to(context.device)
+    fixed, lines = step(image, task, context)
+    written, result, found, changed = source, image, 0, 0
+    if fixed is None:
+        outcome = lines.pop(0)
+    else:
+        result, changed, skipped = fixed.images, len(fixed.aligned), fixed.skipped
+        found = changed + len(skipped)
+        outcome = _outcome(found, changed, context)
+        if arguments.aligned and result.shape != image.shape:
+            outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
+        lines += [f"skipped the face at ({f.centre[0]:.0f}, {f.centre[1]:.0f}): {why}" for f, why in skipped[:LINES]]
+        lines += [f"and skipped {len(skipped) - LINES} more faces"] if len(skipped) > LINES else []
+        if arguments.command == "colorize" and changed and source.grey:
+            lines += ["the colour profile is one for grey images: left out"] if source.icc else []
+            written = replace(source, grey=False, icc=None)
+        lines += _write_beside(fixed, source, written, task, context)
+        if arguments.draw_boxes:
+            scale = result.shape[3] / image.shape[3], result.shape[2] / image.shape[2]
+            left_alone = [Skipped(face.scaled(*scale), why) for face, why in skipped]
+            result = draw_faces(result, [face.scaled(*scale) for face in fixed.aligned.faces], left_alone)
+    same_format = FORMATS.get(task.source.suffix.lower()) is FORMATS[target.suffix.lower()]
+    if same_format and result.shape == image.shape and torch.equal(result, image):
+        write_bytes(target, task.source.read_bytes(), arguments.overwrite)  # not even stored anew, so nothing is lost
+        outcome += ", copied as it was"
+    else:
+        alpha = None if source.alpha is None else resize(source.alpha, *result.shape[-2:])
+        notices = image_io.write(replace(written, image=result, alpha=alpha), target, arguments.overwrite)
+        lines += [*source.notices, *notices]
+    return ImageResult([f"{task.source}: {outcome} -> {target}", *lines], found, changed)
+
+
+def _outcome(found: int, changed: int, context: RunContext) -> str:
+    done = COMMANDS[context.arguments.command].done
+    if context.arguments.aligned:
+        return f"one aligned face {done}" if changed else f"not {done}"
+    return f"faces: {found} found, {changed} {done}" if found else "no face found"
+
+
+def _write_beside(fixed: Fixed, source: ImageFile, written: ImageFile, task: ImageTask, context: RunContext) -> list[str]:
+    """The files that are asked for beside the result: crops of the faces, and where they are."""
+    aligned, path = fixed.aligned, context.arguments.save_faces
+    if task.crops:
+        _write_crops(aligned.originals, source, task.crops, "_aligned", context)
+        _write_crops(aligned.crops, written, task.crops, f"_{COMMANDS[context.arguments.command].done}", context)
+    if path is None:
+        return []
+    context.reserve(path)
+    write_bytes(path, to_json(aligned.faces, aligned.image_size).encode(), context.arguments.overwrite)
+    return [f"faces saved: {len(aligned)} -> {path}"]
+
+
+def _write_crops(crops: Tensor, like: ImageFile, prefix: Path, end: str, context: RunContext) -> None:
+    """Crops (N, 3, S, S) as PNG files, numbered as in --draw-boxes, with the bits and colours of a file."""
+    for number, crop in enumerate(crops, 1):
+        path = prefix.with_name(f"{prefix.name}_{number:02d}{end}.png")
+        context.reserve(path)
+        crop = ImageFile(crop[None], bits=like.bits, grey=like.grey, icc=like.icc)
+        image_io.write(crop, path, context.arguments.overwrite)
 
 
 _PROCESS = {

@@ -27,25 +27,21 @@ def obtain(names: Sequence[str], arguments: Arguments) -> list[Path]:
         FileNotFoundError: what is missing, where it was looked for, and the command that fetches it.
         ValueError, OSError: see `checkpoints.fetch`.
     """
-    missing = [name for name in names if checkpoints.find(name, arguments.weights) is None]
-    models = [checkpoints.lookup(name) for name in missing]
-    if missing and (not arguments.download or None in models):
+    missing = {name: checkpoints.lookup(name) for name in names if checkpoints.find(name, arguments.weights) is None}
+    if missing and (not arguments.download or None in missing.values()):
+        known = ", ".join(model.name for model in checkpoints.catalogue())
+        lines = [
+            f"{model.file} is not found ({model.size}, {model.licence}). "
+            f"Fetch it with `codeformer models fetch {model.name}`, or let this command do so with --download."
+            if model
+            else f"{name} is not found. Give the path of a file, or one of these names: {known}."
+            for name, model in missing.items()
+        ]
         looked = ", ".join(map(str, checkpoints.places(arguments.weights)))
-        raise FileNotFoundError("\n".join([*map(_absence, missing), f"Looked in {looked}, and in the model folders inside."]))
-    for model in filter(None, models):
+        raise FileNotFoundError("\n".join([*lines, f"Looked in {looked}, and in the model folders inside."]))
+    for model in filter(None, missing.values()):
         fetch(model, arguments)
     return [path for name in names if (path := checkpoints.find(name, arguments.weights))]
-
-
-def _absence(name: str) -> str:
-    model = checkpoints.lookup(name)
-    if model is None:
-        known = ", ".join(model.name for model in checkpoints.catalogue())
-        return f"{name} is not found. Give the path of a file, or one of these names: {known}."
-    return (
-        f"{model.file} is not found ({model.size}, {model.licence}). "
-        f"Fetch it with `codeformer models fetch {model.name}`, or let this command do so with --download."
-    )
 
 
 def fetch(model: ModelFile, arguments: Arguments) -> None:
@@ -101,13 +97,13 @@ def _verify(arguments: Arguments) -> int:
     status = 0
     for model in arguments.names or checkpoints.catalogue():
         path = checkpoints.find(model.name, arguments.weights)
-        if path is None:
-            status = status or int(bool(arguments.names))
-            tqdm.write(f"absent  {model.name}")
-            continue
         try:
-            checkpoints.verify(path, model)
-            tqdm.write(f"ok      {model.name}  {path}")
+            if path is None:
+                status = 1 if arguments.names else status
+                tqdm.write(f"absent  {model.name}")
+            else:
+                checkpoints.verify(path, model)
+                tqdm.write(f"ok      {model.name}  {path}")
         except ValueError as error:
             status = 1
             tqdm.write(f"wrong   {model.name}  {path}\n        {error}")

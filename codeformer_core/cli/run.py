@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from ..runtime.progress import Tick
 from .arguments import Arguments
-from .commands import COMMANDS
 from .context import ImageResult, RunContext
 from .networks import device_of, load_networks
+from .parser import COMMANDS
 from .plan import ImageTask, Media, ignored, plan
 
 #: Reads one image or video, works on it and writes it; what it raises is about this one only.
@@ -49,10 +49,13 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
+    return _process_each(tasks, context, media, process)
 
+
+def _process_each(tasks: list[ImageTask], context: RunContext, media: Media, process: Process) -> int:
     results: list[ImageResult] = []
     failures: list[str] = []
-    begun, stopped, quiet = time.perf_counter(), False, arguments.quiet
+    begun, stopped, arguments, quiet = time.perf_counter(), False, context.arguments, context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
     with (
         tqdm(tasks, unit=media.name, disable=hidden, position=0) as bar,
@@ -98,14 +101,14 @@ def _progress(bar: tqdm, unit: str) -> Tick:
     return tick
 
 
-def keep_memory() -> bool:
-    """Let glibc take large blocks from its heap and never give the heap back; whether it was told so.
+def keep_memory() -> None:
+    """Let glibc take large blocks from its heap and never give the heap back.
 
     A part of the time of a network on the CPU goes into page faults otherwise. It is for the whole process and costs up to 1 GB
     of resident memory, so it is for our own command line only. An allocator that is set up in the environment is left alone.
     """
     chosen = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
-    if chosen or platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    if platform.libc_ver()[0] == "glibc" and not chosen:
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

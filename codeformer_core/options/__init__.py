@@ -5,26 +5,9 @@ imported, so that `codeformer --help` does not wait for torch. docs/add-an-optio
 """
 
 from .detection import DetectionOptions
-from .fix import COLOURS, GREY, MASKS, PARTS, FixOptions
-from .option import Option, OptionField, option_fields, with_values
-from .selection import BLURRED, CHOICES, ORDERS, Selection
-from .steadiness import OFF, Steadiness
+from .fix import FixOptions
+from .option import OptionField, option_fields, with_values
+from .selection import Selection
+from .steadiness import Steadiness
 
-__all__ = [
-    "BLURRED",
-    "CHOICES",
-    "COLOURS",
-    "GREY",
-    "MASKS",
-    "OFF",
-    "ORDERS",
-    "PARTS",
-    "OptionField",
-    "DetectionOptions",
-    "FixOptions",
-    "Option",
-    "Selection",
-    "Steadiness",
-    "option_fields",
-    "with_values",
-]
+__all__ = ["DetectionOptions", "FixOptions", "OptionField", "Selection", "Steadiness", "option_fields", "with_values"]

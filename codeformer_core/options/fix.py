@@ -67,7 +67,7 @@ class FixOptions:
     )
     grey: str = option(
         "auto",
-        "Black-and-white images stay black and white. auto looks at the image; on and off decide for it.",
+        "Keeps the faces of black-and-white images black and white. auto: if the image has no colours; on: always; off: never.",
         choices=GREY,
         label="black and white",
     )
@@ -101,31 +101,21 @@ class FixOptions:
         None, "Only these parts of the face are pasted.", choices=PARTS, node=False, group="pasting", metavar="PART,PART"
     )
     grow: int = option(
-        0,
-        "Moves the edge of the parts outwards; a negative number shrinks them.",
-        span=(-512, 512, 1),
-        node=False,
-        group="pasting",
-        metavar="PX",
+        0, "Grows the parts; a negative number shrinks them.", span=(-512, 512, 1), node=False, group="pasting", metavar="PX"
     )
     feather: int = option(
-        0, "Softens the edge of the parts over so many pixels.", span=(0, 512, 1), node=False, group="pasting", metavar="PX"
+        0, "Softens the edge of the parts over this many pixels.", span=(0, 512, 1), node=False, group="pasting", metavar="PX"
     )
     blend: float = option(
         1.0, "How visible the restored face is: 0 is the image as it was.", span=(0.0, 1.0, 0.05), node=False, group="pasting"
     )
     batch: int = option(
-        0,
-        "Faces at once. 0 takes what suits the device and fits into its memory.",
-        span=(0, 1024, 1),
-        node=False,
-        limits=(1, 0),
-        group="speed",
+        0, "Faces at once. 0: as many as suit the device and fit into its memory.", span=(0, 1024, 1), node=False, group="speed"
     )
     steady: bool = option(
         True,
         "Follows every face through the video, so that it does not tremble or change from frame to frame. Turn it off to "
-        "repair each frame by itself, as Fix Faces does.",
+        "repair each frame by itself, like a single image.",
         flag="--frame-by-frame",
         advanced=False,
         group="steadiness",

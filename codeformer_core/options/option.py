@@ -73,8 +73,7 @@ class OptionField(NamedTuple):
     @property
     def group(self) -> str:
         """Its heading in the command line's help."""
-        nested = self.path[-2] if len(self.path) > 1 else "options"
-        return self.about.group or ("restoration" if nested == "options" else nested)
+        return self.about.group or {"options": "restoration"}.get(self.path[-2], self.path[-2])
 
 
 def option_fields(options: Any) -> Iterator[OptionField]:

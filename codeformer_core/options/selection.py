@@ -38,21 +38,16 @@ class Selection:
     )
     order: str = option(
         "found",
-        "What the faces of an image are counted by. found: as Detect Faces numbers them; size: from the largest; left, top: "
-        "from that side; confidence: from the most certain; center: from the middle.",
+        "What the faces of an image are counted by. found: in the order of detection, as in the preview; size: from the "
+        "largest; left, top: from that side; confidence: from the most certain; center: from the middle.",
         choices=ORDERS,
         advanced=False,
         node=False,
     )
     numbers: tuple[int, ...] = option(
-        (),
-        "Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all.",
-        flag="--faces",
-        advanced=False,
-        node=False,
-        metavar="N,N",
+        (), "Only the faces with these numbers, counted from 1 in that order.", flag="--faces", node=False, metavar="N,N"
     )
-    first: int = option(1, "Begin with this one of the faces that are left.", span=(1, 10000, 1), advanced=False, node=False)
+    first: int = option(1, "Begins with this one of the faces that are left.", span=(1, 10000, 1), advanced=False, node=False)
     count: int = option(0, "How many faces to keep. 0 keeps all.", span=(0, 10000, 1), advanced=False, node=False)
     min_size: float = option(
         0.0,
@@ -103,7 +98,7 @@ class Selection:
     sharpness: float = option(
         0.0,
         "Leaves faces alone that are good already: only those below this sharpness are kept. Blurred faces have about 0.4, "
-        f"clear ones about 1; {BLURRED:g} parts them. 0 keeps all.",
+        f"clear ones about 1; {BLURRED:g} separates them. 0 keeps all.",
         span=(0.0, 2.0, 0.05),
         label="only if less sharp than",
         flag="--only-blurred",

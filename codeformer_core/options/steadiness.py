@@ -32,7 +32,8 @@ class Steadiness:
     strength: float = option(
         0.8,
         "How much neighbouring frames decide together what a face looks like. Raise it when skin or eyes still flicker; lower "
-        "it when quick expressions get lost. 0 only keeps the face in its place. Only with steady on.",
+        "it when quick expressions get lost. 0 only keeps the face in its place. Without effect when each frame is repaired by "
+        "itself.",
         span=(0.0, 1.0, 0.05),
         label="temporal strength",
         flag="--temporal-strength",

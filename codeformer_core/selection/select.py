@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..detection.suppression import suppress
 from ..faces import Face, Skipped
-from ..options import CHOICES, Selection
+from ..options.selection import CHOICES, Selection
 
 Size = tuple[int, int]
 

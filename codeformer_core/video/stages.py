@@ -18,7 +18,8 @@ from ..faces import AlignedFaces, Detector, Skipped
 from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
-from ..options import OFF, FixOptions
+from ..options import FixOptions
+from ..options.steadiness import OFF
 from ..paste import paste
 from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
 from ..restoration import Restorer, check_finite

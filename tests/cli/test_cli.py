@@ -17,22 +17,18 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from codeformer_core import checkpoints, cli, image_io, options
+from codeformer_core import checkpoints, cli, image_io
 from codeformer_core.cli import arguments, main
-from codeformer_core.cli.argparse_options import parsed_arguments
 from codeformer_core.cli.arguments import Arguments
+from codeformer_core.cli.parser import parsed_arguments
 from codeformer_core.image_io.encode import FORMATS
-from codeformer_core.imaging.colour import COLOURS
 from codeformer_core.imaging.resize import rescale
 from codeformer_core.imaging.tiling import TILE
 from codeformer_core.masks.holes import TOLERANCE
-from codeformer_core.masks.parsing import PART_CLASSES
-from codeformer_core.masks.styles import MASKS
 from codeformer_core.networks.precision import CHOICES as PRECISIONS
 from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from codeformer_core.options.option import option
-from codeformer_core.selection.select import ORDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -40,7 +36,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 @pytest.fixture(scope="session")
 def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector whose weights are all 0: for it everything is as likely a face as not, which is never enough."""
+    """A detector with weights of 0: every score is one half, below the threshold, so it finds no face."""
     path = tmp_path_factory.mktemp("blind") / "detector.pth"
     state = RetinaFace(resnet=False).state_dict()
     torch.save({name: torch.zeros(value.shape, dtype=value.dtype) for name, value in state.items()}, path)
@@ -67,7 +63,7 @@ def portrait(data: Path) -> np.ndarray:
 
 
 def draw(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:
-    """A small picture of noise; the same each time."""
+    """A small image of seeded noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
     Image.fromarray(noise).convert(mode).save(path, "PNG" if path.suffix == ".jpg" and mode == "RGBA" else None)
@@ -78,7 +74,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-# --- what can be said -----------------------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,13 +89,13 @@ def files(folder: Path) -> list[str]:
         ["crop", "--help"],
     ],
 )
-def test_help_and_small_questions_do_not_load_torch(argv: list[str]) -> None:
+def test_help_and_models_where_do_not_import_torch(argv: list[str]) -> None:
     code = f"import sys; from codeformer_core.cli import main; print(main({argv!r}), {{'torch', 'cv2'}} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert out.endswith("0 set()\n")
 
 
-def test_python_m_is_the_command() -> None:
+def test_python_m_codeformer_core_is_the_command_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "codeformer_core", "models", "fetch", "nonsense"], capture_output=True, cwd=ROOT
     )
@@ -111,15 +107,9 @@ def typed(*words: str) -> Arguments:
     return parsed_arguments(cli.build_parser().parse_args(words))
 
 
-def test_choices_and_defaults_are_the_core_s() -> None:
+def test_choices_and_defaults_match_the_core() -> None:
     ends = {end for end in arguments.FORMATS.values() if end}
     assert ends <= FORMATS.keys() and arguments.PRECISIONS == PRECISIONS
-    assert (tuple(MASKS), tuple(ORDERS), tuple(PART_CLASSES), tuple(COLOURS)) == (
-        options.MASKS,
-        options.ORDERS,
-        options.PARTS,
-        options.COLOURS,
-    )
     assert (FixOptions().tile, arguments.Arguments().tolerance) == (TILE, TOLERANCE * 255)
     for command in cli.COMMANDS:
         found = typed(command, "a.png", "-o", "out")
@@ -172,7 +162,7 @@ def test_a_new_field_is_an_option_of_fix_and_video_with_nothing_else_to_do(capsy
             assert found.options.sparkle == value
 
 
-def test_the_benchmark_has_moved(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_says_where_the_benchmark_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--full"]) == 2
     assert "`python -m benchmarks`" in capsys.readouterr().err
 
@@ -239,7 +229,7 @@ def test_wrong_usage_is_refused_before_anything_is_written(
     ("option", "value", "said"),
     [("-w", "0.3,,1", "found '', expected a number"), ("--faces", "1,b", "found 'b', expected a whole number")],
 )
-def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str], option: str, value: str, said: str) -> None:
+def test_a_value_that_is_no_number_is_quoted(capsys: pytest.CaptureFixture[str], option: str, value: str, said: str) -> None:
     assert main(["fix", "a.png", "-o", "out", option, value]) == 2
     assert said in capsys.readouterr().err
 
@@ -248,7 +238,7 @@ def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str], opti
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".tif"])
-def test_a_picture_without_faces_stays_as_it_was(
+def test_an_image_without_faces_is_copied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str], suffix: str
 ) -> None:
     source = draw(tmp_path / f"a{suffix}")
@@ -275,8 +265,8 @@ def test_one_bad_file_does_not_stop_the_others(
     for name in ("a.png", "c.JPG"):
         draw(tmp_path / "in" / name)
     (tmp_path / "in" / "b.png").write_text("<html>")
-    (tmp_path / "in" / ".hidden.png").write_text("no picture")
-    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    (tmp_path / "in" / ".hidden.png").write_text("no image")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
     assert main(["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces]) == 1
     assert files(tmp_path / "out") == ["a.png", "c.JPG"]
     said = capsys.readouterr()
@@ -299,7 +289,7 @@ def test_an_existing_result_is_kept_unless_told_otherwise(
 
 
 @pytest.mark.parametrize("second", ["b/x.png", "b/X.png"])
-def test_two_inputs_of_one_result_are_refused(
+def test_two_inputs_with_one_result_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str], second: str
 ) -> None:
     first, other = draw(tmp_path / "a" / "x.png"), draw(tmp_path / second)
@@ -309,7 +299,7 @@ def test_two_inputs_of_one_result_are_refused(
     assert str(first) in said and str(other) in said
 
 
-def test_folders_within_folders(tmp_path: Path, without_faces: list[str]) -> None:
+def test_recursive_mirrors_sub_folders_and_skips_earlier_results(tmp_path: Path, without_faces: list[str]) -> None:
     for name in ("x.png", "a/x.png", "a/b/y.jpg"):
         draw(tmp_path / "in" / name)
     out = tmp_path / "in" / "fixed"
@@ -328,7 +318,7 @@ def test_names_and_formats_of_results(tmp_path: Path, without_faces: list[str]) 
     assert torch.equal(image_io.read(tmp_path / "ä_fixed.webp").image, image_io.read(tmp_path / "ä.png").image)
 
 
-def test_transparency_under_a_name_that_cannot_hold_it(
+def test_an_image_that_its_format_cannot_hold_becomes_a_png(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
 ) -> None:
     draw(tmp_path / "in" / "a.jpg", "RGBA")  # a PNG in truth
@@ -351,9 +341,7 @@ def test_transparency_under_a_name_that_cannot_hold_it(
     assert (tmp_path / "b" / "a_x.png").read_bytes() == before
 
 
-def test_quiet_says_nothing_when_all_is_well(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
-) -> None:
+def test_quiet_prints_nothing_on_success(tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]) -> None:
     draw(tmp_path / "a.png")
     assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--quiet", *without_faces]) == 0
     said = capsys.readouterr()
@@ -361,7 +349,7 @@ def test_quiet_says_nothing_when_all_is_well(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console only")
-def test_ctrl_c_stops_between_whole_files(tmp_path: Path, without_faces: list[str]) -> None:
+def test_ctrl_c_leaves_only_complete_files(tmp_path: Path, without_faces: list[str]) -> None:
     for number in range(200):
         draw(tmp_path / "in" / f"{number:03}.png")
     out = tmp_path / "out"
@@ -383,7 +371,7 @@ def test_ctrl_c_stops_between_whole_files(tmp_path: Path, without_faces: list[st
 # --- faces ----------------------------------------------------------------------------------------------------------------
 
 
-def test_sixteen_bits_alpha_and_profile_go_through(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
+def test_sixteen_bits_alpha_and_profile_are_kept(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
     image = torch.from_numpy(portrait.astype(np.float32) / 255).permute(2, 0, 1)[None] * 0.999 + 0.0003  # between 8-bit steps
     alpha = torch.linspace(0, 1, 512 * 512).reshape(1, 1, 512, 512)
     image_io.write(image_io.ImageFile(image, alpha, bits=16, icc=SRGB), tmp_path / "a.png")
@@ -400,7 +388,7 @@ def test_sixteen_bits_alpha_and_profile_go_through(tmp_path: Path, with_faces: l
     assert (twice.alpha - rescale(source.alpha, 2)).abs().max() < 1e-4
 
 
-def test_grey_comes_back_grey(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
+def test_a_grey_image_stays_grey(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:
     Image.fromarray(portrait).convert("L").save(tmp_path / "a.png")
     assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *with_faces]) == 0
     with Image.open(tmp_path / "b.png") as image:
@@ -424,7 +412,7 @@ def test_crops_boxes_and_masks(tmp_path: Path, with_faces: list[str], portrait: 
     assert len(drawn) > 100
     twice = image_io.read(tmp_path / "d.png").image[0]
     pure = [((i[1] > 0.99) & (i[0] < 0.01) & (i[2] < 0.01)).nonzero() for i in (boxed[0], twice)]
-    assert (pure[0].float().mean(0) * 2 - pure[1].float().mean(0)).abs().max() < 16  # the same place in the larger picture
+    assert (pure[0].float().mean(0) * 2 - pure[1].float().mean(0)).abs().max() < 16  # the same place in the larger image
 
 
 def test_the_report_says_which_faces_were_skipped_and_why(
@@ -439,7 +427,9 @@ def test_the_report_says_which_faces_were_skipped_and_why(
     assert "7 found, 0 restored, copied as it was" in capsys.readouterr().out
 
 
-def test_aligned_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path) -> None:
+def test_aligned_images_are_restored_without_detection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
+) -> None:
     draw(tmp_path / "a.png", "RGBA", (100, 100))
     argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--aligned", "--model", str(tiny_checkpoint)]
     assert main(argv) == 0
@@ -466,7 +456,7 @@ def test_a_missing_model_file_is_named_with_the_command_that_fetches_it(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_in_the_wrong_place_gets_a_sentence(
+def test_a_model_of_the_wrong_role_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path, blind: Path
 ) -> None:
     draw(tmp_path / "a.png")
@@ -505,7 +495,7 @@ def test_fetch_announces_verifies_and_is_found_again(tmp_path: Path, capsys: pyt
     assert str(tmp_path / "mine") in capsys.readouterr().out
 
 
-def test_fix_fetches_what_is_missing_when_told_to(
+def test_download_fetches_missing_models(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mirror: None, tiny_checkpoint: Path
 ) -> None:
     draw(tmp_path / "a.png")
@@ -516,12 +506,12 @@ def test_fix_fetches_what_is_missing_when_told_to(
     assert files(tmp_path / "mine") == ["face_detection_yunet_2026may.onnx"]
 
 
-def test_an_action_of_models_shows_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_fetch_without_names_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "fetch"]) == 2
     assert "usage: codeformer models fetch [-h]" in capsys.readouterr().err
 
 
-def test_verify_finds_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_reports_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "detection_Resnet50_Final.pth").write_bytes(b"half a file")
     place = ["--weights", str(tmp_path)]
     assert main(["models", "verify", *place]) == 1
@@ -532,7 +522,7 @@ def test_verify_finds_a_wrong_file_and_a_named_one_that_is_absent(tmp_path: Path
     assert (tmp_path / "detection_Resnet50_Final.pth").read_bytes() == b"half a file"
 
 
-def test_a_reader_that_leaves_ends_the_listing_quietly() -> None:
+def test_a_closed_pipe_ends_the_listing_quietly() -> None:
     command = f"{sys.executable} -u -m codeformer_core models list | head -n 1"
     run = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.count("\n") == 1 and run.stderr == ""

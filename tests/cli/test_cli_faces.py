@@ -1,4 +1,4 @@
-"""What options do to the faces of a picture, in real runs on small networks. Mostly the faces come from a file."""
+"""What options do to the faces of an image, in real runs on small networks. Mostly the faces come from a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.upscaler import load_upscaler
 
-#: A picture of 200 x 120 pixels with two faces whose crops have 80: the left one is nearer to the centre, the right one larger.
+#: An image of 200 x 120 pixels with two faces whose crops have 80: the left one is nearer to the centre, the right one larger.
 WIDTH, HEIGHT, SIDE = 200, 120, 80
 LEFT, RIGHT = (14, 20, 56), (110, 20, 60)
 
@@ -52,13 +52,13 @@ def face(place: tuple[int, int, int], score: float = 0.9) -> Face:
 def soft_noise(seed: int = 0) -> np.ndarray:
     """(HEIGHT, WIDTH, 3) uint8 without white."""
     noise = torch.rand(1, 3, 12, 20, generator=torch.Generator().manual_seed(seed)) * 0.8
-    picture = torch.nn.functional.interpolate(noise, size=(HEIGHT, WIDTH), mode="bilinear")
-    return (picture[0].permute(1, 2, 0) * 255).byte().numpy()
+    image = torch.nn.functional.interpolate(noise, size=(HEIGHT, WIDTH), mode="bilinear")
+    return (image[0].permute(1, 2, 0) * 255).byte().numpy()
 
 
 @pytest.fixture
 def photo_file(tmp_path: Path) -> Path:
-    """The picture, in colours."""
+    """The image, in colours."""
     Image.fromarray(soft_noise()).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
 
@@ -95,7 +95,7 @@ def white(path: Path, *boxes: tuple[int, int, int, int], size: tuple[int, int] =
 
 
 def painted(path: Path, *boxes: tuple[int, int, int, int]) -> Path:
-    """The picture with white brush strokes."""
+    """The image with white brush strokes."""
     pixels = soft_noise()
     for x0, y0, x1, y1 in boxes:
         pixels[y0:y1, x0:x1] = 255
@@ -104,7 +104,7 @@ def painted(path: Path, *boxes: tuple[int, int, int, int]) -> Path:
 
 
 def changed(before: torch.Tensor, after: torch.Tensor) -> tuple[bool, bool]:
-    """Whether the left and the right half of a picture have changed."""
+    """Whether the left and the right half of an image have changed."""
     where = (before != after).any(1)[0]
     return bool(where[:, : WIDTH // 2].any()), bool(where[:, WIDTH // 2 :].any())
 
@@ -130,7 +130,7 @@ def test_a_grey_photo_is_coloured_in_its_faces_and_written_in_colours(
     assert torch.equal(after[..., :8, :], before.image[..., :8, :])  # above the faces
 
 
-def test_keeping_the_luminance(tmp_path: Path, run: Run, photo_file: Path) -> None:
+def test_keep_luminance_changes_only_the_colours(tmp_path: Path, run: Run, photo_file: Path) -> None:
     grey = tmp_path / "grey.png"
     Image.open(photo_file).convert("L").save(grey)
     before = image_io.read(grey).image
@@ -226,7 +226,7 @@ def test_a_feather_fades_into_what_is_known(tmp_path: Path, run: Run, photo_file
     [((), "no hole: the mask has no white"), (((0, 0, 200, 8),), "2 found, 0 filled")],
     ids=["empty mask", "beside the faces"],
 )
-def test_nothing_to_fill_is_said_and_the_picture_copied(
+def test_an_image_with_nothing_to_fill_is_reported_and_copied(
     tmp_path: Path, run: Run, photo_file: Path, capsys: pytest.CaptureFixture[str], boxes: tuple, says: str
 ) -> None:
     run("inpaint", "--mask", white(tmp_path / "mask.png", *boxes))
@@ -236,13 +236,15 @@ def test_nothing_to_fill_is_said_and_the_picture_copied(
     assert not boxes or "100% of the holes are on no face" in said
 
 
-def test_no_brush_stroke_is_said(run: Run, photo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_without_brush_strokes_is_reported_and_copied(
+    run: Run, photo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("inpaint")
     assert (tmp_path / "out" / "photo.png").read_bytes() == photo_file.read_bytes()
     assert "no white brush stroke was found, copied as it was" in capsys.readouterr().out
 
 
-def test_masks_of_another_size_fit_or_get_a_sentence(
+def test_masks_of_another_size_are_stretched_and_of_another_aspect_ratio_refused(
     tmp_path: Path, run: Run, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     half = white(tmp_path / "half.png", (18, 23, 30, 35), size=(WIDTH // 2, HEIGHT // 2))
@@ -373,7 +375,7 @@ def test_tiny_faces_are_found_in_tiles(
         ("inpaint", "--mask MASK --feather 3"),
     ],
 )
-def test_without_faces_every_option_leaves_the_picture(
+def test_without_faces_every_option_copies_the_image(
     tmp_path: Path, run: Run, photo_file: Path, capsys: pytest.CaptureFixture[str], command: str, options: str
 ) -> None:
     mask, nobody = white(tmp_path / "mask.png", HOLE), tmp_path / "nobody.json"
@@ -403,7 +405,7 @@ def test_a_wrong_number_of_fidelities_is_refused_with_the_number_of_faces(
     assert "Found 3 fidelities for 1 face." in capsys.readouterr().err
 
 
-def test_a_painted_fidelity_rises_to_one_in_the_white(tmp_path: Path, run: Run) -> None:
+def test_the_fidelity_mask_raises_the_fidelity_to_one(tmp_path: Path, run: Run) -> None:
     low, high = run("fix", "-w", 0), run("fix", "-w", 1)
     painted_left = run("fix", "-w", 0, "--fidelity-mask", white(tmp_path / "mask.png", *LEFT_HALF))
     assert changed(painted_left, low) == (True, False)
@@ -438,7 +440,7 @@ def test_blend(tmp_path: Path, run: Run, photo_file: Path) -> None:
 
 
 @pytest.mark.parametrize("aligned", [False, True])
-def test_what_is_kept_out_stays_as_it_was(tmp_path: Path, run: Run, photo_file: Path, aligned: bool) -> None:
+def test_pixels_in_the_keep_out_mask_are_unchanged(tmp_path: Path, run: Run, photo_file: Path, aligned: bool) -> None:
     source = tmp_path / "source.png"
     Image.open(photo_file).crop((0, 0, 120, 120)).save(source)
     mask = white(tmp_path / "mask.png", HOLE, size=(120, 120))
@@ -462,7 +464,7 @@ def test_keeping_detail_changes_faces_only(run: Run, photo_file: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["mean-and-spread", "coarse-colours"])
-def test_colours_follow_the_picture(tmp_path: Path, run: Run, how: str) -> None:
+def test_colours_follow_the_image(tmp_path: Path, run: Run, how: str) -> None:
     def difference(*options: object) -> torch.Tensor:
         run("fix", "--only-center", "--save-crops", tmp_path, *options)
         crops = [image_io.read(tmp_path / f"photo_01_{name}.png").image for name in ("aligned", "restored")]
@@ -509,12 +511,12 @@ def test_faces_are_enlarged_by_the_network(tmp_path: Path, run: Run, upscaler: P
     assert aligned.shape == (1, 3, 128, 128)
 
 
-def test_faces_are_enlarged_as_much_as_the_picture(tmp_path: Path, run: Run, upscaler: Path) -> None:
+def test_faces_are_enlarged_as_much_as_the_image(tmp_path: Path, run: Run, upscaler: Path) -> None:
     run("fix", "--face-upscaler", upscaler, "--save-crops", tmp_path)
     assert image_io.read(tmp_path / "photo_01_restored.png").image.shape[-1] == 64
 
 
-def test_what_cannot_be_compiled_is_said_before_the_work(
+def test_a_network_that_cannot_be_compiled_is_refused_before_the_work(
     tmp_path: Path,
     photo_file: Path,
     networks: dict[str, Path],
@@ -530,7 +532,7 @@ def test_what_cannot_be_compiled_is_said_before_the_work(
     assert "cannot compile this network here (no compiler). Leave out --compile." in capsys.readouterr().err
 
 
-def test_pictures_of_other_kinds_are_not_left_out_in_silence(
+def test_images_of_unreadable_formats_are_reported(
     tmp_path: Path, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "folder"
@@ -561,21 +563,21 @@ def test_pictures_of_other_kinds_are_not_left_out_in_silence(
         (["models", "where", "here"], "models where: here is not known. See"),
     ],
 )
-def test_what_a_command_does_not_know_is_said_with_what_was_meant(
+def test_an_unknown_option_is_refused_with_the_nearest_known_one(
     asked: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(asked) == 2
     assert f"codeformer {says}" in capsys.readouterr().err
 
 
-def test_the_version_can_be_asked_for_and_models_are_listed_without_more_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_models_without_an_action(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("codeformer")
     assert main(["models"]) == 0
     assert "codeformer_starter.safetensors" in capsys.readouterr().out
 
 
-def test_the_network_s_parts_are_compiled_when_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_compiles_the_parts_of_the_network(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda part: compiled.append(part.__name__) or part)
     plain = run("fix")
@@ -590,7 +592,7 @@ def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, option: str, ca
     assert "found an empty name" in capsys.readouterr().err
 
 
-def test_an_upscaler_that_is_absent_or_none_gets_a_sentence(
+def test_a_missing_or_wrong_upscaler_is_refused(
     tmp_path: Path, photo_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["fix", str(photo_file), "-o", str(tmp_path / "out"), "--model", str(networks["fix"]), "--aligned"]
@@ -614,7 +616,7 @@ def test_saved_faces_are_those_that_were_worked_on_and_give_the_same_result(tmp_
     assert from_json(saved.read_text())[0] == [face(RIGHT)]
 
 
-def test_faces_found_in_a_smaller_picture_are_scaled(tmp_path: Path, run: Run, photo_file: Path) -> None:
+def test_faces_found_in_a_smaller_image_are_scaled(tmp_path: Path, run: Run, photo_file: Path) -> None:
     double = tmp_path / "double.png"
     Image.open(photo_file).resize((2 * WIDTH, 2 * HEIGHT)).save(double)
     after = run("fix", "--only-largest", "--save-faces", tmp_path / "saved.json", source=double)
@@ -622,7 +624,7 @@ def test_faces_found_in_a_smaller_picture_are_scaled(tmp_path: Path, run: Run, p
     assert from_json((tmp_path / "saved.json").read_text())[0][0].box == tuple(2 * value + 0.5 for value in face(RIGHT).box)
 
 
-def test_files_of_faces_that_do_not_fit_get_a_sentence(
+def test_files_of_faces_that_do_not_fit_are_refused(
     tmp_path: Path, photo_file: Path, faces_file: Path, networks: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["fix", str(photo_file), "--model", str(networks["fix"]), "-o", str(tmp_path / "out"), "--faces-from"]

@@ -72,7 +72,7 @@ def test_a_folder_of_videos_goes_to_a_folder_and_a_broken_one_does_not_stop_it(c
     assert "a.mp4" in capsys.readouterr().err
 
 
-def test_a_video_that_is_there_is_not_replaced(clip, networks, tmp_path, capsys):
+def test_an_existing_video_is_not_replaced(clip, networks, tmp_path, capsys):
     (tmp_path / "out.mp4").write_bytes(b"precious")
     assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks]) == 1
     assert (tmp_path / "out.mp4").read_bytes() == b"precious" and "--overwrite" in capsys.readouterr().err
@@ -95,13 +95,13 @@ sys.exit(main({command[3:]!r}))
     assert not list(tmp_path.iterdir())
 
 
-def test_the_face_is_larger_in_an_enlarged_video(clip, networks, tmp_path):
+def test_upscale_enlarges_the_frames(clip, networks, tmp_path):
     out = tmp_path / "out.mp4"
     assert main(["video", str(clip), "-o", str(out), *networks, "--duration", "0.1", "--upscale", "2", "-q"]) == 0
     assert frames(out)[0].shape == (720, 1280, 3)
 
 
-def test_what_is_kept_out_stays_as_it_was(clip, networks, tmp_path):
+def test_pixels_in_the_keep_out_mask_are_unchanged(clip, networks, tmp_path):
     from PIL import Image
 
     Image.new("L", (640, 360), 255).save(tmp_path / "all.png")
@@ -111,7 +111,7 @@ def test_what_is_kept_out_stays_as_it_was(clip, networks, tmp_path):
     assert np.array_equal(frames(out), frames(clip)[: len(frames(out))])
 
 
-def test_a_damaged_video_is_done_and_its_damage_told(clip, networks, tmp_path, capsys):
+def test_damage_in_a_video_is_reported(clip, networks, tmp_path, capsys):
     damaged = bytearray(clip.read_bytes())
     with av.open(str(clip)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
@@ -122,5 +122,5 @@ def test_a_damaged_video_is_done_and_its_damage_told(clip, networks, tmp_path, c
     assert "damaged.mp4 is damaged at 0." in capsys.readouterr().out
 
 
-def test_the_options_say_what_the_core_has():
+def test_the_codecs_match_the_core():
     assert tuple(CODECS) == arguments.CODECS

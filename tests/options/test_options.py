@@ -2,19 +2,19 @@
 
 import pytest
 
-from codeformer_core import options
 from codeformer_core.imaging import colour
 from codeformer_core.masks import parsing, styles
+from codeformer_core.options import fix, selection
 from codeformer_core.selection import select
 
 
 @pytest.mark.parametrize(
     ("names", "table"),
     [
-        (options.COLOURS, colour.COLOURS),
-        (options.MASKS, styles.MASKS),
-        (options.PARTS, parsing.PART_CLASSES),
-        (options.ORDERS, select.ORDERS),
+        (fix.COLOURS, colour.COLOURS),
+        (fix.MASKS, styles.MASKS),
+        (fix.PARTS, parsing.PART_CLASSES),
+        (selection.ORDERS, select.ORDERS),
     ],
     ids=["colours", "masks", "parts", "orders"],
 )
@@ -23,4 +23,4 @@ def test_names_of_options_are_those_of_their_table(names, table):
 
 
 def test_every_choice_of_faces_has_an_order():
-    assert set(options.CHOICES) == {"all", *select._ORDER_OF_CHOICE}
+    assert set(selection.CHOICES) == {"all", *select._ORDER_OF_CHOICE}

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core.faces import Face
-from codeformer_core.options import BLURRED
+from codeformer_core.options.selection import BLURRED
 from codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from codeformer_core.align import FFHQ_TEMPLATE
 from codeformer_core.faces import Face
-from codeformer_core.options import OFF, Steadiness
+from codeformer_core.options.steadiness import OFF, Steadiness
 from codeformer_core.video.tracking import Tracked, Tracker
 
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core import DetectionOptions, checkpoints, fix_faces
-from codeformer_core.options import OFF, FixOptions, Steadiness
+from codeformer_core.options import FixOptions, Steadiness
+from codeformer_core.options.steadiness import OFF
 from codeformer_core.pipeline import Extras
 from codeformer_core.video.pipeline import fix_frames, fix_stream
 
