@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .arguments import contradiction
-from .parser import COMMANDS, build_parser, parsed_arguments
+from .commands import COMMANDS, build_parser, parsed_arguments
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 

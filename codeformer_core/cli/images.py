@@ -22,8 +22,8 @@ from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, dete
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
+from .commands import COMMANDS
 from .context import ImageResult, RunContext, read_mask
-from .parser import COMMANDS
 from .plan import IMAGES, ImageTask
 from .run import process_all
 

@@ -19,9 +19,9 @@ from ..options import DetectionOptions
 from ..pipeline import Extras
 from ..upscaler import load_upscaler
 from .arguments import Arguments
+from .commands import COMMANDS
 from .context import RunContext
 from .models import obtain
-from .parser import COMMANDS
 
 
 def device_of(name: str) -> torch.device:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from ..runtime.progress import Tick
 from .arguments import Arguments
+from .commands import COMMANDS
 from .context import ImageResult, RunContext
 from .networks import device_of, load_networks
-from .parser import COMMANDS
 from .plan import ImageTask, Media, ignored, plan
 
 #: Reads one image or video, works on it and writes it; what it raises is about this one only.

@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 from codeformer_core import checkpoints, cli, image_io
 from codeformer_core.cli import arguments, main
 from codeformer_core.cli.arguments import Arguments
-from codeformer_core.cli.parser import parsed_arguments
+from codeformer_core.cli.commands import parsed_arguments
 from codeformer_core.image_io.encode import FORMATS
 from codeformer_core.imaging.resize import rescale
 from codeformer_core.imaging.tiling import TILE

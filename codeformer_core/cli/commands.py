@@ -1,4 +1,4 @@
-"""The parser of every command, with options from the fields of `Arguments`, and `Arguments` from what was parsed."""
+"""The commands and the parser of each, with options from the fields of `Arguments`, and `Arguments` from what was parsed."""
 
 import argparse
 from collections.abc import Collection, Mapping
