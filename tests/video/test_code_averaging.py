@@ -25,7 +25,7 @@ def through(codes: LogitAverager, frames):
     return out + codes.finish()
 
 
-def test_neighbours_weigh_by_their_distance():
+def test_neighbours_are_weighted_by_distance():
     values = [0.0] * 4 + [8.0] + [0.0] * 4
     out = through(LogitAverager(0.5), [([7], encoding(value)) for value in values])
     whole = 1 + 2 * (0.5 + 0.25 + 0.125)
@@ -50,18 +50,18 @@ def test_a_code_flips_only_when_several_frames_agree():
     assert [int(one.logits.argmax(2)) for one in out] == [0] * 9 + [1] * 4
 
 
-def test_without_strength_nothing_changes_and_nothing_waits():
+def test_zero_strength_changes_and_delays_nothing():
     codes, frame = LogitAverager(0.0), encoding(1.0)
     assert codes.delay == 0 and codes.push([0], encoding(5.0)) and codes.push([0], frame) == [frame]
 
 
-def test_a_frame_comes_out_when_those_behind_it_are_known():
+def test_a_frame_comes_out_after_the_delay():
     codes = LogitAverager(0.8)
     counts = [len(codes.push([0], encoding(1.0))) for _ in range(6)]
     assert codes.delay == REACH and counts == [0] * REACH + [1] * (6 - REACH) and len(codes.finish()) == REACH
 
 
-def test_what_only_decoding_needs_is_not_held_after_it():
+def test_encoder_maps_are_released_with_their_frame():
     codes, maps = LogitAverager(0.8), []
     for _ in range(3 * REACH):
         frame = encoding(1.0)
@@ -71,7 +71,7 @@ def test_what_only_decoding_needs_is_not_held_after_it():
     assert sum(one() is not None for one in maps) == REACH
 
 
-def test_what_came_in_is_not_modified():
+def test_inputs_are_not_modified():
     frames = [encoding(float(value)) for value in range(5)]
     before = [frame.logits.clone() for frame in frames]
     through(LogitAverager(0.9), [([0], frame) for frame in frames])
@@ -90,12 +90,12 @@ def flips(frames: list[EncodedFaces]) -> float:
     return float((codes[1:] != codes[:-1]).float().sum(1).mean())
 
 
-def test_noise_flips_a_fifth_of_the_codes_that_it_flipped(tiny_checkpoint):
+def test_noise_flips_less_than_a_fifth_as_many_codes(tiny_checkpoint):
     network = checkpoints.load(tiny_checkpoint)
     generator = torch.Generator().manual_seed(0)
     still = F.interpolate(torch.rand(1, 3, 8, 8, generator=generator), size=network.side, mode="bilinear")
     noisy = [(still + 0.01 * torch.randn(still.shape, generator=generator)).clamp(0, 1) for _ in range(14)]
-    alone = [network.encode_faces(picture, 0.0) for picture in noisy]
+    alone = [network.encode_faces(image, 0.0) for image in noisy]
     steady = through(LogitAverager(Steadiness().strength), [([0], frame) for frame in alone])
     assert flips(alone) > 20
     assert flips(steady) < flips(alone) / 5

@@ -22,7 +22,7 @@ def cuts(images) -> list[int]:
 
 
 @pytest.mark.parametrize("name", SHOTS)
-def test_shots_begin_where_they_were_cut(videos, name):
+def test_cuts_are_found_in_real_footage(videos, name):
     def images():
         with av.open(str(videos / name)) as file:
             for frame in file.decode(video=0):
@@ -37,7 +37,7 @@ def scene(photo):
     return F.interpolate(photo("photos/astronaut_1face.png"), size=128, mode="bilinear", antialias=True)
 
 
-def test_a_light_that_is_switched_is_no_cut(scene):
+def test_switching_a_light_is_no_cut(scene):
     assert cuts([scene, scene, scene * 0.4, scene * 0.4, scene]) == []
 
 
@@ -55,6 +55,6 @@ def test_a_single_frame_between_two_cuts_is_a_shot(scene):
     assert cuts([scene, scene, scene.flip(2), scene, scene]) == [2, 3]
 
 
-def test_frames_smaller_than_the_copy_are_compared_too(scene):
+def test_frames_smaller_than_the_thumbnail_are_compared_too(scene):
     small = F.interpolate(scene, size=(20, 28))
     assert cuts([small, small, small.flip(2)]) == [2]

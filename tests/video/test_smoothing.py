@@ -40,7 +40,7 @@ def test_accelerated_motion_is_tracked_exactly(frame):
     assert np.allclose(found.box, face(*path[frame]).box, atol=0.02)
 
 
-def test_a_shaken_head_does_not_drag():
+def test_a_shaken_head_is_followed_without_lag():
     """A third of the face to each side, three times in two seconds."""
     path = [(0.3 * SIZE * np.sin(2 * np.pi * step / 20), 0.0) for step in range(60)]
     detections = along(path, noise=0.005 * SIZE)
@@ -48,7 +48,7 @@ def test_a_shaken_head_does_not_drag():
     assert np.mean(off) < 0.004 and max(off) < 0.012
 
 
-def test_one_wrong_detection_leaves_no_trace():
+def test_an_outlier_leaves_no_trace():
     path = [(0.0, 0.0)] * 21
     detections = along(path, noise=0.005 * SIZE)
     right = [error(smooth_detections(detections, frame, window=5), path[frame]) for frame in range(21)]
@@ -57,7 +57,7 @@ def test_one_wrong_detection_leaves_no_trace():
     assert max(wrong) < max(right) + 0.002
 
 
-def test_a_gap_is_bridged_on_the_way():
+def test_a_gap_is_interpolated_along_the_path():
     path = [(4.0 * step, 2.0 * step) for step in range(20)]
     detections = {index: one for index, one in along(path).items() if index not in (8, 9, 10)}
     detections[7] = Detection(detections[7].face._replace(score=0.9, image_index=7))
@@ -93,7 +93,7 @@ def test_the_pose_of_a_turned_head_is_steady():
     assert jitter([smooth_detections(detections, frame, window=5) for frame in range(60)]) < jitter(found) / 10
 
 
-def test_real_footage_trembles_a_third_and_stays_in_place(shared, mobilenet):
+def test_jitter_in_real_footage_falls_to_a_third_without_drift(shared, mobilenet):
     """The first seconds of a speaker at half size; whole clips are measured in the architecture notes."""
     import av
 

@@ -35,12 +35,12 @@ def opacities(out: list[list[Tracked]]) -> list[float | None]:
     return [faces[0].opacity if faces else None for faces in out]
 
 
-HERE = [face(50.0)]
+FACE = [face(50.0)]
 #: No smoothing: what comes out is what went in, as far as it was found.
 PLAIN = Steadiness(window=0, max_age=0, min_hits=1, fade_frames=0, strength=0.0)
 
 
-def test_off_gives_each_frame_back_at_once():
+def test_off_returns_each_frame_at_once():
     frames = [[face(0.0), face(300.0, score=0.5)], [], [face(304.0), face(2.0)], [face(700.0)]]
     tracker = Tracker(OFF)
     assert tracker.delay == 0
@@ -60,17 +60,17 @@ def test_the_closest_pair_is_the_same_face():
     assert numbers(track(frames, PLAIN)) == [[0], [1, 0]]
 
 
-def test_a_face_elsewhere_or_of_another_size_is_another_face():
+def test_a_face_at_another_place_or_of_another_size_gets_a_new_track():
     frames = [[face(0.0)], [face(60.0)], [face(60.0, side=170.0)]]
     assert numbers(track(frames, PLAIN)) == [[0], [1], [2]]
 
 
-def test_a_face_is_expected_where_it_was_going():
+def test_constant_velocity_predicts_where_a_face_is():
     steps = [0, 30, 70, 120, 180, 250, 330, 420]  # in the end almost its own width from frame to frame
     assert numbers(track([[face(float(x))] for x in steps], PLAIN)) == [[0]] * len(steps)
 
 
-def test_faces_that_pass_each_other_are_not_exchanged():
+def test_faces_that_pass_each_other_keep_their_tracks():
     frames = [[face(12.0 * step, y=100.0), face(240.0 - 12.0 * step, y=170.0)] for step in range(21)]
     assert numbers(track(frames, PLAIN)) == [[0, 1]] * 21
 
@@ -87,16 +87,16 @@ def test_a_gap_is_filled(missed):
     assert all(out[index][0].face == path[index] for index in range(5))
 
 
-def test_a_longer_gap_is_an_end_and_a_beginning():
-    frames = [HERE] * 4 + [[]] * 4 + [HERE] * 4
+def test_a_longer_gap_ends_the_track_and_begins_a_new_one():
+    frames = [FACE] * 4 + [[]] * 4 + [FACE] * 4
     assert (
         numbers(track(frames, Steadiness(window=3, max_age=3, min_hits=1, fade_frames=0))) == [[0]] * 4 + [[]] * 4 + [[1]] * 4
     )
 
 
-def test_a_face_that_is_seldom_found_is_dropped():
+def test_a_face_with_fewer_than_min_hits_is_dropped():
     false = [face(400.0)]
-    frames = [HERE + (false if index in (3, 9, 10) else []) for index in range(20)]
+    frames = [FACE + (false if index in (3, 9, 10) else []) for index in range(20)]
     out = track(frames, Steadiness(window=0, max_age=2, min_hits=3, fade_frames=0))
     assert numbers(out) == [[0]] * 20
     assert numbers(track(frames, Steadiness(window=0, max_age=6, min_hits=3, fade_frames=0)))[3:11] == [[0, 1]] * 8
@@ -104,52 +104,52 @@ def test_a_face_that_is_seldom_found_is_dropped():
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_a_shot_of_few_frames_keeps_its_faces(length):
-    assert numbers(track([HERE] * length, Steadiness(min_hits=3))) == [[0]] * length
-    frames = [HERE] * 6 + [[face(300.0)]] * length + [HERE] * 6
+    assert numbers(track([FACE] * length, Steadiness(min_hits=3))) == [[0]] * length
+    frames = [FACE] * 6 + [[face(300.0)]] * length + [FACE] * 6
     assert numbers(track(frames, Steadiness(min_hits=3), cuts=(6, 6 + length))) == [[0]] * 6 + [[1]] * length + [[2]] * 6
 
 
 def test_masks_fade_in_and_out_within_a_shot():
-    frames = [[]] * 3 + [HERE] * 8 + [[]] * 9
+    frames = [[]] * 3 + [FACE] * 8 + [[]] * 9
     out = track(frames, Steadiness(max_age=2, min_hits=1, fade_frames=3))
     assert opacities(out) == [None] * 3 + [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25] + [None] * 9
 
 
 def test_masks_do_not_fade_where_the_video_begins_or_ends():
-    assert opacities(track([HERE] * 12, Steadiness())) == [1.0] * 12
+    assert opacities(track([FACE] * 12, Steadiness())) == [1.0] * 12
 
 
 def test_masks_do_not_fade_at_cuts():
-    frames = [HERE] * 6 + [[face(300.0)]] * 6
+    frames = [FACE] * 6 + [[face(300.0)]] * 6
     assert opacities(track(frames, Steadiness(fade_frames=3), cuts=(6,))) == [1.0] * 12
 
 
 def test_no_face_is_tracked_across_a_cut():
-    out = track([HERE] * 6 + [[]] + [HERE] * 6, Steadiness(), cuts=(7,))
+    out = track([FACE] * 6 + [[]] + [FACE] * 6, Steadiness(), cuts=(7,))
     assert numbers(out) == [[0]] * 6 + [[]] + [[1]] * 6
 
 
 def test_nothing_is_smoothed_across_a_cut():
     near = [face(60.0)]
-    out = track([HERE] * 6 + [near] * 6, Steadiness(), cuts=(6,))
-    assert out[5][0].face.box == pytest.approx(HERE[0].box) and out[6][0].face.box == pytest.approx(near[0].box)
+    out = track([FACE] * 6 + [near] * 6, Steadiness(), cuts=(6,))
+    assert out[5][0].face.box == pytest.approx(FACE[0].box) and out[6][0].face.box == pytest.approx(near[0].box)
 
 
-def test_a_cut_finishes_what_was_before_it():
+def test_a_cut_finishes_all_frames_before_it():
     tracker = Tracker(Steadiness())
-    assert [len(tracker.push(HERE)) for _ in range(4)] == [0] * 4
-    assert len(tracker.push(HERE, cut=True)) == 4
+    assert [len(tracker.push(FACE)) for _ in range(4)] == [0] * 4
+    assert len(tracker.push(FACE, cut=True)) == 4
 
 
 def test_a_frame_is_finished_after_the_delay():
     tracker = Tracker(Steadiness())
-    assert [len(tracker.push(HERE)) for _ in range(tracker.delay + 3)] == [0] * tracker.delay + [1] * 3
+    assert [len(tracker.push(FACE)) for _ in range(tracker.delay + 3)] == [0] * tracker.delay + [1] * 3
 
 
 @pytest.mark.parametrize(
     "steadiness", [Steadiness(), Steadiness(window=9), Steadiness(max_age=0, fade_frames=0, min_hits=2), OFF]
 )
-def test_what_a_frame_becomes_is_known_after_the_delay(steadiness):
+def test_later_frames_do_not_change_a_finished_one(steadiness):
     """Whatever follows later changes nothing in it."""
     frames = [[] if index in (7, 8, 9, 16, 23, 24, 25, 26, 27) else [face(50.0 + index % 3)] for index in range(40)]
     whole = track(frames, steadiness)
@@ -172,6 +172,6 @@ def test_memory_does_not_grow():
 
 
 @pytest.mark.parametrize("wrong", [{"window": -1}, {"max_age": -1}, {"min_hits": 0}, {"fade_frames": -2}, {"strength": 1.5}])
-def test_impossible_settings_are_refused(wrong):
+def test_invalid_settings_are_rejected(wrong):
     with pytest.raises(ValueError, match="Expected no negative number, at least one hit, and a strength from 0 to 1"):
         Steadiness(**wrong)

@@ -24,8 +24,8 @@ def tiny(tiny_checkpoint):
 @pytest.fixture(scope="module")
 def clip(photo):
     """(14, 3, 160, 160): a portrait that moves to the right and is missing in the middle, with noise."""
-    picture = F.interpolate(photo("photos/astronaut_1face.png"), size=160, mode="bilinear", antialias=True)
-    frames = torch.cat([picture.roll(2 * index, 3) for index in range(FRAMES)])
+    portrait = F.interpolate(photo("photos/astronaut_1face.png"), size=160, mode="bilinear", antialias=True)
+    frames = torch.cat([portrait.roll(2 * index, 3) for index in range(FRAMES)])
     frames[6:8] = 0.5
     noise = torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))
     return (frames + noise * 0.02).clamp(0, 1)
@@ -82,7 +82,7 @@ def test_steadiness_changes_the_result(clip, known_faces, tiny):
     assert not torch.allclose(steady.images, alone.images, atol=1e-3)
 
 
-def test_frames_without_faces_come_back_as_they_were(clip, known_faces, tiny):
+def test_frames_without_faces_are_unchanged(clip, known_faces, tiny):
     fixed = fix_frames(clip, known_faces, tiny, replace(OPTIONS, steady=False))
     assert torch.equal(fixed.images[6:8], clip[6:8]) and not fixed.mask[6:8].any()
     assert torch.equal(torch.where(fixed.mask > 0, 0.0, fixed.images), torch.where(fixed.mask > 0, 0.0, clip))
@@ -95,7 +95,7 @@ def test_the_clip_is_not_modified(clip, known_faces, tiny):
     assert torch.equal(clip, before)
 
 
-def test_few_frames_are_held_however_many_there_are(clip, known_faces, tiny):
+def test_the_number_of_frames_held_is_bounded(clip, known_faces, tiny):
     taken = 0
 
     def endless():
@@ -131,7 +131,7 @@ def test_frames_are_enlarged_with_or_without_faces(clip, known_faces, tiny):
     assert not fixed.mask[2:].any() and float(fixed.images[2:].std()) > 0
 
 
-def test_a_face_that_was_not_restored_is_never_pasted(clip, known_faces, tiny):
+def test_a_result_that_is_not_finite_is_never_pasted(clip, known_faces, tiny):
     class Broken:
         side = tiny.side
         encode_faces = staticmethod(tiny.encode_faces)
@@ -149,7 +149,7 @@ def test_a_wrong_choice_raises_before_the_work(clip, known_faces, tiny, wrong):
         next(fix_stream(iter(()), known_faces, tiny, replace(OPTIONS, **wrong)))
 
 
-def test_one_area_serves_every_frame(clip, known_faces, tiny):
+def test_several_inside_masks_are_rejected(clip, known_faces, tiny):
     with pytest.raises(ValueError, match="Found 14 masks for the faces of a sequence. Expected one"):
         fix_frames(clip, known_faces, tiny, OPTIONS, Extras(inside=torch.ones(FRAMES, 1, 8, 8)))
 

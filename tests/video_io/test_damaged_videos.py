@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def talk(videos) -> Path:
-    """60 frames at 30 a second with sound."""
+    """60 frames at 30 a second with audio."""
     return videos / "talk_cfr30_640x360.mp4"
 
 
@@ -53,7 +53,7 @@ def write(target: Path, source, frames: int = 30, **options) -> list[str]:
     return writer.notices
 
 
-def test_damage_in_the_middle_is_said_and_the_rest_keeps_its_time(talk, tmp_path):
+def test_damage_in_the_middle_is_reported_and_the_other_frames_keep_their_times(talk, tmp_path):
     data = bytearray(talk.read_bytes())
     with av.open(str(talk)) as container:
         places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -70,25 +70,25 @@ def test_damage_in_the_middle_is_said_and_the_rest_keeps_its_time(talk, tmp_path
 
 
 @pytest.mark.parametrize("part", [0.7, 0.8])
-def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(small, part):
+def test_a_truncated_file_is_read_as_far_as_it_goes(small, part):
     data = small.read_bytes()
     times, notices = read(io.BytesIO(data[: int(len(data) * part)]))
     assert 3 < len(times) < 29
     assert any("should last 1.0 s and ends at" in notice for notice in notices)
 
 
-def test_the_end_of_a_count_is_no_damage(small):
+def test_stopping_after_count_frames_reports_no_damage(small):
     reader = read_frames(small, count=5)
     assert len(list(reader)) == 5 and reader.notices == []
 
 
-def film_without_its_header(small, folder):
+def truncated_header(small, folder):
     data = small.read_bytes()
     (folder / "cut.mp4").write_bytes(data[:200])
     return folder / "cut.mp4"
 
 
-def picture(small, folder):
+def image(small, folder):
     from PIL import Image
 
     Image.new("RGB", (64, 64)).save(folder / "photo.png")
@@ -96,11 +96,11 @@ def picture(small, folder):
 
 
 def text(small, folder):
-    (folder / "text.txt").write_text("no film " * 100)
+    (folder / "text.txt").write_text("no video " * 100)
     return folder / "text.txt"
 
 
-def nothing(small, folder):
+def empty_file(small, folder):
     (folder / "nothing.mp4").touch()
     return folder / "nothing.mp4"
 
@@ -110,12 +110,12 @@ def playlist(small, folder):
     return folder / "list.mp4"
 
 
-def other_files(small, folder):
+def concat_list(small, folder):
     (folder / "list.mkv").write_text(f"ffconcat version 1.0\nfile '{small}'\n")
     return folder / "list.mkv"
 
 
-def sound(small, folder):
+def audio_only(small, folder):
     with av.open(str(folder / "audio.mp4"), "w") as output:
         stream = output.add_stream("aac", rate=44_100, layout="mono")
         frame = av.AudioFrame(format="fltp", layout="mono", samples=4096)
@@ -135,36 +135,36 @@ def no_frames(small, folder):
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "message"),
     [
-        (film_without_its_header, "cut.mp4 has no video stream .* or copy this one again"),
-        (picture, "photo.mp4 is an image, expected a video"),
+        (truncated_header, "cut.mp4 has no video stream .* or copy this one again"),
+        (image, "photo.mp4 is an image, expected a video"),
         (text, "text.txt cannot be opened as a video"),
-        (nothing, "nothing.mp4 cannot be opened as a video"),
+        (empty_file, "nothing.mp4 cannot be opened as a video"),
         (playlist, "list.mp4 cannot be opened as a video"),
-        (other_files, "list.mkv cannot be opened as a video"),
-        (sound, "audio.mp4 has no video stream"),
+        (concat_list, "list.mkv cannot be opened as a video"),
+        (audio_only, "audio.mp4 has no video stream"),
         (no_frames, "empty.mkv (cannot be opened|has no frame)"),
     ],
 )
-def test_what_is_no_film_is_named_and_told_what_to_do(small, tmp_path, made, said):
-    with pytest.raises(ValueError, match=said):
+def test_files_that_are_no_videos_are_rejected_by_name_with_advice(small, tmp_path, made, message):
+    with pytest.raises(ValueError, match=message):
         probe(made(small, tmp_path))
 
 
-def test_a_photograph_is_no_video(data):
+def test_a_photo_is_rejected(data):
     with pytest.raises(ValueError, match="is an image"):
         read_frames(data / "photos" / "astronaut_1face.png")
 
 
-def test_files_that_are_not_there_and_other_things_are_python_s_own_errors(tmp_path):
+def test_missing_files_and_wrong_types_raise_standard_errors(tmp_path):
     with pytest.raises(FileNotFoundError):
         probe(tmp_path / "none.mp4")
     with pytest.raises(TypeError, match="expected the path"):
         probe(3)
 
 
-def test_no_duration_is_no_trouble(videos, tmp_path):
+def test_a_file_without_a_duration_is_read_without_notices(videos, tmp_path):
     source = videos / "no_duration_vp9_VFR.webm"
     assert probe(source).duration == 0
     times, notices = read(source)
@@ -172,7 +172,7 @@ def test_no_duration_is_no_trouble(videos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"start": 5}, "no frame in the window 5 s to the end: it lasts 1.00 s"),
         ({"first": 40}, "no frame in the window 0 s to the end, from frame 40 on"),
@@ -181,12 +181,12 @@ def test_no_duration_is_no_trouble(videos, tmp_path):
         ({"every": 0}, "every=0. Expected at least 0, 0 and 1"),
     ],
 )
-def test_windows_without_a_frame_are_refused(small, options, said):
-    with pytest.raises(ValueError, match=said):
+def test_windows_without_a_frame_are_rejected(small, options, message):
+    with pytest.raises(ValueError, match=message):
         list(read_frames(small, **options))
 
 
-def test_frames_without_time_stamps_get_them_from_the_rate(tmp_path):
+def test_frames_without_timestamps_get_them_from_the_frame_rate(tmp_path):
     with av.open(str(tmp_path / "a.mjpeg"), "w", format="mjpeg") as output:  # bare frames, one behind the other
         stream = output.add_stream("mjpeg", rate=25)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
@@ -199,7 +199,7 @@ def test_frames_without_time_stamps_get_them_from_the_rate(tmp_path):
     assert read(tmp_path / "b.mp4")[0] == pytest.approx(times)
 
 
-def test_time_stamps_that_stand_still_or_go_back_are_mended_and_said(small, tmp_path):
+def test_repeated_and_decreasing_timestamps_are_repaired_and_reported(small, tmp_path):
     with av.open(str(small)) as old, av.open(str(tmp_path / "a.mkv"), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for number, packet in enumerate(packet for packet in old.demux(video=0) if packet.size):
@@ -216,7 +216,7 @@ def test_time_stamps_that_stand_still_or_go_back_are_mended_and_said(small, tmp_
     assert read(tmp_path / "b.mkv")[0] == pytest.approx(times, abs=0.001)
 
 
-def test_a_video_that_changes_its_size_is_fitted_and_said(small, tmp_path):
+def test_a_change_of_frame_size_is_resized_and_reported(small, tmp_path):
     with av.open(str(tmp_path / "a.mkv"), "w") as output:
         stream = output.add_stream("mjpeg", rate=10)
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuvj420p"
@@ -241,7 +241,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_nothing_is_written_over_unless_it_is_allowed(small, tmp_path):
+def test_an_existing_file_is_replaced_only_with_overwrite(small, tmp_path):
     target = tmp_path / "b.mp4"
     target.write_text("mine")
     with pytest.raises(FileExistsError, match="exists already and is left as it is"):
@@ -251,7 +251,7 @@ def test_nothing_is_written_over_unless_it_is_allowed(small, tmp_path):
     assert probe(target).frames == 30 and leftovers(tmp_path) == ["b.mp4"]
 
 
-def test_the_source_is_never_the_target(small, tmp_path):
+def test_the_source_cannot_be_the_target(small, tmp_path):
     source = tmp_path / "a.mp4"
     source.write_bytes(small.read_bytes())
     (tmp_path / "link.mp4").symlink_to(source)
@@ -262,7 +262,7 @@ def test_the_source_is_never_the_target(small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         ("b.avi", {}, "Use one of .mp4, .mov, .mkv, .webm"),
         ("b.webm", {}, "WebM holds av1, got h264"),
@@ -272,7 +272,7 @@ def test_the_source_is_never_the_target(small, tmp_path):
         ("b.mp4", {"codec": "hevc", "source": 24}, "cannot encode frames of 24 x 24"),
     ],
 )
-def test_what_cannot_be_written_is_said_with_what_can(small, tmp_path, name, options, said):
+def test_unsupported_outputs_are_rejected_with_the_alternatives(small, tmp_path, name, options, message):
     source = small
     if options.pop("source", None):
         source = tmp_path / "tiny.mkv"
@@ -281,12 +281,12 @@ def test_what_cannot_be_written_is_said_with_what_can(small, tmp_path, name, opt
             stream.height, stream.width, stream.pix_fmt = 24, 24, "yuv420p"
             output.mux(stream.encode(av.VideoFrame(24, 24, "yuv420p")))
             output.mux(stream.encode(None))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         write(tmp_path / name, source, **options)
     assert not (tmp_path / name).exists() and not [name for name in leftovers(tmp_path) if name.endswith(".part")]
 
 
-def test_folders_that_are_not_there_or_not_ours_are_said_before_the_work(small, tmp_path):
+def test_missing_folders_are_reported_before_the_work(small, tmp_path):
     (tmp_path / "file").touch()
     for folder, kind in (("none", FileNotFoundError), ("file", NotADirectoryError)):
         with pytest.raises(kind, match="b.mp4 cannot be written: .* Choose a folder that exists"):
@@ -294,7 +294,7 @@ def test_folders_that_are_not_there_or_not_ours_are_said_before_the_work(small, 
     assert leftovers(tmp_path) == ["file"]
 
 
-def test_a_folder_without_the_right_to_write(small):
+def test_a_folder_without_write_permission_is_reported(small):
     if not Path("/sys/kernel").is_dir():
         pytest.skip("needs a folder that not even the superuser writes to: /sys, which is Linux")
     with pytest.raises(OSError, match="cannot be written: .* Choose a folder that can be written to"):
@@ -318,13 +318,13 @@ except OSError as error:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("share", [0.1, 0.995])
-def test_a_full_disk_is_said_and_leaves_nothing(small, tmp_path, share):
+def test_a_full_disk_is_reported_and_leaves_no_file(small, tmp_path, share):
     write(tmp_path / "b.mp4", small, crf=0)
     limit = int((tmp_path / "b.mp4").stat().st_size * share)
     (tmp_path / "b.mp4").unlink()
     command = [sys.executable, "-c", _FULL, str(small), str(tmp_path / "b.mp4"), str(limit)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert "b.mp4 cannot be written: File too large. Choose another disk" in said[0] and said[1] == "[]"
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "b.mp4 cannot be written: File too large. Choose another disk" in lines[0] and lines[1] == "[]"
 
 
 class Stop(BaseException):
@@ -332,7 +332,7 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, Stop])
-def test_an_error_between_the_frames_leaves_no_file_and_no_thread(small, tmp_path, error):
+def test_an_error_between_frames_leaves_no_file_and_no_thread(small, tmp_path, error):
     threads = threading.active_count()
     with pytest.raises(error), VideoWriter(tmp_path / "b.mp4", small) as writer:
         for number, frame in enumerate(read_frames(small)):
@@ -342,7 +342,7 @@ def test_an_error_between_the_frames_leaves_no_file_and_no_thread(small, tmp_pat
     assert leftovers(tmp_path) == [] and threading.active_count() == threads
 
 
-def test_an_error_of_the_encoder_s_thread_rises_where_frames_are_written(small, tmp_path):
+def test_an_error_in_the_encoding_thread_is_raised_by_the_writer(small, tmp_path):
     with (
         pytest.raises(ValueError, match="an image of 32 x 32 in a video of 64 x 48"),
         VideoWriter(tmp_path / "b.mp4", small) as writer,
@@ -358,7 +358,7 @@ def test_a_file_without_a_frame_is_not_written(small, tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_a_reader_lets_go_of_its_file(small, tmp_path):
+def test_closing_a_reader_closes_its_file(small, tmp_path):
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("needs the open files of a process from /proc, which is Linux")
 

@@ -63,7 +63,7 @@ def square(frame):
     return torch.where(mask > 0, 1 - image, image), mask
 
 
-def film(path: Path, pixel_format: str, size=(48, 64), frames=3, codec="ffv1", **tags) -> Path:
+def make_video(path: Path, pixel_format: str, size=(48, 64), frames=3, codec="ffv1", **tags) -> Path:
     """A short lossless video of soft waves within the colours that RGB has. `size` is (H, W)."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25)
@@ -85,7 +85,7 @@ def film(path: Path, pixel_format: str, size=(48, 64), frames=3, codec="ffv1", *
     return path
 
 
-def composer(source: Path, codec="h264", image=None) -> tuple[FrameComposer, list]:
+def make_composer(source: Path, codec="h264", image=None) -> tuple[FrameComposer, list]:
     """What makes the encoder's frames, and the source's first frames."""
     reader = read_frames(source, count=3)
     frames = list(reader)
@@ -128,9 +128,9 @@ def test_everything_but_the_changed_pixels_is_kept(videos, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_samples_outside_the_mask_are_the_source_s_own_before_encoding(videos, name):
+def test_samples_outside_the_mask_reach_the_encoder_unchanged(videos, name):
     source = videos / name
-    made, frames = composer(source, codec="av1" if name.startswith("odd") else "h264")
+    made, frames = make_composer(source, codec="av1" if name.startswith("odd") else "h264")
     for frame in frames:
         before = samples(frame.raw)
         assert all(np.array_equal(a, b) for a, b in zip(before, samples(made.compose(frame)), strict=True))
@@ -149,7 +149,7 @@ def test_samples_outside_the_mask_are_the_source_s_own_before_encoding(videos, n
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_windows_are_the_same_frames_as_decoding_everything(videos, name):
+def test_windows_give_the_same_frames_as_decoding_everything(videos, name):
     reader = read_frames(videos / name, 0, 4.2)
     every = [(frame.time, frame.raw.pts, samples(frame.raw)[0][::7, ::7].sum()) for frame in reader]
     unit, number = reader.video.time_base, len(every) * 2 // 3
@@ -164,8 +164,8 @@ def test_windows_are_the_same_frames_as_decoding_everything(videos, name):
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize(("matrix", "red", "blue"), [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (9, 0.2627, 0.0593)])
 @pytest.mark.parametrize(("pixel_format", "bits"), [("yuv444p", 8), ("yuv444p10le", 10)])
-def test_colours_follow_the_standard_of_the_file(tmp_path, full, matrix, red, blue, pixel_format, bits):
-    source = film(tmp_path / "a.mkv", pixel_format, colorspace=matrix, color_range=1 + full)
+def test_colours_follow_the_matrix_and_range_of_the_file(tmp_path, full, matrix, red, blue, pixel_format, bits):
+    source = make_video(tmp_path / "a.mkv", pixel_format, colorspace=matrix, color_range=1 + full)
     frame = next(read_frames(source))
     y, b, r = (plane / 2.0 ** (bits - 8) for plane in samples(frame.raw))
     steps = 255 if not full else (2**bits - 1) / 2 ** (bits - 8)
@@ -176,15 +176,15 @@ def test_colours_follow_the_standard_of_the_file(tmp_path, full, matrix, red, bl
     assert torch.allclose(frame.image(), expected, atol=1e-5)
 
 
-def test_both_ways_to_enlarge_colour_differences_agree():
+def test_opencv_and_torch_upsample_chroma_alike():
     differences = torch.rand(1, 3, 17, 23)
     for rows, columns in ((34, 46), (17, 46), (68, 92)):
         expected = torch.nn.functional.interpolate(differences, (rows, columns), mode="bilinear")
         assert torch.allclose(upsample_by_opencv(differences, (rows, columns)), expected, atol=1e-5)
 
 
-def test_ten_bits_are_not_cut_to_eight(tmp_path):
-    frame = next(read_frames(film(tmp_path / "a.mkv", "gray10le")))
+def test_ten_bits_are_not_reduced_to_eight(tmp_path):
+    frame = next(read_frames(make_video(tmp_path / "a.mkv", "gray10le")))
     assert len(frame.image().unique()) > 400
 
 
@@ -201,9 +201,9 @@ def test_ten_bits_are_not_cut_to_eight(tmp_path):
         ("bgr0", "hevc", "gbrp"),
     ],
 )
-def test_samples_of_every_kind_are_kept_where_the_encoder_can(tmp_path, pixel_format, codec, kept):
-    source = film(tmp_path / "a.mkv", pixel_format)
-    made, frames = composer(source, codec)
+def test_samples_of_every_pixel_format_are_kept_where_the_encoder_supports_it(tmp_path, pixel_format, codec, kept):
+    source = make_video(tmp_path / "a.mkv", pixel_format)
+    made, frames = make_composer(source, codec)
     new = made.compose(frames[0])
     assert new.format.name == kept and (not made.notices or "a" in pixel_format[:4])
     for before, after in zip(samples(frames[0].raw), samples(new), strict=False):
@@ -222,8 +222,8 @@ def test_samples_of_every_kind_are_kept_where_the_encoder_can(tmp_path, pixel_fo
         ("bgr0", "h264", "RGB"),
     ],
 )
-def test_what_an_encoder_cannot_hold_is_said(tmp_path, pixel_format, codec, word):
-    made, frames = composer(film(tmp_path / "a.mkv", pixel_format), codec)
+def test_what_an_encoder_cannot_preserve_is_reported(tmp_path, pixel_format, codec, word):
+    made, frames = make_composer(make_video(tmp_path / "a.mkv", pixel_format), codec)
     assert word in " ".join(made.notices)
     image = planes.image(made.compose(frames[0]), made.colours)
     smooth = torch.nn.functional.avg_pool2d
@@ -231,24 +231,24 @@ def test_what_an_encoder_cannot_hold_is_said(tmp_path, pixel_format, codec, word
 
 
 @pytest.mark.parametrize(("codec", "kept"), [("h264", True), ("av1", False)])
-def test_fields_stay_fields_where_the_encoder_has_them(tmp_path, codec, kept):
-    source = film(tmp_path / "a.mkv", "yuv420p", (64, 64), codec="mpeg2video", flags=0x40000)
+def test_interlaced_stays_interlaced_where_the_encoder_supports_it(tmp_path, codec, kept):
+    source = make_video(tmp_path / "a.mkv", "yuv420p", (64, 64), codec="mpeg2video", flags=0x40000)
     assert probe(source).interlaced
     notices = rewrite(source, tmp_path / "b.mp4", codec=codec)
     assert probe(tmp_path / "b.mp4").interlaced == kept and any("interlaced" in notice for notice in notices) != kept
 
 
-def test_full_range_stays_full_range_on_the_way_through_rgb(tmp_path):
-    source = film(tmp_path / "a.mkv", "yuv420p", color_range=2, colorspace=1, color_primaries=1, color_trc=1)
-    made, frames = composer(source)
+def test_full_range_stays_full_range_through_rgb(tmp_path):
+    source = make_video(tmp_path / "a.mkv", "yuv420p", color_range=2, colorspace=1, color_primaries=1, color_trc=1)
+    made, frames = make_composer(source)
     new = samples(made.compose(frames[0], frames[0].image()))
     assert np.abs(new[0] - samples(frames[0].raw)[0]).max() <= 1
     rewrite(source, tmp_path / "b.mp4")
     assert probe(tmp_path / "b.mp4").colours == probe(source).colours
 
 
-def test_a_thin_mask_leaves_the_source_s_samples_nearly_alone(videos):
-    made, frames = composer(videos / "talk_cfr30_640x360.mp4")
+def test_a_weak_mask_blends_with_the_source_s_samples(videos):
+    made, frames = make_composer(videos / "talk_cfr30_640x360.mp4")
     image = frames[0].image()
     mask = torch.full_like(image[:, :1], 0.1)
     new = samples(made.compose(frames[0], image * 0.9 + 0.1 * torch.ones_like(image), mask))
@@ -257,7 +257,7 @@ def test_a_thin_mask_leaves_the_source_s_samples_nearly_alone(videos):
         assert np.abs(after - (0.9 * before + 0.1 * white[plane])).max() < 1
 
 
-def test_an_enlarged_picture_keeps_its_colours_and_is_as_large_as_it_is(videos, tmp_path):
+def test_an_enlarged_image_keeps_its_colours_and_its_size(videos, tmp_path):
     source = videos / "rot90_640x360.mp4"
 
     def double(frame):
@@ -271,8 +271,8 @@ def test_an_enlarged_picture_keeps_its_colours_and_is_as_large_as_it_is(videos, 
 
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_turned_and_mirrored_videos_are_upright_and_stay_as_they_are_shown(tmp_path, degrees, flip):
-    plain = film(tmp_path / "a.mp4", "yuv420p", codec="mpeg4")
+def test_rotated_and_mirrored_videos_are_upright_and_keep_their_display_matrix(tmp_path, degrees, flip):
+    plain = make_video(tmp_path / "a.mp4", "yuv420p", codec="mpeg4")
     with av.open(str(plain)) as old, av.open(str(tmp_path / "b.mp4"), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         stream.set_display_rotation(degrees, hflip=flip)
@@ -292,7 +292,7 @@ def test_turned_and_mirrored_videos_are_upright_and_stay_as_they_are_shown(tmp_p
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
-def test_other_containers_carry_the_same(videos, tmp_path, suffix):
+def test_other_containers_keep_times_and_audio(videos, tmp_path, suffix):
     source, target = videos / "hamilton_2s_speech_2997.mp4", tmp_path / f"b{suffix}"
     rewrite(source, target)
     times = [[float(frame.time) for frame in read_frames(path)] for path in (source, target)]
@@ -300,37 +300,37 @@ def test_other_containers_carry_the_same(videos, tmp_path, suffix):
     assert packets(target) == packets(source)
 
 
-def test_sound_that_webm_cannot_carry_is_encoded_once_and_stays_in_time(videos, tmp_path):
+def test_audio_that_webm_does_not_support_is_transcoded_in_sync(videos, tmp_path):
     source = videos / "hamilton_2s_speech_2997.mp4"
     notices = rewrite(source, tmp_path / "b.webm", 0.5, 1.0, codec=None)
     assert "WebM does not support audio as aac: transcoded to opus." in notices
     before, after = read_audio(source, 0.5, 1.0), read_audio(tmp_path / "b.webm")
     assert after.rate == 48_000
     grid = (np.arange(40_000) + 2000) / 44_100  # seconds; the other side is read between its samples
-    sounds = [np.interp(grid, np.arange(s.waveform.shape[1]) / s.rate, s.waveform[0].numpy()) for s in (before, after)]
-    lags = {lag: np.corrcoef(sounds[0][200:-200], np.roll(sounds[1], lag)[200:-200])[0, 1] for lag in range(-60, 61, 2)}
+    waveforms = [np.interp(grid, np.arange(s.waveform.shape[1]) / s.rate, s.waveform[0].numpy()) for s in (before, after)]
+    lags = {lag: np.corrcoef(waveforms[0][200:-200], np.roll(waveforms[1], lag)[200:-200])[0, 1] for lag in range(-60, 61, 2)}
     assert abs(max(lags, key=lags.get)) <= 10 and max(lags.values()) > 0.95  # 10 samples: a fifth of a millisecond
 
 
 @pytest.mark.parametrize(
     ("name", "start", "duration"), [("hamilton_10s_speech_cuts.mp4", 2.5, 0.5), ("lp_d20_480sq_audio.mp4", 3.3, 0.5)]
 )
-def test_copied_sound_stays_in_time_to_the_sample(videos, tmp_path, name, start, duration):
+def test_copied_audio_stays_in_sync_to_the_sample(videos, tmp_path, name, start, duration):
     rewrite(videos / name, tmp_path / "b.mp4", start, duration)
     before, after = read_audio(videos / name, start, duration), read_audio(tmp_path / "b.mp4", 0, duration)
     assert before.waveform.shape == (2, round(duration * 44_100))
     assert torch.allclose(before.waveform, after.waveform, atol=1e-4)
 
 
-def test_sound_begins_where_the_window_begins(videos):
-    sound = read_audio(videos / "hamilton_10s_speech_cuts.mp4")
+def test_audio_begins_where_the_window_begins(videos):
+    audio = read_audio(videos / "hamilton_10s_speech_cuts.mp4")
     part = read_audio(videos / "hamilton_10s_speech_cuts.mp4", 3.0, 0.25)
-    assert torch.allclose(part.waveform, sound.waveform[:, 3 * 44_100 : 3 * 44_100 + 11_025], atol=1e-4)
-    assert bool((sound.waveform[:, :353] == 0).all())  # the stream begins 8 ms late
+    assert torch.allclose(part.waveform, audio.waveform[:, 3 * 44_100 : 3 * 44_100 + 11_025], atol=1e-4)
+    assert bool((audio.waveform[:, :353] == 0).all())  # the stream begins 8 ms late
     assert read_audio(videos / "vfr_640x360.mp4") is None
 
 
-def test_streams_languages_chapters_and_tags_go_on(videos, tmp_path):
+def test_streams_languages_chapters_and_tags_are_kept(videos, tmp_path):
     source = videos / "nasa_13013_multistream.mp4"
     with av.open(str(source)) as old, av.open(str(tmp_path / "a.mp4"), "w", options={"movflags": "use_metadata_tags"}) as new:
         streams = {stream.index: new.add_stream_from_template(stream, opaque=True) for stream in old.streams}
@@ -361,7 +361,7 @@ def test_streams_languages_chapters_and_tags_go_on(videos, tmp_path):
         assert other[0] <= 0.05 and 2.9 < other[-1] < 3.05
 
 
-def test_odd_sizes_stay_odd(videos, tmp_path):
+def test_odd_sizes_are_kept(videos, tmp_path):
     source = videos / "odd_479x271_vp9.webm"
     for codec, suffix, kept in (("av1", ".webm", "yuv420p"), ("h264", ".mp4", "yuv444p"), ("hevc", ".mp4", "yuv444p")):
         target = tmp_path / f"{codec}{suffix}"
@@ -382,7 +382,7 @@ def test_each_codec_of_this_build_writes_and_keeps_ten_bits(videos, tmp_path, co
     assert 10 * np.log10(1023**2 / error) > 45  # decibels
 
 
-def test_a_video_in_memory_is_read_and_written_beside_itself(videos, tmp_path):
+def test_a_video_in_memory_is_read_while_it_is_rewritten(videos, tmp_path):
     source = io.BytesIO((videos / "cut_black_640x360.mp4").read_bytes())
     rewrite(source, tmp_path / "b.mp4")
     assert probe(tmp_path / "b.mp4").frames == probe(source).frames == 40
@@ -399,13 +399,13 @@ def test_the_number_of_frames_is_estimated_before_decoding(videos):
         assert abs(estimate_frames(probe(videos / name), **part) - frames) <= 1
 
 
-def test_the_last_frame_stands_as_long_as_before(videos, tmp_path):
+def test_the_last_frame_keeps_its_duration(videos, tmp_path):
     rewrite(videos / "vfr_640x360.mp4", tmp_path / "b.mp4")
     assert [frame.raw.duration for frame in read_frames(tmp_path / "b.mp4")][-1] == 3000
     assert probe(tmp_path / "b.mp4").duration == probe(videos / "vfr_640x360.mp4").duration
 
 
-def test_defaults_of_the_table_are_encoders_with_a_smaller_side_that_they_can_hold():
+def test_default_encoders_have_a_valid_quality_and_a_smallest_size():
     for codec in CODECS:
         encoder = codecs.find_encoder(codec)
         assert 0 < encoder.crf < encoder.max_crf
