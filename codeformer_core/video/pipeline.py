@@ -35,8 +35,6 @@ def fix_stream(
 
     Args:
         frames: any iterable; only as many are held as tracking and smoothing look ahead, and one chunk.
-        detector: finds the faces.
-        restorer: restores the crops.
         options: the fidelity must be a single one, since faces come and go.
         extras: one mask of each kind serves every frame.
         device: where frames are worked on.

@@ -27,11 +27,7 @@ class Audio(NamedTuple):
 
 
 class AudioDecoder:
-    """Decodes packets to the samples of a time range, with silence in the gaps.
-
-    Attributes:
-        rate: samples per second.
-    """
+    """Decodes packets to the samples of a time range, `rate` a second, with silence in the gaps."""
 
     def __init__(self, stream: av.AudioStream, window: TimeRange, layout: str | None = None, rate: int | None = None) -> None:
         """`layout` and `rate` are the stream's own by default."""
@@ -76,16 +72,11 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
     Sample 0 is at the start of the range that `read_frames` has for the same arguments; a stream that begins later is preceded
     by silence.
 
-    Args:
-        source: a path, or a BytesIO with the file's bytes.
-        start: seconds of the file's own time.
-        duration: seconds; 0 is to the end.
-
     Returns:
         None when the file has no audio that can be decoded, or none in the range.
 
     Raises:
-        OSError, ValueError: the file cannot be opened or is not a video, or a number is out of range.
+        OSError, ValueError: see `read_frames`.
     """
     window = time_range(probe(source), start, duration)
     pieces: list[np.ndarray] = []

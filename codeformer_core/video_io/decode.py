@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 import av
 from av.container import InputContainer
@@ -48,7 +49,7 @@ class FrameDecoder:
                 last = pts + (frame.duration or self._frame_duration)
                 yield pts, frame
             if last is not None and self.video.measured:
-                self._report_end(last)
+                self._report_end(self._seconds(last) - self.video.begin)
         finally:
             self._report_damage()
 
@@ -85,14 +86,14 @@ class FrameDecoder:
             damaged: list[int] = []
             with open_video(self.source) as container:  # anew, since a flushed decoder may lose frames
                 first_stream(container).thread_type = "AUTO"
-                frames = decode_frames(container, damaged)
+                frames: Iterator[av.VideoFrame] = decode_frames(container, damaged)
                 try:
                     if begin is not None and margin is not None:
                         self._seek(container, begin - round(margin / self.video.time_base))
                         first = next(frames, None)
                         if first is None or not first.key_frame or first.pts is None or first.pts > begin:
                             continue
-                        yield first
+                        frames = chain((first,), frames)
                 except FFmpegError:
                     continue
                 self._damaged = damaged
@@ -160,9 +161,8 @@ class FrameDecoder:
                 "they got new ones."
             )
 
-    def _report_end(self, last: int) -> None:
-        """Add a notice when the file ends too early; `last` is the PTS at the end of the last frame."""
-        reached = self._seconds(last) - self.video.begin
+    def _report_end(self, reached: float) -> None:
+        """Add a notice when the last frame ends too early, `reached` seconds after the first begins."""
         if self.video.duration - reached > max(_MISSING, 3 * self._seconds(self._frame_duration)):
             self.notices.append(
                 f"{self.video.name} should last {self.video.duration:.1f} s and ends at {reached:.1f} s: it is cut off, or "

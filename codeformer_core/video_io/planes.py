@@ -9,7 +9,7 @@ from av.codec import find_best_pix_fmt_of_list
 from torch import Tensor
 from torch.nn import functional
 
-from .yuv import ColourSpace, SampleFormat
+from .yuv import WEIGHTS, ColourSpace, SampleFormat
 
 # Planar pixel formats; between them they hold every packed and semi-planar one without loss.
 _KINDS = ("gray", "yuv420p", "yuv422p", "yuv444p", "yuva444p", "gbrp", "gbrap")
@@ -64,7 +64,7 @@ def subsampling(pixels: av.VideoFormat) -> tuple[int, int]:
 def sample_format(frame: av.VideoFrame, colours: ColourSpace) -> SampleFormat:
     """The layout and colour space of the samples of a planar frame."""
     pixels = frame.format
-    weights = colours.weights(frame.height, frame.width)
+    weights = WEIGHTS[colours.for_size(frame.height, frame.width)]
     return SampleFormat(pixels.components[0].bits, pixels.is_rgb, subsampling(pixels), colours.full, weights)
 
 

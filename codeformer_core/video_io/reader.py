@@ -80,10 +80,8 @@ def read_frames(
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
-        start: seconds of the file's own time at which the range begins; 0 begins with its first frame.
-        duration: seconds; 0 reads to the end.
-        first: frames of the range to skip.
-        count: the number of frames; 0 is all.
+        start, duration: seconds of the file's own time; a start of 0 is the first frame, a duration of 0 reads to the end.
+        first, count: frames of the range to skip, and how many to give; 0 is all.
         every: give every nth frame.
 
     Returns:

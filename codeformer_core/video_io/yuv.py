@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# AVColorSpace (ISO/IEC 23091-2, "MatrixCoefficients") -> the weights of red and blue in luma, from the same table.
-_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+#: AVColorSpace (ISO/IEC 23091-2, "MatrixCoefficients") -> the weights of red and blue in luma, from the same table.
+WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 
 #: AVColorRange: full range.
 FULL = 2
@@ -39,11 +39,7 @@ class ColourSpace:
     def for_size(self, height: int, width: int) -> int:
         """The matrix (AVColorSpace). Unspecified is BT.709 from 1280 columns or 577 rows on, else BT.601, as players guess."""
         guess = 1 if width >= 1280 or height > 576 else 6  # mpv's rule (video/csputils.c, mp_csp_guess_colorspace)
-        return self.matrix if self.matrix in _WEIGHTS else guess
-
-    def weights(self, height: int, width: int) -> tuple[float, float]:
-        """Weights of red and blue in luma for an image of this size."""
-        return _WEIGHTS[self.for_size(height, width)]
+        return self.matrix if self.matrix in WEIGHTS else guess
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class SampleFormat:
         rgb: the planes are green, blue, red (FFmpeg's order), else luma, Cb and Cr.
         subsampling: luma pixels per chroma sample, vertical and horizontal.
         full: full range.
-        weights: of red and blue in luma.
+        weights: of red and blue in luma, see `WEIGHTS`.
     """
 
     bits: int
