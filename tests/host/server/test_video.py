@@ -59,7 +59,7 @@ def test_the_shipped_workflow_fixes_faces_and_keeps_the_rest(server, prompt, spe
     (shown,) = [output for output in entry["outputs"].values() if "images" in output]
     (saved,) = [server.base / "output" / image["subfolder"] / image["filename"] for image in shown["images"]]
     (report,) = entry["outputs"]["see"]["text"]
-    assert report.startswith("60 frames, ") and "followed" in report
+    assert report.startswith("60 frames, ") and "tracked" in report
 
     (before, times), (after, new_times) = frames(speech), frames(saved)
     assert after.shape == before.shape == (60, 360, 640, 3) and new_times == times
