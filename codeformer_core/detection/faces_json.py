@@ -59,19 +59,17 @@ def _numbers(value: Any, count: int) -> bool:
     return plain and all(abs(entry) < 1e9 for entry in value)  # finite, and no integer that a float cannot hold
 
 
-def _is_box(value: Any) -> bool:
-    return _numbers(value, 4) and value[0] < value[2] and value[1] < value[3]
-
-
-def _is_points(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == POINTS and all(_numbers(point, 2) for point in value)
-
-
 #: The fields of a saved face: validator, and description of a valid value.
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "image": (lambda value: _numbers([value], 1) and value >= 0 and value == int(value), "the number of its picture, from 0"),
-    "box": (_is_box, "[x0, y0, x1, y1] in pixels"),
-    "landmarks": (_is_points, f"{POINTS} points [x, y]: left eye, right eye, nose, left and right mouth corner"),
+    "box": (
+        lambda value: _numbers(value, 4) and value[0] < value[2] and value[1] < value[3],
+        "[x0, y0, x1, y1] in pixels",
+    ),
+    "landmarks": (
+        lambda value: isinstance(value, list) and len(value) == POINTS and all(_numbers(point, 2) for point in value),
+        f"{POINTS} points [x, y]: left eye, right eye, nose, left and right mouth corner",
+    ),
     "score": (lambda value: _numbers([value], 1) and 0 <= value <= 1, "a number from 0 to 1"),
 }
 

@@ -63,54 +63,29 @@ class _Measured(NamedTuple):
     sharpness: float | None
     coverage: float | None
 
-    @property
-    def pixels(self) -> float:
-        x0, y0, x1, y1 = self.face.box
-        return max(x1 - x0, y1 - y0)
 
-    @property
-    def percent(self) -> float:
-        return 100 * self.pixels / min(self.image_size)
-
-
-def _too_narrow(measured: _Measured, want: Selection) -> str | None:
-    eyes = measured.face.eye_distance if want.eye_distance > 0 else 0.0
-    if eyes >= want.eye_distance:
-        return None
-    return f"eyes {eyes:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
-
-
-def _too_uncertain(measured: _Measured, want: Selection) -> str | None:
-    score = measured.face.score
-    return f"confidence {score:.3f}, less than {want.confidence:g}" if score < want.confidence else None
-
-
-def _wrong_size(measured: _Measured, want: Selection) -> str | None:
+def _limit_reason(measured: _Measured, want: Selection) -> str | None:
+    """The first limit of the selection that a face misses, in words, or None."""
+    face = measured.face
+    if 0 < want.eye_distance > face.eye_distance:
+        return f"eyes {face.eye_distance:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
+    if face.score < want.confidence:
+        return f"confidence {face.score:.3f}, less than {want.confidence:g}"
+    pixels = max(face.box[2] - face.box[0], face.box[3] - face.box[1])
+    percent = 100 * pixels / min(measured.image_size)
     for found, low, high, unit in (
-        (measured.pixels, want.min_size, want.max_size, "px"),
-        (measured.percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
+        (pixels, want.min_size, want.max_size, "px"),
+        (percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
     ):
         if found < low:
             return f"{found:.4g} {unit}, smaller than {low:g}"
         if 0 < high < found:
             return f"{found:.4g} {unit}, larger than {high:g}"
+    if measured.coverage is not None and measured.coverage < want.inside:
+        return f"{measured.coverage:.0%} inside the mask, less than {want.inside:.0%}"
+    if want.sharpness and measured.sharpness is not None and measured.sharpness >= want.sharpness:
+        return f"good already: sharpness {measured.sharpness:.2f}, not below {want.sharpness:g}"
     return None
-
-
-def _outside(measured: _Measured, want: Selection) -> str | None:
-    if measured.coverage is None or measured.coverage >= want.inside:
-        return None
-    return f"{measured.coverage:.0%} inside the mask, less than {want.inside:.0%}"
-
-
-def _good_already(measured: _Measured, want: Selection) -> str | None:
-    if not want.sharpness or measured.sharpness is None or measured.sharpness < want.sharpness:
-        return None
-    return f"good already: sharpness {measured.sharpness:.2f}, not below {want.sharpness:g}"
-
-
-#: Each limit returns the reason to skip a face, or None.
-_LIMITS = (_too_narrow, _too_uncertain, _wrong_size, _outside, _good_already)
 
 
 def _by_number(group: list[_Measured], want: Selection) -> list[str | None]:
@@ -135,7 +110,7 @@ def _twice(better: Face) -> str:
 
 
 def _by_limits(group: list[_Measured], want: Selection) -> list[str | None]:
-    return [next((why for limit in _LIMITS if (why := limit(measured, want))), None) for measured in group]
+    return [_limit_reason(measured, want) for measured in group]
 
 
 def _by_place(group: list[_Measured], want: Selection) -> list[str | None]:
