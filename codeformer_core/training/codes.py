@@ -1,13 +1,11 @@
-"""Vector quantisation: nearest codebook entry, cached codes of the training faces, k-means initialisation."""
+"""Vector quantisation: nearest codebook entry, k-means initialisation, and what cached codes depend on."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
-
-from .dataset import read_face, resize_face, to_tensor
 
 
 def nearest(features: Tensor, entries: Tensor) -> Tensor:
@@ -25,23 +23,8 @@ def _nearest(points: Tensor, entries: Tensor) -> Tensor:
     return (entries.square().sum(dim=1) - 2 * points @ entries.T).argmin(dim=1)  # |p|^2 is the same for every entry
 
 
-def code_table(files: Sequence[Path], side: int, codes: Callable[[Tensor], Tensor]) -> Tensor:
-    """The codes of every face, original and mirrored: (F, 2, T); a cache for training without other augmentation.
-
-    Args:
-        files: F faces.
-        side: S.
-        codes: clear faces (N, 3, S, S) in [-1, 1] -> (N, T).
-    """
-    rows = []
-    for first in range(0, len(files), 8):
-        clear = to_tensor([resize_face(read_face(file), side) for file in files[first : first + 8]])
-        rows.append(torch.stack([codes(clear), codes(clear.flip(3))], dim=1))
-    return torch.cat(rows)
-
-
-def fingerprint(files: Sequence[Path], side: int, weights: Iterable[Tensor]) -> str:
-    """Hash of what `code_table` depends on: names, sizes and times of the files, the side, weights of encoder and codebook."""
+def fingerprint(files: Iterable[Path], side: int, weights: Iterable[Tensor]) -> str:
+    """Hash of what cached codes depend on: names, sizes and times of the files, the side, weights of encoder and codebook."""
     digest = hashlib.sha256(str(side).encode())
     for file in files:
         stat = file.stat()

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
-import torch
-
-from ..networks.codeformer import CodeFormer
 from ..networks.vqgan import Architecture
 
 if sys.version_info >= (3, 11):
@@ -21,9 +18,7 @@ else:
 #: Configurations that come with the package, by their name without ".toml".
 PRESETS = Path(__file__).resolve().parent / "presets"
 
-TASKS = ("restoration", "colorization", "inpainting")
-
-PRECISIONS = ("fp32", "bf16")
+Task = Literal["restoration", "colorization", "inpainting"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class Degradation:
     The ranges are those of the paper (section 4.1); the stage III file of the reference has smaller ones (options/*.yml).
     """
 
-    task: str = "restoration"  # "inpainting" hides brush strokes instead of everything below
+    task: Task = "restoration"  # "inpainting" hides brush strokes instead of everything below
     blur: tuple[float, float] = (1.0, 15.0)  # standard deviation of the Gaussian kernel, isotropic or anisotropic
     shrink: tuple[float, float] = (1.0, 30.0)  # downsampling factor
     noise: tuple[float, float] = (0.0, 20.0)  # standard deviation of Gaussian noise
@@ -82,7 +77,7 @@ class Optimiser:
     decay: float = 0.0  # weight decay
     clip: float = 10.0  # largest norm of all gradients together
     average: float = 0.995  # decay of the EMA, whose weights are saved as `params_ema`
-    precision: str = "bf16"  # one of `PRECISIONS`
+    precision: Literal["fp32", "bf16"] = "bf16"
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ class Intervals:
 class Config:
     """One run."""
 
-    stage: int  # 1, 2 or 3
+    stage: Literal[1, 2, 3]
     out: Path  # folder of the run: `state.pt` for resuming, `network.pth`, `log.jsonl`, contact sheets
     faces: TrainingFaces
     network: Architecture
@@ -121,28 +116,18 @@ class Config:
     every: Intervals = Intervals()
 
     def __post_init__(self) -> None:
-        if self.stage not in (1, 2, 3):
-            raise ValueError(f"Found stage = {self.stage}; expected 1, 2 or 3.")
         if (self.start is None) != (self.stage == 1):
             raise ValueError("Stages 2 and 3 start from the network.pth of the stage before, stage 1 from none: check `start`.")
         if (self.codes_from is None) == (self.stage == 3):
             raise ValueError("Stage 3, and no other, takes the true codes from the network.pth of stage 1: check `codes_from`.")
-        if self.degradation.task not in TASKS:
-            raise ValueError(f"Found task = {self.degradation.task!r}; expected one of {', '.join(TASKS)}.")
-        if self.stage == 3 and (found := _task(self.network)) != self.degradation.task:
+        if self.stage == 3 and (found := self.network.task) != self.degradation.task:
             raise ValueError(
-                f"A network of this layout passes for one for {found}, and it is to learn {self.degradation.task}. Restoration "
-                "fuses at half the crop's side, the others do not; inpainting has a codebook of 512, colorization another."
+                f"A network of this layout would be taken for one for {found}; expected one for {self.degradation.task}. "
+                "Restoration fuses at half the crop's side, the others do not; inpainting has a codebook of 512, colorization "
+                "another: change [network]."
             )
-        if self.optimiser.precision not in PRECISIONS:
-            raise ValueError(f"Found precision = {self.optimiser.precision!r}; expected one of {', '.join(PRECISIONS)}.")
         if self.losses.perceptual and self.losses.perceptual_file is None:
             raise ValueError("Found a perceptual loss without perceptual_file: name VGG16 weights, or use structure instead.")
-
-
-def _task(network: Architecture) -> str:
-    with torch.device("meta"):
-        return CodeFormer(network).task
 
 
 def read(path: Path | str) -> Config:
@@ -164,10 +149,10 @@ def read(path: Path | str) -> Config:
 
 def _table(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
     """A TOML table as an instance of the dataclass `kind`."""
-    types, fields = get_type_hints(kind), dataclasses.fields(kind)
+    types = get_type_hints(kind)
     if unknown := [name for name in content if name not in types]:
         raise ValueError(f"{where} says {', '.join(unknown)}; expected {', '.join(types)}.")
-    required = [field.name for field in fields if field.default is dataclasses.MISSING]
+    required = [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
     if missing := [name for name in required if name not in content]:
         raise ValueError(f"{where} does not say {', '.join(missing)}.")
     return kind(**{name: _value(types[name], value, f"{where}: {name}") for name, value in content.items()})
@@ -188,6 +173,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return tuple(_value(int, item, where) for item in _value(list, value, where))
     if kind is Path:
         return Path(_value(str, value, where)).expanduser()
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        if _value(type(choices[0]), value, where) not in choices:
+            raise ValueError(f"{where} is {value!r}; expected one of {', '.join(map(str, choices))}.")
+        return value
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise ValueError(f"{where} is {value!r}; expected {kind.__name__}.")
     return kind(value)

@@ -43,10 +43,9 @@ def split(folder: Path, hold_out: int) -> tuple[list[Path], list[Path]]:
     """
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise ValueError(f"{folder} holds no picture ({', '.join(SUFFIXES)}). Make aligned faces with `codeformer crop`.")
+        raise ValueError(f"{folder} holds no image ({', '.join(SUFFIXES)}). Make aligned faces with `codeformer crop`.")
     held = files[::hold_out] if hold_out else []
-    out = set(held)
-    return [path for path in files if path not in out], held
+    return sorted(set(files) - set(held)), held
 
 
 def read_face(path: Path) -> np.ndarray:
@@ -102,17 +101,14 @@ class Sampler:
         return clear, degrade(clear, self.degradation, rng), face, mirrored
 
     def _augment(self, pixels: np.ndarray, rng: Generator) -> Image:
-        side = pixels.shape[0]
-        kept = round(side * (1 - rng.uniform(0, self.augmentation.zoom + self.augmentation.shift)))
+        side, how = pixels.shape[0], self.augmentation
+        kept = round(side * (1 - rng.uniform(0, how.zoom + how.shift)))
         margin = side - kept
-        left, top = (
-            min(margin, max(0, round(margin / 2 + rng.uniform(-1, 1) * self.augmentation.shift * side))) for _ in range(2)
-        )
+        left, top = (min(margin, max(0, round(margin / 2 + rng.uniform(-1, 1) * how.shift * side))) for _ in range(2))
         clear = resize_face(pixels[top : top + kept, left : left + kept], self.side)
-        if not self.augmentation.colour:
+        if not how.colour:
             return clear
-        spread = self.augmentation.colour
-        return np.clip(adjust_colours(clear, *rng.uniform(1 - spread, 1 + spread, 3)), 0, 1).astype(np.float32)
+        return np.clip(adjust_colours(clear, *rng.uniform(1 - how.colour, 1 + how.colour, 3)), 0, 1).astype(np.float32)
 
 
 @lru_cache(2)

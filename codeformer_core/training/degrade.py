@@ -33,12 +33,8 @@ def degrade(clear: Image, how: Degradation, rng: Generator) -> Image:
     """The degraded face, of the same size."""
     if how.task == "inpainting":
         return np.where(brush_mask(clear.shape[0], rng)[..., None], np.float32(1), clear)
-    return blind(recolour(clear, how, rng), how, rng)
-
-
-def blind(clear: Image, how: Degradation, rng: Generator) -> Image:
-    """Blind degradation: blur, downsample, noise, JPEG, upsample."""
-    return cv2.resize(degrade_small(clear, how, rng), clear.shape[:2], interpolation=cv2.INTER_LINEAR)
+    small = degrade_small(recolour(clear, how, rng), how, rng)
+    return cv2.resize(small, clear.shape[:2], interpolation=cv2.INTER_LINEAR)
 
 
 def degrade_small(clear: Image, how: Degradation, rng: Generator) -> Image:

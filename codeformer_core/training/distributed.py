@@ -4,12 +4,14 @@ Gradients are all-reduced here: `DistributedDataParallel` sees calls of `forward
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 @dataclass(frozen=True)
@@ -38,42 +40,36 @@ class Process:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""
-        if self.world == 1:
-            return flag
-        total = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(total)
-        return total.item() > 0
+        count = torch.tensor(float(flag), device=self.device)
+        self.sum(count)
+        return count.item() > 0
 
     def broadcast(self, value: Tensor) -> None:
         """The first process's value, in place."""
         if self.world > 1:
             dist.broadcast(value, 0)
 
-    def average_gradients(self, gradients: Iterable[Tensor]) -> None:
+    def average_gradients(self, gradients: Sequence[Tensor]) -> None:
         """The mean over all processes, in place, in one all-reduce."""
         if self.world == 1:
             return
-        tensors = list(gradients)
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        flat = parameters_to_vector(gradients)
         dist.all_reduce(flat)
-        for tensor, mean in zip(tensors, (flat / self.world).split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
+        vector_to_parameters(flat / self.world, gradients)
 
 
-def start() -> Process:
-    """Join the process group that torchrun describes, if any: NCCL between GPUs, gloo between CPUs."""
+@contextmanager
+def process_group() -> Iterator[Process]:
+    """This process as a member of the group that torchrun describes, if any: NCCL between GPUs, gloo between CPUs."""
     cuda = torch.cuda.is_available()
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
-        return Process(0, 1, device)
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Process(0, 1, device)
+        return
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
-    return Process(dist.get_rank(), dist.get_world_size(), device)
-
-
-def stop(process: Process) -> None:
-    """Leave the process group."""
-    if process.world > 1:
+    try:
+        yield Process(dist.get_rank(), dist.get_world_size(), device)
+    finally:
         dist.destroy_process_group()

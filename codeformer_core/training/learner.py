@@ -1,8 +1,9 @@
 """The state of a training run (networks, EMA, optimisers) and one optimisation step."""
 
 import math
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..networks.codeformer import CodeFormer
 from . import codes, distributed, saving
 from .config import Config, Optimiser, TrainingFaces
-from .dataset import Batch, Sampler, split
+from .dataset import Batch, Sampler, read_face, resize_face, split, to_tensor
 from .losses import Discriminator, adaptive_weight
-from .stages import Stage
+from .stages import SAVED, Stage
 
 #: Betas of Adam (options/*.yml of the reference).
 BETAS = (0.9, 0.99)
+
+#: Faces that are encoded at once for the cached codes.
+ENCODED = 8
 
 #: Faces on a contact sheet.
 SHEET_FACES = 8
@@ -31,42 +35,40 @@ class Run:
     """
 
     def __init__(self, config: Config, process: distributed.Process) -> None:
-        self.config, self.process = config, process
-        self.step = 0
+        self.config, self.process, self.step = config, process, 0
+        #: Settings that must not change when a run is resumed.
+        self.identity = f"stage {config.stage}, seed {config.seed}, batch {config.optimiser.batch}, {config.network}"
         torch.manual_seed(config.seed)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.stage = Stage(config, process.device)
+        self.autocast = torch.autocast(process.device.type, torch.bfloat16, enabled=config.optimiser.precision == "bf16")
         self.ema = ema_of(self.stage.network, config.optimiser.average)
-        self.optimiser = _adam(self.stage.parameters, config.optimiser)
+        self.averaged = cast(CodeFormer, self.ema.module)
+        adam = partial(torch.optim.AdamW, lr=config.optimiser.rate, betas=BETAS, weight_decay=config.optimiser.decay)
+        self.optimiser = adam([parameter for parameter in self.stage.network.parameters() if parameter.requires_grad])
         self.discriminator = self.discriminator_optimiser = None
         if config.losses.adversarial and config.stage != 2:
             self.discriminator = Discriminator(config.network.side).to(process.device)
-            self.discriminator_optimiser = _adam(list(self.discriminator.parameters()), config.optimiser)
+            self.discriminator_optimiser = adam(self.discriminator.parameters())
+        #: What has a state dict, by its key in the state file.
+        self.parts = {
+            "network": self.stage.network,
+            "average": self.averaged,
+            "optimiser": self.optimiser,
+            "discriminator": self.discriminator,
+            "critic": self.discriminator_optimiser,
+        }
         files, self.held_out = split(config.faces.folder, config.faces.hold_out)
         settings = (config.faces, config.degradation, config.network.side)
         self.sampler = Sampler(files, *settings, config.optimiser.batch, config.seed, process.rank, process.world)
         if config.stage > 1 and not (config.faces.shift or config.faces.zoom or config.faces.colour):
             self.stage.table = self._table(files)
 
-    @property
-    def averaged(self) -> CodeFormer:
-        """The network with the EMA weights."""
-        assert isinstance(self.ema.module, CodeFormer)
-        return self.ema.module
-
     def state(self) -> dict[str, Any]:
         """What `resume` needs; the keys are a file format."""
-        return {
-            "same": _identity(self.config),
-            "step": self.step,
-            "network": self.stage.network.state_dict(),
-            "average": self.averaged.state_dict(),
-            "used": self.stage.used,
-            "optimiser": self.optimiser.state_dict(),
-            "discriminator": self.discriminator.state_dict() if self.discriminator else None,
-            "critic": self.discriminator_optimiser.state_dict() if self.discriminator_optimiser else None,
-        }
+        parts = {name: part.state_dict() if part else None for name, part in self.parts.items()}
+        return {"same": self.identity, "step": self.step, "used": self.stage.used} | parts
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from a `state`.
@@ -74,24 +76,20 @@ class Run:
         Raises:
             ValueError: it belongs to another run.
         """
-        if state["same"] != _identity(self.config):
+        if state["same"] != self.identity:
             raise ValueError(
-                f"{self.config.out} holds another run ({state['same']}); this one is {_identity(self.config)}. "
-                "Choose another `out`."
+                f"{self.config.out} holds another run ({state['same']}); this one is {self.identity}. Choose another `out`."
             )
         self.step = state["step"]
-        self.stage.network.load_state_dict(state["network"])
+        self.ema.n_averaged.fill_(self.step + 1)
         if self.process.is_main:
             self.stage.used.copy_(state["used"])
-        self.averaged.load_state_dict(state["average"])
-        self.ema.n_averaged.fill_(self.step + 1)
-        self.optimiser.load_state_dict(state["optimiser"])
-        if self.discriminator and self.discriminator_optimiser:
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.discriminator_optimiser.load_state_dict(state["critic"])
+        for name, part in self.parts.items():
+            if part:
+                part.load_state_dict(state[name])
 
     def _table(self, files: list[Path]) -> Tensor:
-        """The true codes of all faces, cached beside the state of the run; each process encodes its share."""
+        """The true codes of the faces and their mirror images, (F, 2, T), cached in a file; each process encodes its share."""
         process, side = self.process, self.config.network.side
         cache, encoder = self.config.out / "codes.pt", self.stage.encoder
         assert encoder is not None  # stages II and III have one
@@ -102,10 +100,10 @@ class Run:
         valid = process.any(stored is not None and stored.get("of") == key)
         if stored is not None and valid:
             table.copy_(stored["codes"])
-        elif not valid and (share := files[process.rank :: process.world]):
-            table[process.rank :: process.world] = codes.code_table(
-                share, side, lambda clear: self.stage.true_codes(clear.to(process.device))
-            )
+        share = [] if valid else list(range(process.rank, len(files), process.world))
+        for rows in (share[first : first + ENCODED] for first in range(0, len(share), ENCODED)):
+            clear = to_tensor([resize_face(read_face(files[row]), side) for row in rows]).to(process.device)
+            table[rows] = torch.stack([self.stage.true_codes(clear), self.stage.true_codes(clear.flip(3))], dim=1)
         process.sum(table)
         if process.is_main and not valid:
             saving.save({"of": key, "codes": table}, cache)
@@ -118,11 +116,8 @@ class Run:
             # replaced entries are not averaged with their former values
             self.averaged.quantize.embedding.weight.data.copy_(network.quantize.embedding.weight)
         batch = Batch(*(part.to(self.process.device) for part in batch))
-        for optimiser in filter(None, (self.optimiser, self.discriminator_optimiser)):
-            for group in optimiser.param_groups:
-                group["lr"] = rate(self.step, config.optimiser)
         discriminator = self.discriminator if self.step >= config.losses.adversarial_from else None
-        with self._precision():
+        with self.autocast:
             losses = self.stage.losses(batch, self.step)
             parts, generated = dict(losses.parts), losses.generated
             total = losses.image + losses.code
@@ -131,7 +126,7 @@ class Run:
         self._optimise(total, self.optimiser)
         self.ema.update_parameters(network)
         if discriminator and self.discriminator_optimiser and generated is not None:
-            with self._precision():
+            with self.autocast:
                 parts["discriminator"] = discriminator.hinge_loss(batch.clear, generated.detach())
             self._optimise(parts["discriminator"], self.discriminator_optimiser)
         self.step += 1
@@ -149,18 +144,16 @@ class Run:
         return self.config.losses.adversarial * adaptive_weight(image_loss, parts["adversarial"], last) * parts["adversarial"]
 
     def _optimise(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        optimiser.zero_grad(set_to_none=True)
+        (group,) = optimiser.param_groups
+        group["lr"], parameters = rate(self.step, self.config.optimiser), group["params"]
+        optimiser.zero_grad()
         loss.backward()
         for parameter in parameters:  # before the first quantisation the codebook has no gradient
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self.process.average_gradients(parameter.grad for parameter in parameters)
+        self.process.average_gradients([parameter.grad for parameter in parameters])
         torch.nn.utils.clip_grad_norm_(parameters, self.config.optimiser.clip)
         optimiser.step()
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.process.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16")
 
     def save(self) -> None:
         """Write the training state and the network for inference."""
@@ -169,7 +162,7 @@ class Run:
             self.stage.used.zero_()
         else:
             saving.save(self.state(), self.config.out / "state.pt")
-            saving.save_network(self.stage.saved(self.averaged.state_dict()), self.config.out / "network.pth")
+            saving.save_network(self.averaged.state_dict(), SAVED[self.config.stage], self.config.out / "network.pth")
 
     def sheet(self) -> None:
         """Write a contact sheet of held-out faces (or training faces): clear, degraded, generated with the EMA weights."""
@@ -180,7 +173,7 @@ class Run:
         unaugmented = TrainingFaces(config.faces.folder)
         batch = Sampler(files, unaugmented, config.degradation, config.network.side, len(files), seed=0)(0)
         batch = Batch(*(part.to(self.process.device) for part in batch))
-        with self._precision():
+        with self.autocast:
             generated = self.stage.generate(self.averaged, batch, self.step)
         rows = [batch.clear, generated] if config.stage == 1 else [batch.clear, batch.degraded, generated]
         saving.save_sheet(rows, config.out / "sheets" / f"{self.step:07d}.png")
@@ -206,12 +199,3 @@ def rate(step: int, settings: Optimiser) -> float:
         return settings.rate * (step + 1) / settings.warm_up
     done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
     return settings.last_rate + (settings.rate - settings.last_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
-
-
-def _adam(parameters: list[torch.nn.Parameter], settings: Optimiser) -> torch.optim.AdamW:
-    return torch.optim.AdamW(parameters, settings.rate, BETAS, weight_decay=settings.decay)
-
-
-def _identity(config: Config) -> str:
-    """Settings that must not change when a run is resumed."""
-    return f"stage {config.stage}, seed {config.seed}, batch {config.optimiser.batch}, {config.network}"

@@ -5,9 +5,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models import vgg
+from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.transforms.functional import normalize
 
 #: ImageNet's mean and spread, which torchvision's VGG was trained with.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 #: The layers of VGG16 that LPIPS compares (Zhang et al., 2018): the last of each of the five groups.
 LAYERS = (3, 8, 15, 22, 29)
@@ -32,29 +35,19 @@ class Perceptual(nn.Module):
         file: torchvision's weights, such as vgg16-397923af.pth, which this project does not download.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, file: Path) -> None:
         super().__init__()
-        from torchvision.models import vgg
-
         features = vgg.make_layers(vgg.cfgs["D"])
         state = torch.load(file, map_location="cpu", weights_only=True)
         features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
-        layers = list(features.children())[: LAYERS[-1] + 1]
-        self.features = nn.ModuleList(nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in layers)
-        self.eval().requires_grad_(False)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
+        self.features = IntermediateLayerGetter(features, {str(layer): str(layer) for layer in LAYERS})
+        self.requires_grad_(False)
 
     def forward(self, generated: Tensor, clear: Tensor) -> Tensor:
-        a, b = (((x + 1) / 2 - self.mean) / self.std for x in (generated, clear))
+        maps = (self.features(normalize((x + 1) / 2, MEAN, STD)).values() for x in (generated, clear))
         total = generated.new_zeros(())
-        for index, layer in enumerate(self.features):
-            a, b = layer(a), layer(b)
-            if index in LAYERS:
-                total = total + (F.normalize(a) - F.normalize(b)).square().sum(dim=1).mean()
+        for a, b in zip(*maps, strict=True):
+            total = total + (F.normalize(a) - F.normalize(b)).square().sum(dim=1).mean()
         return total
 
 

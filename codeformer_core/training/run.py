@@ -3,6 +3,7 @@
 import contextlib
 import math
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -30,23 +31,21 @@ def train(config: Config, quiet: bool = False) -> int:
         ValueError: the folder of faces, the file to start from or the state to resume from does not fit.
         FloatingPointError: a loss is not finite; what was saved before stays.
     """
-    process = distributed.start()
-    try:
+    with distributed.process_group() as process:
         config.out.mkdir(parents=True, exist_ok=True)
         run = Run(config, process)
-        state = saving.load(config.out / "state.pt", process.device)
-        if state:
+        if state := saving.load(config.out / "state.pt", process.device):
             run.resume(state)
         _loop(run, quiet or not process.is_main)
         run.save()
         return run.step
-    finally:
-        distributed.stop(process)
 
 
 def _loop(run: Run, quiet: bool) -> None:
     config, steps = run.config, run.config.optimiser.steps
-    log = saving.Log(config.out / "log.jsonl", run.step) if run.process.is_main else None
+    log = config.out / "log.jsonl"
+    if run.process.is_main:
+        saving.truncate_log(log, run.step)
     bar = tqdm(total=steps, initial=run.step, disable=quiet, desc=f"stage {config.stage}", mininterval=1)
     with bar, contextlib.closing(_batches(run.sampler, run.step, steps)) as batches, _stopping() as stopped:
         for batch in batches:
@@ -57,8 +56,8 @@ def _loop(run: Run, quiet: bool) -> None:
                     f"{config.out} holds the last checkpoint."
                 )
             bar.update()
-            if log and ((run.step - 1) % config.every.log == 0 or run.step == steps):
-                log.add(run.step - 1, losses)
+            if run.process.is_main and ((run.step - 1) % config.every.log == 0 or run.step == steps):
+                saving.append_log(log, run.step - 1, losses)
                 bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
             if run.step % config.every.sheet == 0 or run.step == steps:
                 run.sheet()
@@ -82,13 +81,13 @@ def _batches(sampler: Sampler, first: int, last: int) -> Generator[Batch, None, 
 @contextlib.contextmanager
 def _stopping() -> Iterator[Callable[[], bool]]:
     """Yields a function: whether SIGINT or SIGTERM has arrived. Outside of the main thread handlers cannot be installed."""
-    received: list[int] = []
+    received = threading.Event()
     previous = {}
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):
-            previous[name] = signal.signal(name, lambda number, _: received.append(number))
+            previous[name] = signal.signal(name, lambda *_: received.set())
     try:
-        yield lambda: bool(received)
+        yield received.is_set
     finally:
         for name, handler in previous.items():
             signal.signal(name, handler)

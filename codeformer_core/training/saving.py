@@ -22,9 +22,10 @@ def save(content: Any, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def save_network(parameters: Mapping[str, Tensor], path: Path) -> None:
-    """The EMA weights in the layout of the released files, under `params_ema`."""
-    save({"params_ema": {k: v.cpu().clone() for k, v in join_attention(parameters).items()}}, path)
+def save_network(parameters: Mapping[str, Tensor], parts: Sequence[str], path: Path) -> None:
+    """The EMA weights of these parts of the network in the layout of the released files, under `params_ema`."""
+    saved = {k: v.cpu().clone() for k, v in join_attention(parameters).items() if k.split(".")[0] in parts}
+    save({"params_ema": saved}, path)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
@@ -39,20 +40,14 @@ def save_sheet(rows: Sequence[Tensor], path: Path) -> None:
     save_image(images, path, nrow=len(rows[0]), padding=0, normalize=True, value_range=(-1, 1))
 
 
-class Log:
-    """Losses by step as JSON lines.
+def truncate_log(path: Path, step: int) -> None:
+    """Drop the lines of a log from a step on, since those steps are repeated."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+    path.write_text("".join(f"{line}\n" for line in kept))
 
-    Args:
-        path: the file; lines from `step` on are dropped, since those steps are repeated.
-    """
 
-    def __init__(self, path: Path, step: int) -> None:
-        lines = path.read_text().splitlines() if path.is_file() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
-        path.write_text("".join(f"{line}\n" for line in kept))
-        self.path = path
-
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        """The losses of one step."""
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": step} | {name: float(f"{value:.6g}") for name, value in values.items()}) + "\n")
+def append_log(path: Path, step: int, values: Mapping[str, float]) -> None:
+    """Add the losses of a step to a log, as a JSON line."""
+    with path.open("a") as file:
+        file.write(json.dumps({"step": step} | {name: float(f"{value:.6g}") for name, value in values.items()}) + "\n")

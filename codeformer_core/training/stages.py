@@ -49,7 +49,7 @@ class Stage:
     Attributes:
         network: a `CodeFormer`.
         encoder: stages II and III: stage I's, frozen; gives the true codes of a clear face.
-        table: (F, 2, T) cached codes, see `codes.code_table`; None where augmentation changes them.
+        table: (F, 2, T) cached codes of every face, original and mirrored; None where augmentation changes them.
         used: stage I: codebook utilisation, the number of features per entry since unused ones were last replaced.
     """
 
@@ -90,15 +90,6 @@ class Stage:
         if lacking or superfluous:
             wrong = ", ".join((lacking or superfluous)[:3])
             raise ValueError(f"{path} is not from stage {self.config.stage - 1} of this [network]: see {wrong}.")
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The trained parameters."""
-        return [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-
-    def saved(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Those of the network's parameters that belong into the stage's file."""
-        return {name: value for name, value in parameters.items() if name.split(".")[0] in SAVED[self.config.stage]}
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """The losses of a batch on the network's device."""

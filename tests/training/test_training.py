@@ -384,7 +384,7 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     assert "does not exist. Name a TOML file, or one of" in capsys.readouterr().err
     command(told(tmp_path, tmp_path / "run"), tmp_path / "run.toml")
     assert main(["train", str(tmp_path / "run.toml")]) == 1
-    assert "holds no picture" in capsys.readouterr().err
+    assert "holds no image" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", [2, 3])
