@@ -39,7 +39,7 @@ def crops(tiny) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("architecture", SMALL.values(), ids=SMALL)
-def test_every_number_is_read_from_the_tensors(architecture):
+def test_the_architecture_is_read_from_the_tensors(architecture):
     network = networks.load(state_of(architecture))
     assert network.arch == architecture
     assert network.restore(torch.rand(1, 3, network.side, network.side), 0.5).shape == (1, 3, network.side, network.side)
@@ -75,13 +75,13 @@ def test_loading_is_strict(change, says):
     assert "codeformer.pth looks like CodeFormer but does not fit" in str(error.value)
 
 
-def test_a_gfpgan_file_gets_its_own_sentence():
+def test_a_gfpgan_file_is_named_in_the_error():
     state = {"stylegan_decoder.to_rgbs.1.bias": torch.zeros(1), "conv_body_first.weight": torch.zeros(1)}
     with pytest.raises(ValueError, match=r"GFPGANv1\.4\.pth is a GFPGAN"):
         networks.load(state, name="GFPGANv1.4.pth")
 
 
-def test_an_unknown_file_gets_its_own_sentence():
+def test_an_unknown_file_is_refused():
     with pytest.raises(ValueError, match="not a face network this pack knows .*It has 1 tensors, the first are weight"):
         networks.load({"weight": torch.zeros(1)}, name="other.pth")
 
@@ -176,7 +176,7 @@ def test_no_fidelity_means_no_fusion(tiny, crops):
 
 
 @pytest.mark.skipif(not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))), reason="needs a C++ compiler")
-def test_a_compiled_network_draws_the_same(tiny, tiny_checkpoint, crops):
+def test_a_compiled_network_restores_the_same(tiny, tiny_checkpoint, crops):
     compiled = checkpoints.load(tiny_checkpoint).compiled()
     assert torch.allclose(compiled.restore(crops[:1], 0.5), tiny.restore(crops[:1], 0.5), atol=1e-4)
 
@@ -257,16 +257,16 @@ def test_peak_memory_is_below_the_reference():
 
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.5, torch.tensor([0.0, 0.3, 1.0])], ids=["none", "half", "one per face"])
-def test_restoring_is_looking_and_drawing(tiny, crops, fidelity):
-    seen = tiny.encode_faces(crops, fidelity)
-    assert bool(seen.kept) == bool(torch.as_tensor(fidelity).max() > 0)
-    assert torch.equal(tiny.decode_faces(seen, fidelity), tiny.restore(crops, fidelity))
+def test_restore_is_encode_and_decode(tiny, crops, fidelity):
+    encoded = tiny.encode_faces(crops, fidelity)
+    assert bool(encoded.kept) == bool(torch.as_tensor(fidelity).max() > 0)
+    assert torch.equal(tiny.decode_faces(encoded, fidelity), tiny.restore(crops, fidelity))
 
 
-def test_what_was_seen_can_be_parted_and_joined(tiny, crops):
-    seen = tiny.encode_faces(crops, 0.5)
-    again = join_encoded([seen.rows([2]), seen.rows(slice(0, 2))])
-    assert torch.allclose(tiny.decode_faces(again, 0.5), tiny.decode_faces(seen, 0.5)[[2, 0, 1]], atol=1e-5)
+def test_encoded_faces_can_be_split_and_joined(tiny, crops):
+    encoded = tiny.encode_faces(crops, 0.5)
+    again = join_encoded([encoded.rows([2]), encoded.rows(slice(0, 2))])
+    assert torch.allclose(tiny.decode_faces(again, 0.5), tiny.decode_faces(encoded, 0.5)[[2, 0, 1]], atol=1e-5)
 
 
 def test_results_can_be_used_in_autograd_and_changed_in_place(tiny, colorizer, inpainter, crops):

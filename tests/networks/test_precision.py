@@ -1,4 +1,4 @@
-"""What each precision promises, and that the quicker forms of a layer compute what the plain ones do."""
+"""What each precision promises, and that faster forms of layers compute the same as the plain ones."""
 
 from types import SimpleNamespace
 
@@ -19,39 +19,39 @@ CPU = torch.device("cpu")
 
 
 def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
-    """The peak signal-to-noise ratio of pictures in [0, 1]."""
+    """The peak signal-to-noise ratio of images in [0, 1]."""
     return float(-10 * (a - b).square().mean().log10())
 
 
 @torch.inference_mode()
-def test_balanced_chooses_the_golden_codes_and_draws_the_same_face(data, filled):
+def test_balanced_predicts_the_golden_codes_and_decodes_the_same_face(data, filled):
     with np.load(data / "parity" / "golden_restoration.npz") as file:
         codes, margin = file["smooth/codes"], file["smooth/margin"]
     crops = torch.from_numpy(filled.make_input("smooth")).permute(2, 0, 1)[None].float() / 255
-    drawn = {}
+    restored = {}
     for name in ("exact", "balanced"):
         network = networks.load(filled("restoration"), precision=name)
-        seen = network.encode_faces(crops, 0.5)
-        chosen = seen.logits.argmax(2)[0].numpy()
+        encoded = network.encode_faces(crops, 0.5)
+        chosen = encoded.logits.argmax(2)[0].numpy()
         assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
-        drawn[name] = network.decode_faces(seen, 0.5)
-    assert drawn["balanced"].dtype == torch.float32
-    assert decibels(drawn["balanced"], drawn["exact"]) > 45
+        restored[name] = network.decode_faces(encoded, 0.5)
+    assert restored["balanced"].dtype == torch.float32
+    assert decibels(restored["balanced"], restored["exact"]) > 45
 
 
 @pytest.mark.parametrize(("name", "kept"), [("exact", torch.float32), ("balanced", torch.bfloat16), ("fast", torch.bfloat16)])
-def test_each_half_computes_in_its_type(tiny_checkpoint, name, kept):
+def test_each_half_computes_in_its_dtype(tiny_checkpoint, name, kept):
     network = networks.load(read(tiny_checkpoint), precision=name)
     crops = torch.rand(2, 3, network.side, network.side, generator=torch.Generator().manual_seed(1))
-    seen = network.encode_faces(crops, 0.5)
-    chooses, draws = precision.PRECISIONS[name]
-    assert seen.features.dtype == chooses and {one.dtype for one in seen.kept.values()} == {kept}
-    assert {p.dtype for p in network.ft_layers.parameters()} == {chooses}
-    assert {p.dtype for p in network.generator.parameters()} == {draws}
-    assert seen.logits.dtype == network.decode_faces(seen, 0.5).dtype == torch.float32
+    encoded = network.encode_faces(crops, 0.5)
+    encoder_dtype, generator_dtype = precision.PRECISIONS[name]
+    assert encoded.features.dtype == encoder_dtype and {one.dtype for one in encoded.kept.values()} == {kept}
+    assert {p.dtype for p in network.ft_layers.parameters()} == {encoder_dtype}
+    assert {p.dtype for p in network.generator.parameters()} == {generator_dtype}
+    assert encoded.logits.dtype == network.decode_faces(encoded, 0.5).dtype == torch.float32
 
 
-def test_maps_and_weights_per_face_reach_a_generator_of_another_type(tiny_checkpoint):
+def test_fidelity_maps_and_values_per_face_work_in_bfloat16(tiny_checkpoint):
     network = networks.load(read(tiny_checkpoint), precision="balanced")
     crops = torch.rand(2, 3, network.side, network.side, generator=torch.Generator().manual_seed(1))
     flat = network.restore(crops, 0.5)
@@ -59,7 +59,7 @@ def test_maps_and_weights_per_face_reach_a_generator_of_another_type(tiny_checkp
         assert torch.equal(network.restore(crops, fidelity), flat)
 
 
-def test_a_precision_that_is_none_is_refused(tiny_checkpoint):
+def test_an_unknown_precision_is_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="'half' is no precision. Use one of: exact, balanced, fast"):
         networks.load(read(tiny_checkpoint), precision="half")
     with pytest.raises(ValueError, match="'half' is no precision. Use one of: auto, exact"):
@@ -83,7 +83,7 @@ def test_the_command_line_s_precision_reaches_the_network(tiny_checkpoint):
     assert automatic_batch(network) == 1
 
 
-def test_folded_up_sampling_is_up_sampling_and_convolution():
+def test_folded_upsampling_equals_upsampling_and_convolution():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 5, 7, 9, generator=generator)
     weight = torch.randn(6, 5, 3, 3, generator=generator)
@@ -94,7 +94,7 @@ def test_folded_up_sampling_is_up_sampling_and_convolution():
 @pytest.mark.parametrize("kind", ["noise", "flat", "far from zero"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()
-def test_normalisation_of_interleaved_channels_is_accurate(kind, dtype):
+def test_channels_last_group_norm_is_accurate(kind, dtype):
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, 64, 96, 80, generator=generator)
     offset = torch.randn(2, 64, 1, 1, generator=generator)
@@ -109,7 +109,7 @@ def test_normalisation_of_interleaved_channels_is_accurate(kind, dtype):
     assert difference.max() < (1e-5 if dtype == torch.float32 else 3e-2)
 
 
-def picture() -> torch.Tensor:
+def edges() -> torch.Tensor:
     """Something with edges and gradients, (1, 3, 128, 128)."""
     y, x = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
     return torch.stack([x, y, ((x - 0.5).hypot(y - 0.5) < 0.3).float()])[None]
@@ -117,13 +117,13 @@ def picture() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def parser():
-    """facexlib's ParseNet of random weights, whose classes compete: their scores have one mean and one spread."""
+    """facexlib's ParseNet with random weights; the scores of all classes have the same mean and standard deviation."""
     from facexlib.parsing.parsenet import ParseNet
 
     torch.manual_seed(0)
     network = ParseNet(in_size=512, out_size=512, parsing_ch=len(parsers.CLASSES)).eval()
     for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):  # so that what is seen in the picture outweighs the offsets
+        if isinstance(module, torch.nn.Conv2d):  # so that the image outweighs the biases
             torch.nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:
                 torch.nn.init.zeros_(module.bias)
@@ -132,7 +132,7 @@ def parser():
             module.running_var.uniform_(0.5, 1.5)
     last = network.out_mask_conv.conv2d
     with torch.inference_mode():
-        spread, mean = torch.std_mean(network(picture() * 2 - 1)[0], dim=(0, 2, 3))
+        spread, mean = torch.std_mean(network(edges() * 2 - 1)[0], dim=(0, 2, 3))
         last.weight /= spread[:, None, None, None]
         last.bias.copy_((last.bias - mean) / spread)
     return network
@@ -140,18 +140,18 @@ def parser():
 
 @pytest.mark.parametrize(("name", "lead", "least"), [("exact", 0.0, 0.9999), ("balanced", 0.1, 0.99)])
 @torch.inference_mode()
-def test_labels_stay_where_one_leads(parser, monkeypatch, name, lead, least):
-    scores = parser(picture() * 2 - 1)[0]
+def test_labels_are_unchanged_where_one_class_leads(parser, monkeypatch, name, lead, least):
+    scores = parser(edges() * 2 - 1)[0]
     best = scores.topk(2, dim=1)
     clear = best.values[:, 0] - best.values[:, 1] > lead
     assert best.indices[:, 0].unique().numel() >= 5 and clear.float().mean() > 0.8
     network = networks.load(parser.state_dict(), precision=name)
     monkeypatch.setattr(parsers, "SIDE", 128)
-    assert (network.parse(picture()) == best.indices[:, 0])[clear].float().mean() >= least
+    assert (network.parse(edges()) == best.indices[:, 0])[clear].float().mean() >= least
 
 
 class Rounded(torch.nn.Conv2d):
-    """A convolution that reads pictures and weights with ten bits behind the point, as NVIDIA's TF32 does, and sums in 32."""
+    """A convolution that rounds images and weights to the ten mantissa bits of NVIDIA's TF32, and accumulates in float32."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         pixels, weight = (self.rounded(one).contiguous(memory_format=torch.channels_last) for one in (input, self.weight))
@@ -164,8 +164,8 @@ class Rounded(torch.nn.Conv2d):
 
 
 @torch.inference_mode()
-def test_codes_that_are_certain_outlive_the_rounding_of_graphics_cards(data, filled):
-    """PyTorch lets CUDA round so by default, in the convolutions of "exact" and "balanced" too."""
+def test_confident_codes_survive_tf32_rounding(data, filled):
+    """PyTorch allows TF32 on CUDA by default, in the convolutions of "exact" and "balanced" too."""
     layers = SimpleNamespace(**vars(torch.nn) | {"Conv2d": Rounded})
     network = networks.load(filled("restoration"), operations=layers)
     with np.load(data / "parity" / "golden_restoration.npz") as file:
