@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import islice
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import torch
@@ -13,7 +13,11 @@ from torch import Tensor
 from . import checkpoints
 from .faces import Detector
 from .imaging.resize import resize
+from .networks.codeformer import CodeFormer
+from .networks.parsers import FaceParser
 from .networks.precision import suited
+from .networks.retinaface import RetinaFace
+from .networks.yunet import YuNet
 from .options import FixOptions
 from .pipeline import Extras, fix_faces
 from .restoration import Restorer
@@ -24,6 +28,42 @@ _Back = Callable[[Tensor], Any]
 
 #: Entries of a PIL image's `info` that stay valid after a fix: colour profile, resolution, metadata.
 KEPT = ("icc_profile", "dpi", "exif")
+
+
+@overload
+def load(
+    model: Literal["codeformer", "codeformer-colorization", "codeformer-inpainting"],
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> CodeFormer: ...
+
+
+@overload
+def load(
+    model: Literal["retinaface-resnet50", "retinaface-mobile0.25"],
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> RetinaFace: ...
+
+
+@overload
+def load(
+    model: Literal["yunet"],
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> YuNet: ...
+
+
+@overload
+def load(
+    model: Literal["parsenet", "bisenet"],
+    device: torch.device | str = "cpu",
+    precision: str = "auto",
+) -> FaceParser: ...
+
+
+@overload
+def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any: ...
 
 
 def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any:

@@ -30,6 +30,7 @@ WRONG = {
     'FixOptions(fidelity="high")': "fidelity",
     "fix_faces(3, detector, restorer)": "fix_faces",
     "fix_faces(torch.zeros(1), detector, restorer, batch=2)": "batch",
+    "fix_faces(torch.zeros(1), restorer, detector)": "Detector",
     "from codeformer_core import fix_face": "fix_face",
 }  # fmt: skip
 
