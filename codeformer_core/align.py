@@ -36,13 +36,14 @@ def template(side: int) -> Tensor:
     return FFHQ_TEMPLATE @ affine[:, :2].T + affine[:, 2]
 
 
-def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> AlignedFaces:
+def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, sampling: str = "exact") -> AlignedFaces:
     """Cut faces out of their images in the FFHQ pose.
 
     Args:
         images: (B, 3, H, W) RGB in [0, 1].
         faces: faces of these images.
         side: S, the side of the crops in pixels.
+        sampling: see `FixOptions.sampling`; exact antialiases faces that are larger than their crops.
 
     Returns:
         The faces with crops of S x S pixels and masks of ones. Outside the image a crop is a neutral grey.
@@ -62,7 +63,8 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
         part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
         # A greyscale image is filled with a grey without tint, so that its crops stay exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
-        warp(part, compose(translation(x0, y0), affine[None]), side, side, fill, out=crop[None])
+        to_crop = compose(translation(x0, y0), affine[None])
+        warp(part, to_crop, side, side, fill, out=crop[None], antialias=sampling == "exact")
     originals = crops.to(images.dtype)
     return AlignedFaces(
         faces=tuple(faces),
@@ -72,6 +74,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE) -> A
         masks=originals.new_ones(len(faces), 1, side, side),
         grey=tuple(greys[face.image_index] for face in faces),
         image_size=(height, width),
+        sampling=sampling,
     )
 
 
@@ -101,5 +104,7 @@ def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
         x0, y0, x1, y1 = warped_bounds(back, aligned.side, aligned.side, (height, width))
         if x0 < x1 and y0 < y1:
             part = maps[index : index + 1, :, y0:y1, x0:x1]
-            crop.copy_(warp(part, compose(translation(x0, y0), affine[None]), aligned.side, aligned.side)[0])
+            to_crop = compose(translation(x0, y0), affine[None])
+            exact = aligned.sampling == "exact"
+            crop.copy_(warp(part, to_crop, aligned.side, aligned.side, antialias=exact)[0])
     return warped

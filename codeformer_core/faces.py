@@ -86,6 +86,7 @@ class AlignedFaces:
         image_size: (H, W) of the images that the faces were found in.
         within: (1 or B, 1, H, W) in [0, 1], the area of the images where faces may be pasted; one area serves every image,
             None is everywhere.
+        sampling: "exact" or "reference", see `FixOptions.sampling`; faces are pasted the way they were aligned.
     """
 
     faces: tuple[Face, ...]
@@ -96,6 +97,7 @@ class AlignedFaces:
     grey: tuple[bool, ...]
     image_size: tuple[int, int]
     within: Tensor | None = None
+    sampling: str = "exact"
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -139,6 +141,7 @@ class AlignedFaces:
             grey=tuple(flag for part in filled for flag in part.grey),
             image_size=parts[0].image_size,
             within=within,
+            sampling=parts[0].sampling,
         )
 
     def of_image(self, index: int) -> "AlignedFaces":

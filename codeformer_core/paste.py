@@ -17,7 +17,7 @@ from .imaging.colour import clamp_to_gamut, luminance
 from .imaging.morphology import seam_mask
 from .imaging.resize import resize
 from .masks.parsing import Parser
-from .masks.styles import get_mask_style
+from .masks.styles import automatic_style, get_mask_style
 from .runtime.prefetch import prefetch
 
 #: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
@@ -28,7 +28,7 @@ CORRECTION_SCALE = 0.04
 def paste(
     images: Tensor,
     aligned: AlignedFaces,
-    mask: str = "square",
+    mask: str = "auto",
     parser: Parser | None = None,
     keep_detail: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -37,7 +37,7 @@ def paste(
     Args:
         images: (B, 3, H', W') RGB in [0, 1]: the images that the faces were aligned from, or the same upscaled.
         aligned: the faces; their masks are multiplied with the mask style.
-        mask: a row of `masks.styles.MASKS`.
+        mask: "auto" or a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
         keep_detail: see `_with_detail`: for faces that are larger in the image than in the crop.
 
@@ -60,11 +60,9 @@ def paste(
         result = buffers.empty(images, *images.shape).copy_(images)
         for row, place, to_region, weight in ready:
             region = result[place]
-            pasted = _warp_crop(aligned.crops[row], aligned.side, to_region, region)
+            pasted = _warp_crop(aligned.crops[row], aligned, to_region, region)
             if keep_detail:
-                pasted = _with_detail(
-                    pasted, images[place], _warp_crop(aligned.originals[row], aligned.side, to_region, region)
-                )
+                pasted = _with_detail(pasted, images[place], _warp_crop(aligned.originals[row], aligned, to_region, region))
             for rows in strips(region):
                 part, share = region[:, rows], weight[:, rows]
                 torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
@@ -75,7 +73,7 @@ def paste(
 def paste_mask(
     aligned: AlignedFaces,
     batch: int,
-    mask: str = "square",
+    mask: str = "auto",
     parser: Parser | None = None,
     size: tuple[int, int] | None = None,
 ) -> Tensor:
@@ -124,7 +122,7 @@ def _placements(
     aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None
 ) -> Iterator[_Placement]:
     """The crops that overlap their images, one at a time; the call itself checks the arguments and computes the masks."""
-    style = get_mask_style(mask, parser)
+    style = get_mask_style(mask, parser) or automatic_style(aligned)
     if not len(aligned):
         return iter(())
     _check_images(aligned, batch, size)
@@ -133,7 +131,8 @@ def _placements(
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
-    affines = compose(invert(aligned.affines), _image_to_target(scale_x, scale_y))
+    exact = aligned.sampling == "exact"
+    affines = compose(invert(aligned.affines), _image_to_target(scale_x, scale_y, exact))
 
     def place_crops() -> Iterator[_Placement]:
         for row, affine in enumerate(affines):
@@ -146,9 +145,9 @@ def _placements(
             if style.seam:
                 weight = seam_mask(weight, (scale_x * scale_y) ** 0.5)
             if masks is not None:
-                _into(weight[0], warp(masks[row : row + 1], *target)[0], torch.minimum)
+                _into(weight[0], warp(masks[row : row + 1], *target, antialias=exact)[0], torch.minimum)
             if limited[row]:
-                _into(weight[0], warp(aligned.masks[row : row + 1], *target)[0], torch.mul)
+                _into(weight[0], warp(aligned.masks[row : row + 1], *target, antialias=exact)[0], torch.mul)
             index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
             if within is not None:
                 _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
@@ -157,20 +156,21 @@ def _placements(
     return place_crops()
 
 
-def _warp_crop(crop: Tensor, side: int, to_region: Tensor, region: Tensor) -> Tensor:
+def _warp_crop(crop: Tensor, aligned: AlignedFaces, to_region: Tensor, region: Tensor) -> Tensor:
     """A crop (3, S', S') warped into a region (3, h, w) of its image: (3, h, w).
 
     Its border is replicated as far as a weight can be above 0, or black would be mixed in: one of the S pixels, and three
     of the image's, since the even squares of the seam erode less to one side than it blurs.
 
     Args:
-        side: S, the side of the crop that `to_region` maps from.
+        aligned: whose crops of S pixels `to_region` maps from.
     """
+    side = aligned.side
     affine = compose(resize_affine(side / crop.shape[-1]), to_region)
     pixel = float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5  # one image pixel, in crop pixels
     border = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
     height, width = region.shape[-2:]
-    return warp(crop[None], affine, height, width, repeat=border)[0]
+    return warp(crop[None], affine, height, width, repeat=border, antialias=aligned.sampling == "exact")[0]
 
 
 def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
@@ -189,13 +189,13 @@ def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
     return clamp_to_gamut((pasted + (region - original) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]
 
 
-def _image_to_target(scale_x: float, scale_y: float) -> Tensor:
+def _image_to_target(scale_x: float, scale_y: float, exact: bool) -> Tensor:
     """(1, 2, 3): pixels of the images that the faces were aligned from -> pixels of the images that are pasted into.
 
-    In enlarged images this is half a pixel more than aligned pixel centres give, as in the reference (get_inverse_affine and
-    paste_faces_to_input_image add half the scale), whose results are matched to 0.3 of 255 on average.
+    In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and
+    paste_faces_to_input_image add half the scale). Exact sampling does not do that.
     """
-    if scale_x * scale_y <= 1:
+    if exact or scale_x * scale_y <= 1:
         return resize_affine(scale_x, scale_y)
     return compose(resize_affine(scale_x, scale_y), translation(0.5, 0.5))
 

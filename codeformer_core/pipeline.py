@@ -175,9 +175,9 @@ def postprocess_crops(
 
 
 def upscale_background(images: Tensor, options: FixOptions, extras: Extras, progress: Progress = no_progress) -> Tensor:
-    """Upscale the images (B, 3, H, W) to paste into: by the upscaler, or bilinear, as in the reference, without one."""
+    """Upscale the images (B, 3, H, W) to paste into: by the upscaler, or without one as `rescale` does."""
     if extras.upscaler is None:
-        return rescale(images, options.upscale)
+        return rescale(images, options.upscale, options.sampling)
     return upscale_images(images, extras.upscaler, options.upscale, options.tile, tick=progress("tile"))
 
 
@@ -200,7 +200,7 @@ def apply_to_faces(
     """
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
     faces, skipped = detect(images, detector, options, extras.inside)
-    aligned = limit_paste_area(step(align(images, faces, side)), options, extras)
+    aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
     target = images if background is None else background
     pasted, changed = paste(target, aligned, options.mask, extras.parser, options.keep_detail)
     return Fixed(pasted, changed, aligned, skipped)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from fake_cuda import DEVICE, FakeCuda
 from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
@@ -81,13 +82,38 @@ def test_warp_moves_pixels_where_the_affine_says():
 @pytest.mark.parametrize("repeat", [0, 7])
 @pytest.mark.parametrize("affine", [rotation(17, 0.6, 20, 9), rotation(-40, 3.1, -50, 70), rotation(0, 1, 0.5, 0.25)])
 def test_the_opencv_and_torch_warps_agree(affine, repeat):
-    images = torch.rand(2, 3, 80, 100, generator=torch.Generator().manual_seed(0))
-    smooth = torch.nn.functional.avg_pool2d(images, 5, stride=1, padding=2)
-    affines, fill = affine.repeat(2, 1, 1), [0.2, 0.4, 0.6]
-    by_cv2 = warp(smooth, affines, 90, 120, fill, repeat=repeat)
-    by_torch = _warp_torch(smooth, affines, 90, 120, fill, repeat)
+    image = torch.rand(1, 3, 80, 100, generator=torch.Generator().manual_seed(0))
+    smooth, fill = torch.nn.functional.avg_pool2d(image, 5, stride=1, padding=2), [0.2, 0.4, 0.6]
+    by_cv2 = warp(smooth, affine, 90, 120, fill, repeat=repeat)
+    with FakeCuda():
+        by_torch = warp(smooth.to(DEVICE), affine, 90, 120, fill, repeat=repeat).cpu()
     assert (by_cv2 - by_torch).abs().mean() < 1e-3
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
+
+
+@pytest.mark.parametrize("scale", [0.9, 0.55, 0.21, 0.08])
+def test_both_antialiased_warps_agree(scale):
+    image = torch.rand(1, 3, 301, 400, generator=torch.Generator().manual_seed(0))
+    affine, size = rotation(17, scale, 20 * scale, 9), (round(301 * scale), round(400 * scale))
+    by_cv2 = warp(image, affine, *size, 0.5, repeat=9, antialias=True)
+    with FakeCuda():
+        by_torch = warp(image.to(DEVICE), affine, *size, 0.5, repeat=9, antialias=True).cpu()
+    assert (by_cv2 - by_torch).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_an_antialiased_warp_is_nearly_the_area_average(factor):
+    image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    warped = warp(image, resize_affine(1 / factor), 256 // factor, 256 // factor, repeat=factor, antialias=True)
+    averaged = torch.nn.functional.avg_pool2d(image, factor)
+    assert (warped - averaged).abs().mean() < 0.06 * averaged.std()
+
+
+def test_sharpness_follows_the_scale_without_a_jump():
+    noise = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0))
+    shrinks = torch.linspace(1.03, 5, 200).tolist()  # in steps of 0.02, past the thresholds for samples and mip levels
+    spread = [float(warp(noise, resize_affine(1 / shrink), 100, 100, antialias=True).std()) for shrink in shrinks]
+    assert all(0.93 < after / before < 1.05 for before, after in zip(spread, spread[1:], strict=False))
 
 
 def test_the_border_is_replicated_by_repeat_pixels():
@@ -99,17 +125,17 @@ def test_the_border_is_replicated_by_repeat_pixels():
 
 
 def test_views_are_warped_like_contiguous_copies():
-    images = torch.rand(2, 40, 50, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)  # as the host's are
-    part, affines = images[:, :, 5:35, 10:45], rotation(20, 0.8, 3, 4).repeat(2, 1, 1)
-    assert torch.equal(warp(part, affines, 30, 30), warp(part.contiguous(), affines, 30, 30))
+    image = torch.rand(1, 40, 50, 3, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)  # as the host's are
+    part, affine = image[:, :, 5:35, 10:45], rotation(20, 0.8, 3, 4)
+    assert torch.equal(warp(part, affine, 30, 30), warp(part.contiguous(), affine, 30, 30))
 
 
 def test_the_warp_is_exact_under_reduced_precision_matrix_products():
     images = torch.rand(1, 3, 40, 2000, generator=torch.Generator().manual_seed(0))
     affine = rotation(3, 0.7, -900, -20)
-    exact = _warp_torch(images, affine, 40, 60, [0.0] * 3)
+    exact = _warp_torch(images, [affine], 40, 60, [0.0] * 3)
     with torch.autocast("cpu", torch.bfloat16):  # as TF32, which other packs switch on for the whole process, only coarser
-        assert torch.equal(_warp_torch(images, affine, 40, 60, [0.0] * 3), exact)
+        assert torch.equal(_warp_torch(images, [affine], 40, 60, [0.0] * 3), exact)
 
 
 def test_a_crop_beyond_the_image_is_filled_with_neutral_grey():

@@ -165,7 +165,7 @@ def test_a_picture_is_worked_on_where_it_is(picture, made):
         image = picture.image.to(DEVICE)
         for count in (1, 3):
             device.copies.clear()
-            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], FixOptions(batch=4))
+            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], FixOptions(batch=4, mask="square"))
             assert all(copy.elements <= SMALL for copy in device.copies)
             numbers.append(len(device.copies))
     assert numbers[1] - numbers[0] == 2  # the seam asks how large each face is

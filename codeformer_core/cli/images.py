@@ -78,7 +78,7 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     image = image_io.read(task.source).image.to(context.device)
     faces, skipped = detect(image, context.detector, context.options, read_mask(context.arguments.inside, task, image))
-    crops = align(image, faces, context.arguments.side).crops
+    crops = align(image, faces, context.arguments.side, context.options.sampling).crops
     _write_crops(crops, ImageFile(image), task.target.with_suffix(""), "", context)
     found, changed = len(faces) + len(skipped), len(faces)
     return ImageResult([f"{task.source}: {_outcome(found, changed, context)} -> {task.target.parent}"], found, changed)

@@ -1,5 +1,7 @@
 """Change the size of images, crops and masks."""
 
+import cv2
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -27,9 +29,37 @@ def scaled_size(images: Tensor, upscale: float) -> tuple[int, int]:
     return max(1, int(images.shape[-2] * upscale)), max(1, int(images.shape[-1] * upscale))
 
 
-def rescale(images: Tensor, upscale: float) -> Tensor:
-    """Images (B, C, H, W) resized bilinearly to their `scaled_size`; the same ones at 1."""
+def area_average(images: Tensor, factor: int) -> Tensor:
+    """Images (B, C, H, W) shrunk by a whole number, each pixel the mean of factor x factor; partial cells repeat the border.
+
+    On the CPU this is OpenCV, a hundred times as fast there as torch's avg_pool2d.
+
+    Returns:
+        (B, C, ceil(H / factor), ceil(W / factor)).
+    """
+    height, width = images.shape[-2:]
+    bottom, right = -height % factor, -width % factor
+    if images.device.type != "cpu":
+        return F.avg_pool2d(F.pad(images, (0, right, 0, bottom), mode="replicate"), factor)
+    result = torch.empty(*images.shape[:2], (height + bottom) // factor, (width + right) // factor)
+    for planes, outs in zip(images.float().numpy(), result.numpy(), strict=True):
+        for plane, out in zip(planes, outs, strict=True):
+            whole = cv2.copyMakeBorder(plane, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+            cv2.resize(whole, out.shape[::-1], out, interpolation=cv2.INTER_AREA)
+    return result.to(images.dtype)
+
+
+def rescale(images: Tensor, upscale: float, sampling: str = "exact") -> Tensor:
+    """Images (B, 3, H, W) in [0, 1] resized to their `scaled_size`; the same ones at 1.
+
+    Args:
+        sampling: "exact" is bicubic, antialiased when it shrinks; "reference" is bilinear when it enlarges. Enlarging 17 photos
+            that were shrunk to a half, bilinear gives 30.2 dB, bicubic 31.4, OpenCV's LANCZOS4 31.5, which only the CPU has.
+    """
     size = scaled_size(images, upscale)
-    if upscale < 1 or size == tuple(images.shape[-2:]):
-        return resize(images, *size)
-    return F.interpolate(images, size=size, mode="bilinear")
+    if size == tuple(images.shape[-2:]):
+        return images
+    if sampling == "reference":
+        return resize(images, *size) if upscale < 1 else F.interpolate(images, size=size, mode="bilinear")
+    resized = F.interpolate(images.float(), size=size, mode="bicubic", antialias=upscale < 1)
+    return resized.clamp_(0, 1).to(images.dtype)  # bicubic overshoots beside edges

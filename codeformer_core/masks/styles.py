@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..align import TEMPLATE_SIDE
 from ..faces import AlignedFaces
 from ..imaging.morphology import blur
 from ..imaging.resize import resize
@@ -13,6 +14,13 @@ from .parsing import FACE_PARTS, Parser, parse_faces, parts_mask
 
 #: Fraction of the side over which the box style fades: the width that the reference's square fades over.
 FEATHER = 0.1
+
+#: The oval in a crop of 512 pixels: its centre, half its width and half its height, and the fraction of these over which it
+#: fades. Fitted (least squares, RMS 0.07) to the mean of the face contours that MediaPipe's FaceMesh finds in 1004 aligned
+#: faces. The FFHQ pose puts every face in the same place; 19 of 20 contours are within 0.78 and 1.21 of it.
+OVAL_CENTRE = (255.8, 295.7)
+OVAL_RADII = (146.8, 167.8)
+OVAL_FADE = 0.35
 
 
 def box_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
@@ -37,6 +45,15 @@ def face_mask(aligned: AlignedFaces, parser: Parser | None) -> Tensor:
     return resize(inner, *aligned.masks.shape[-2:])
 
 
+def oval_mask(aligned: AlignedFaces, parser: Parser | None = None) -> Tensor:
+    """A soft ellipse where a face is in the FFHQ pose, so that hair and background keep their pixels: (N, 1, S, S)."""
+    unit = aligned.side / TEMPLATE_SIDE
+    pixels = torch.arange(aligned.side, device=aligned.masks.device, dtype=torch.float32)
+    x, y = (((pixels + 0.5) / unit - 0.5 - centre) / radius for centre, radius in zip(OVAL_CENTRE, OVAL_RADII, strict=True))
+    distance = torch.hypot(y[:, None], x[None, :])
+    return ((1 - distance) / OVAL_FADE + 0.5).clamp(0, 1).to(aligned.masks.dtype).expand_as(aligned.masks)
+
+
 class MaskStyle(NamedTuple):
     """A row of `MASKS`.
 
@@ -51,18 +68,28 @@ class MaskStyle(NamedTuple):
     needs_parser: bool
 
 
-#: One row for each of `options.MASKS`: the reference's mask, the reference's with use_parse, a plain feathered box.
+#: One row for each of `options.MASKS` but "auto": the reference's mask, the reference's with use_parse, a plain feathered box,
+#: an ellipse.
 MASKS: dict[str, MaskStyle] = {
     "square": MaskStyle(None, seam=True, needs_parser=False),
     "face": MaskStyle(face_mask, seam=True, needs_parser=True),
     "box": MaskStyle(box_mask, seam=False, needs_parser=False),
+    "oval": MaskStyle(oval_mask, seam=False, needs_parser=False),
 }
 
 
-def get_mask_style(name: str, parser: Parser | None) -> MaskStyle:
-    """The row of `MASKS` with this name; a ValueError for an unknown name, or a missing parser."""
+def get_mask_style(name: str, parser: Parser | None) -> MaskStyle | None:
+    """The row of `MASKS` with this name, None for "auto"; a ValueError for an unknown name, or a missing parser."""
+    if name == "auto":
+        return None
     if name not in MASKS:
-        raise ValueError(f"{name!r} is no mask style. Use one of: {', '.join(MASKS)}.")
+        raise ValueError(f"{name!r} is no mask style. Use one of: auto, {', '.join(MASKS)}.")
     if MASKS[name].needs_parser and parser is None:
         raise ValueError(f"The mask style {name!r} needs a face parser and there is none: load ParseNet, or choose 'square'.")
     return MASKS[name]
+
+
+def automatic_style(aligned: AlignedFaces) -> MaskStyle:
+    """The style "auto": the oval for crops below 512 pixels, whose blur shows most in hair and background; else the square."""
+    small = min(aligned.side, aligned.crops.shape[-1]) < TEMPLATE_SIDE
+    return MASKS["oval" if small else "square"]

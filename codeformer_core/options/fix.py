@@ -14,7 +14,10 @@ COLOURS = ("as restored", "mean and spread", "coarse colours")
 GREY = ("auto", "on", "off")
 
 #: Where a crop covers the image; the functions are `masks.styles.MASKS`.
-MASKS = ("square", "face", "box")
+MASKS = ("auto", "square", "face", "box", "oval")
+
+#: How images are sampled, and where an enlarged image's pixel centres lie.
+SAMPLING = ("exact", "reference")
 
 #: The parts of a face that can be chosen; ParseNet's classes of each are `masks.parsing.PART_CLASSES`.
 PARTS = (
@@ -50,9 +53,10 @@ class FixOptions:
     )
     selection: Selection = Selection()
     mask: str = option(
-        "square",
+        "auto",
         "What of the restored face goes into the image. square: the whole crop with a soft edge. face: only face and hair, not "
-        "the background (needs a parser). box: a wide feather all round, the softest transition.",
+        "the background (needs a parser). box: a wide feather all round, the softest transition. oval: only the face, without "
+        "hair and background (needs no parser). auto: oval for models that draw small faces, such as the starter, else square.",
         choices=MASKS,
         label="blend",
         advanced=False,
@@ -121,6 +125,13 @@ class FixOptions:
         group="steadiness",
     )
     steadiness: Steadiness = Steadiness()
+    sampling: str = option(
+        "exact",
+        "exact puts every face where it was found and shrinks it without jagged edges. reference does what the official "
+        "program does: in enlarged images faces lie half a pixel off, and small ones are jagged.",
+        choices=SAMPLING,
+        group="pasting",
+    )
     chunk: int = option(
         8,
         "How many frames are worked on together. Lower it when memory runs out, for example with 4K videos; the result stays "

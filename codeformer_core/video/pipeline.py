@@ -56,7 +56,7 @@ def fix_stream(
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     options = replace(options, batch=batch_size(options, restorer))
     states = stages.track_stage(frames, detector, options, extras.inside, device)
-    states = stages.align_stage(states, restorer.side, device)
+    states = stages.align_stage(states, restorer.side, options.sampling, device)
     states = stages.encode_stage(states, restorer, fidelities[0], options)
     states = stages.decode_stage(states, restorer, fidelities[0], options, extras)
     yield from stages.paste_stage(states, options, extras, device)
@@ -96,7 +96,7 @@ def fix_frames(
         tick(index + 1, len(frames))
     if result is None or changed is None:
         raise ValueError("Found no frame. Expected at least one.")
-    no_faces = align(images[:1], (), restorer.side)
+    no_faces = align(images[:1], (), restorer.side, options.sampling)
     aligned = AlignedFaces.joined([no_faces if part is None else part for part in parts])
     return Fixed(result, changed, aligned, skipped)
 

@@ -94,11 +94,13 @@ def track_stage(
         yield pending.popleft()._replace(tracked=tracked)
 
 
-def align_stage(states: Iterable[FrameState[F]], side: int, device: torch.device | str) -> Iterator[FrameState[F]]:
+def align_stage(
+    states: Iterable[FrameState[F]], side: int, sampling: str, device: torch.device | str
+) -> Iterator[FrameState[F]]:
     """Cut the tracked faces out as crops of `side` pixels; the opacity of a face that fades in or out goes into its mask."""
     for state in states:
         if state.tracked:
-            aligned = align(state.frame.image(device), [tracked.face for tracked in state.tracked], side)
+            aligned = align(state.frame.image(device), [tracked.face for tracked in state.tracked], side, sampling)
             opacity = aligned.masks.new_tensor([tracked.opacity for tracked in state.tracked]).reshape(-1, 1, 1, 1)
             state = state._replace(aligned=aligned.with_masks(aligned.masks * opacity))
         yield state

@@ -407,3 +407,27 @@ def test_full_opacity_is_no_work():
     assert with_opacity(nobody, 1.0) is nobody and with_opacity(nobody, 1) is nobody
     with pytest.raises(ValueError, match="Found a blend of 1.5"):
         with_opacity(nobody, 1.5)
+
+
+def filling(side: int) -> AlignedFaces:
+    """A face that covers its image of 512 x 512 pixels exactly, with crops of `side` pixels."""
+    points = tuple(map(tuple, FFHQ_TEMPLATE.tolist()))
+    return align(torch.rand(1, 3, 512, 512), [Face(0, (128, 128, 384, 460), points, 1.0)], side)
+
+
+@pytest.mark.parametrize("side", [128, 512])
+def test_the_oval_takes_the_face_and_leaves_the_corners(side):
+    oval = paste_mask(filling(side), 1, "oval")[0, 0]
+    for x, y in FFHQ_TEMPLATE.round().int().tolist():
+        assert oval[y, x] == 1
+    assert oval[:94].max() == 0 and oval[:, :70].max() == 0 and oval[:, 445:].max() == 0 and oval[495:].max() == 0
+    assert oval[round(295.7 - 167.8), 256] == pytest.approx(0.5, abs=0.02)  # at the mean contour's top
+
+
+def test_automatic_blending_is_oval_for_small_crops_only():
+    for side, style in ((128, "oval"), (512, "square")):
+        aligned = filling(side)
+        assert torch.equal(paste_mask(aligned, 1, "auto"), paste_mask(aligned, 1, style))
+    restored = filling(512)
+    small = restored.with_crops(restored.crops[..., ::4, ::4])  # as a small restorer gives them back
+    assert torch.equal(paste_mask(small, 1, "auto"), paste_mask(small, 1, "oval"))
