@@ -51,7 +51,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
     height, width = images.shape[-2:]
     last = max((face.image_index for face in faces), default=0)
     if last >= len(images) and faces:
-        raise ValueError(f"Found a face of picture {last + 1} and a batch of {len(images)}: give the pictures it was found in.")
+        raise ValueError(f"Found a face of image {last + 1} and a batch of {len(images)}: give the images it was found in.")
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = fit_similarity(landmarks, template(side))
     greys = is_grey(images) if faces else ()
@@ -59,7 +59,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
     for crop, face, affine, back in zip(crops, faces, affines, invert(affines), strict=True):
         x0, y0, x1, y1 = warped_bounds(back, side, side, (height, width))
         if x0 >= x1 or y0 >= y1:
-            raise ValueError(f"Found a face at {face.box}, outside the picture of {width} x {height}: detect again.")
+            raise ValueError(f"Found a face at {face.box}, outside the image of {width} x {height}: detect again.")
         part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
         # A greyscale image is filled with a grey without tint, so that its crops stay exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
@@ -93,8 +93,8 @@ def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     last = max((face.image_index for face in aligned.faces), default=0)
     if maps.shape[0] != 1 and maps.shape[0] <= last:
         raise ValueError(
-            f"Found {maps.shape[0]} masks and a face of picture {last + 1}. Expected one mask, or one for each picture: "
-            "connect as many masks as pictures."
+            f"Found {maps.shape[0]} masks and a face of image {last + 1}. Expected one mask, or one for each image: "
+            "connect as many masks as images."
         )
     height, width = aligned.image_size
     maps = resize(maps, height, width)  # at full size, since a coarse map would fade out well inside the image border

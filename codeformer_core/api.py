@@ -87,11 +87,11 @@ def load(model: str | PathLike[str], device: torch.device | str = "cpu", precisi
     return network.to(device) if isinstance(network, torch.nn.Module) else network
 
 
-def fix(picture: P, detector: Detector, restorer: Restorer, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> P:
+def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = FixOptions(), extras: Extras = Extras()) -> P:
     """The same image with restored faces: `pipeline.fix_faces` for images of PIL, NumPy and torch.
 
     Args:
-        picture: a PIL image (RGB, RGBA, L or LA; an EXIF rotation is applied); an RGB array (H, W),
+        image: a PIL image (RGB, RGBA, L or LA; an EXIF rotation is applied); an RGB array (H, W),
             (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor (3 or 4, H, W) or
             (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: convert them with [..., ::-1].
         detector, restorer: see `load`.
@@ -100,7 +100,7 @@ def fix(picture: P, detector: Detector, restorer: Restorer, options: FixOptions 
     Raises:
         TypeError, ValueError: an image of another kind, or networks on two devices.
     """
-    pixels, back = _opened(picture)
+    pixels, back = _opened(image)
     colours, alpha = pixels[:, :3], pixels[:, 3:]
     with torch.inference_mode():
         images = colours.to(_device(detector, restorer) or pixels.device)
@@ -117,22 +117,22 @@ def _device(*networks: Any) -> torch.device | None:
     return next(iter(found), None)
 
 
-def _opened(picture: Any) -> tuple[Tensor, _Back]:
+def _opened(image: Any) -> tuple[Tensor, _Back]:
     """An image as (B, 3 or 4, H, W) float32 in [0, 1], and the conversion back to its type."""
-    if isinstance(picture, Image.Image):
-        return _opened_pil(picture)
-    if isinstance(picture, np.ndarray):
-        return _opened_array(picture)
-    if isinstance(picture, Tensor):
-        return _opened_tensor(picture)
-    raise TypeError(f"Found a {type(picture).__name__}. Expected a PIL picture, a NumPy array or a torch tensor.")
+    if isinstance(image, Image.Image):
+        return _opened_pil(image)
+    if isinstance(image, np.ndarray):
+        return _opened_array(image)
+    if isinstance(image, Tensor):
+        return _opened_tensor(image)
+    raise TypeError(f"Found a {type(image).__name__}. Expected a PIL image, a NumPy array or a torch tensor.")
 
 
-def _opened_pil(picture: Image.Image) -> tuple[Tensor, _Back]:
-    mode = picture.mode
+def _opened_pil(image: Image.Image) -> tuple[Tensor, _Back]:
+    mode = image.mode
     if mode not in ("RGB", "RGBA", "L", "LA"):
-        raise ValueError(f'Found a PIL picture of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
-    upright = ImageOps.exif_transpose(picture)
+        raise ValueError(f'Found a PIL image of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
+    upright = ImageOps.exif_transpose(image)
     pixels, back = _opened_array(np.asarray(upright.convert("RGBA" if "A" in mode else "RGB")))
 
     def back_to_pil(images: Tensor) -> Image.Image:
@@ -143,34 +143,34 @@ def _opened_pil(picture: Image.Image) -> tuple[Tensor, _Back]:
     return pixels, back_to_pil
 
 
-def _opened_array(picture: np.ndarray) -> tuple[Tensor, _Back]:
-    grey, several = picture.ndim == 2, picture.ndim == 4
-    if picture.dtype.kind != "f" and picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"Found an array of {picture.dtype}. Expected uint8, uint16, or floats in [0, 1].")
-    if not grey and (picture.ndim not in (3, 4) or picture.shape[-1] not in (3, 4)):
-        raise ValueError(f"Found an array of shape {picture.shape}. Expected (H, W), (H, W, 3 or 4) or (B, H, W, 3 or 4).")
-    most = 1 if picture.dtype.kind == "f" else np.iinfo(picture.dtype).max
-    values = torch.from_numpy(picture.astype(np.float32) / most)
+def _opened_array(image: np.ndarray) -> tuple[Tensor, _Back]:
+    grey, several = image.ndim == 2, image.ndim == 4
+    if image.dtype.kind != "f" and image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"Found an array of {image.dtype}. Expected uint8, uint16, or floats in [0, 1].")
+    if not grey and (image.ndim not in (3, 4) or image.shape[-1] not in (3, 4)):
+        raise ValueError(f"Found an array of shape {image.shape}. Expected (H, W), (H, W, 3 or 4) or (B, H, W, 3 or 4).")
+    most = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+    values = torch.from_numpy(image.astype(np.float32) / most)
     pixels = values.expand(3, *values.shape)[None] if grey else values.reshape(-1, *values.shape[-3:]).movedim(-1, 1)
 
     def back(images: Tensor) -> np.ndarray:
         found = images.movedim(1, -1)
         found = found[..., 0] if grey else found
         found = found if several else found[0]
-        return (found * most if most == 1 else (found * most).round()).numpy().astype(picture.dtype)
+        return (found * most if most == 1 else (found * most).round()).numpy().astype(image.dtype)
 
     return _in_range(pixels), back
 
 
-def _opened_tensor(picture: Tensor) -> tuple[Tensor, _Back]:
-    if not picture.is_floating_point() or picture.ndim not in (3, 4) or picture.shape[-3] not in (3, 4):
+def _opened_tensor(image: Tensor) -> tuple[Tensor, _Back]:
+    if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] not in (3, 4):
         raise ValueError(
-            f"Found a tensor of {picture.dtype} and shape {tuple(picture.shape)}. "
+            f"Found a tensor of {image.dtype} and shape {tuple(image.shape)}. "
             "Expected floats in [0, 1], (3 or 4, H, W) or (B, 3 or 4, H, W)."
         )
-    single = picture.ndim == 3
-    pixels = picture.float()[None] if single else picture.float()
-    return _in_range(pixels), lambda images: (images[0] if single else images).to(picture.dtype, copy=True)
+    single = image.ndim == 3
+    pixels = image.float()[None] if single else image.float()
+    return _in_range(pixels), lambda images: (images[0] if single else images).to(image.dtype, copy=True)
 
 
 def _in_range(pixels: Tensor) -> Tensor:

@@ -35,6 +35,11 @@ class Face(NamedTuple):
         return max(0.0, self.box[2] - self.box[0]) * max(0.0, self.box[3] - self.box[1])
 
     @property
+    def pixels(self) -> float:
+        """The longer side of the box in image pixels."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    @property
     def centre(self) -> Point:
         """Box centre in image pixels."""
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2

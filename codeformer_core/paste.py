@@ -205,12 +205,12 @@ def _check_images(aligned: AlignedFaces, batch: int, size: tuple[int, int]) -> N
     last = max(face.image_index for face in aligned.faces)
     if last >= batch:
         raise ValueError(
-            f"Found a face of picture {last + 1} and a batch of {batch}: connect the pictures that the faces were found in."
+            f"Found a face of image {last + 1} and a batch of {batch}: connect the images that the faces were found in."
         )
     scale_x, scale_y = size[1] / width, size[0] / height
     # An upscaler may round each side to a whole pixel.
     if abs(scale_x - scale_y) > 1.0 / min(height, width) + 1e-6:
         raise ValueError(
-            f"Found pictures of {size[1]} x {size[0]}, but the faces were found in {width} x {height}: "
-            "connect those pictures, or the same upscaled."
+            f"Found images of {size[1]} x {size[0]}, but the faces were found in {width} x {height}: "
+            "connect those images, or the same upscaled."
         )

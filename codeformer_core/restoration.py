@@ -64,7 +64,7 @@ def restore(
     Args:
         fidelity: 0 (quality) to 1 (the input); a number, one per face (N,), or maps (N, 1, h, w) over the crops.
         match_style: AdaIN: features take the mean and standard deviation of the degraded face's.
-        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its picture is grey), "on", "off".
+        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its image is grey), "on", "off".
         batch: faces per call.
         tick: progress in faces, see `runtime.progress.Tick`.
 
@@ -148,8 +148,8 @@ def check_finite(crops: Tensor) -> Tensor:
     broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
     if broken:
         raise RuntimeError(
-            f"The network gave no picture for face {', '.join(str(i + 1) for i in broken)} (values that are not finite), so "
-            "nothing was pasted. Look for pixels that are not finite in the picture, or use another precision or device."
+            f"The network gave values that are not finite for face {', '.join(str(i + 1) for i in broken)}, so "
+            "nothing was pasted. Look for pixels that are not finite in the image, or use another precision or device."
         )
     return crops
 

@@ -90,7 +90,7 @@ def _check_image_model(descriptor: object, name: str) -> "ImageModelDescriptor[t
     from spandrel import ImageModelDescriptor
 
     if not isinstance(descriptor, ImageModelDescriptor):
-        found = "an inpainting network, which needs a mask beside the picture"
+        found = "an inpainting network, which needs a mask beside the image"
     elif descriptor.purpose == "FaceSR":
         found = f"a face network ({descriptor.architecture.name}), which takes aligned faces"
     elif (descriptor.input_channels, descriptor.output_channels) != (3, 3):
@@ -98,5 +98,5 @@ def _check_image_model(descriptor: object, name: str) -> "ImageModelDescriptor[t
     else:
         return descriptor
     raise ValueError(
-        f"{name} is {found}. Expected an upscaler of RGB pictures (3 channels to 3): choose one such as RealESRGAN_x2plus.pth."
+        f"{name} is {found}. Expected an upscaler of RGB images (3 channels to 3): choose one such as RealESRGAN_x2plus.pth."
     )

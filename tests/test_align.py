@@ -147,7 +147,7 @@ def test_a_crop_beyond_the_image_is_filled_with_neutral_grey():
 
 def test_a_face_outside_the_image_is_refused():
     points = tuple((x + 5000, y) for x, y in FFHQ_TEMPLATE.tolist())
-    with pytest.raises(ValueError, match="outside the picture of 300 x 200"):
+    with pytest.raises(ValueError, match="outside the image of 300 x 200"):
         align(torch.ones(1, 3, 200, 300), [Face(0, (5000, 0, 5200, 200), points, 1.0)])
 
 
@@ -185,5 +185,5 @@ def test_the_greyscale_test_includes_the_last_rows():
 
 def test_a_face_of_an_image_beyond_the_batch_is_refused():
     face = Face(1, (0, 0, 300, 300), tuple(map(tuple, FFHQ_TEMPLATE.tolist())), 1.0)
-    with pytest.raises(ValueError, match="Found a face of picture 2 and a batch of 1"):
+    with pytest.raises(ValueError, match="Found a face of image 2 and a batch of 1"):
         align(torch.ones(1, 3, 512, 512), [face])

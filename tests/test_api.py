@@ -1,4 +1,4 @@
-"""A picture of any kind in one call, as the README shows it."""
+"""An image of any kind in one call, as the README shows it."""
 
 import re
 from pathlib import Path
@@ -114,7 +114,7 @@ def test_a_network_is_as_precise_as_asked_for(tiny_checkpoint):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("photo.jpg", "PIL picture, a NumPy array or a torch tensor"),
+        ("photo.jpg", "PIL image, a NumPy array or a torch tensor"),
         (np.zeros((4, 4), np.int32), "uint8, uint16"),
         (np.zeros((4, 4, 2), np.uint8), r"\(H, W, 3 or 4\)"),
         (np.full((4, 4, 3), 200.0), r"\[0, 1\]"),

@@ -33,7 +33,7 @@ from codeformer_core.video.pipeline import fix_frames
 #: The mean difference that results may have: PyTorch's warp interpolates as OpenCV 5 does. OpenCV 4 samples at 1/32 of a pixel.
 CLOSE = 1e-5 if int(cv2.__version__[0]) > 4 else 1e-3
 
-#: What a copy between the devices may have without being a picture: boxes, landmarks, a number for each face.
+#: What a copy between the devices may have without being an image: boxes, landmarks, a number for each face.
 SMALL = 64
 
 
@@ -80,7 +80,7 @@ def made() -> dict:
     return {HOST: here, DEVICE: there}
 
 
-#: A mask over the left half of a picture, coarser than it, on the CPU: as files and nodes bring it.
+#: A mask over the left half of an image, coarser than it, on the CPU: as files and nodes bring it.
 HALF = torch.cat([torch.ones(1, 1, 20, 15), torch.zeros(1, 1, 20, 15)], dim=3)
 
 
@@ -154,7 +154,7 @@ def test_faces_are_found_where_the_picture_is(shared, photo):
             far = detector.detect(there, DetectionOptions())
             assert all(copy.elements <= SMALL for copy in device.copies)
         assert len(near) == len(far) == 2
-        # Pictures are shrunk in another way there, to which the boxes are sensitive.
+        # Images are shrunk in another way there, to which the boxes are sensitive.
         assert torch.allclose(torch.tensor([face.box for face in far]), torch.tensor([face.box for face in near]), atol=2)
 
 

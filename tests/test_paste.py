@@ -1,4 +1,4 @@
-"""Crops go back where they came from, like the reference's, and nothing else in the picture changes."""
+"""Crops go back where they came from, like the reference's, and nothing else in the image changes."""
 
 import json
 import math
@@ -188,12 +188,12 @@ def test_no_face_gives_the_picture_itself(images):
 
 
 def test_pictures_of_other_proportions_are_refused(images):
-    with pytest.raises(ValueError, match="Found pictures of 420 x 200, but the faces were found in 420 x 300"):
+    with pytest.raises(ValueError, match="Found images of 420 x 200, but the faces were found in 420 x 300"):
         paste(images[:, :, :200], align(images, FACES))
 
 
 def test_a_batch_that_is_too_short_is_refused(images):
-    with pytest.raises(ValueError, match="Found a face of picture 2 and a batch of 1"):
+    with pytest.raises(ValueError, match="Found a face of image 2 and a batch of 1"):
         paste(images[:1], align(images, FACES))
 
 

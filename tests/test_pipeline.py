@@ -64,7 +64,7 @@ def test_faces_that_are_not_chosen_keep_their_pixels(crew, known_faces, tiny):
     fixed = fix_faces(crew, known_faces, tiny, FixOptions(selection=Selection(choice="largest")))
     assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
     for face, reason in fixed.skipped:
-        assert reason == "not the largest face of the picture"
+        assert reason == "not the largest face of the image"
         x, y = (round(v) for v in face.centre)
         assert torch.equal(fixed.images[0, :, y, x], crew[0, :, y, x])
 
@@ -113,7 +113,7 @@ def test_a_face_that_was_not_restored_is_never_pasted(crew, known_faces):
         def restore(self, crops, fidelity, match_style):
             return crops * float("nan")
 
-    with pytest.raises(RuntimeError, match="The network gave no picture for face 1, 2, .*nothing was pasted"):
+    with pytest.raises(RuntimeError, match="The network gave no image for face 1, 2, .*nothing was pasted"):
         fix_faces(crew, known_faces, Broken())
 
 
@@ -264,7 +264,7 @@ def test_detail_is_not_brought_back_where_the_face_was_corrected(photo, known_fa
             return torch.full_like(crops, 0.5)
 
     fixed = fix_faces(picture, known_faces, Flat(), FixOptions(keep_detail=True))
-    shown = fix_faces(picture, known_faces, Recorder()).images  # the picture as coarse as the crop
+    shown = fix_faces(picture, known_faces, Recorder()).images  # the image as coarse as the crop
     far = (luminance(shown) - 0.5).abs() > 0.15
     inside = far & (fixed.mask > 0.999)
     assert inside.any() and (fixed.images - 0.5).abs().amax(1, keepdim=True)[inside].max() < 0.05

@@ -57,8 +57,8 @@ def read_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[FaceBo
         value = [*value, []][:1] * batch
     if len(value) != batch:
         raise ValueError(
-            f"Found boxes of {len(value)} pictures and {batch} pictures. Expected a list for each picture, or one for all: "
-            "connect the boxes that were found in these pictures."
+            f"Found boxes of {len(value)} images and {batch} images. Expected a list for each image, or one for all: "
+            "connect the boxes that were found in these images."
         )
     return [FaceBox(index, *_box(entry, image_size)) for index, frame in enumerate(value) for entry in frame]
 
@@ -71,8 +71,8 @@ def _box(entry: Any, image_size: Size) -> tuple[Box, float]:
         raise ValueError(f"Found a box of {width:g} x {height:g} at ({x:g}, {y:g}). Expected pixels, at least 1 x 1.")
     if x >= image_size[1] or y >= image_size[0] or x + width <= 0 or y + height <= 0:
         raise ValueError(
-            f"Found a box at ({x:g}, {y:g}) of {width:g} x {height:g}, outside the picture of {image_size[1]} x "
-            f"{image_size[0]}: connect the boxes that were found in this picture."
+            f"Found a box at ({x:g}, {y:g}) of {width:g} x {height:g}, outside the image of {image_size[1]} x "
+            f"{image_size[0]}: connect the boxes that were found in this image."
         )
     score = entry.get("score")
     return (x, y, x + width, y + height), 1.0 if score is None else float(score)
@@ -104,7 +104,7 @@ def _mesh_face(index: int, entry: Mapping[str, Any]) -> Face:
         )
     mesh = mesh[:, :2]
     if not mesh.isfinite().all():
-        raise ValueError(f"Found landmarks of picture {index + 1} that are not finite: detect again.")
+        raise ValueError(f"Found landmarks of image {index + 1} that are not finite: detect again.")
     down = mesh[list(MESH_MOUTH)].mean(0) - mesh[list(MESH_EYES)].mean(0)
     # The viewer's right in the face's own frame, so that left and right are correct for rotated faces too.
     right = torch.stack([down[1], -down[0]])
@@ -124,13 +124,13 @@ def scale_faces(faces: Sequence[Face], found_in: Size, batch: int, image_size: S
     last = max((face.image_index for face in faces), default=-1)
     if last >= batch:
         raise ValueError(
-            f"Found a face of picture {last + 1} and {batch} pictures: connect the pictures that the faces were found in."
+            f"Found a face of image {last + 1} and {batch} images: connect the images that the faces were found in."
         )
     scale_y, scale_x = image_size[0] / found_in[0], image_size[1] / found_in[1]
     if abs(scale_x - scale_y) > 1.0 / min(found_in) + 1e-6:  # a resize may round each side to a whole pixel
         raise ValueError(
-            f"Found pictures of {image_size[1]} x {image_size[0]}, but the faces were found in {found_in[1]} x {found_in[0]}: "
-            "connect those pictures, or the same at another size."
+            f"Found images of {image_size[1]} x {image_size[0]}, but the faces were found in {found_in[1]} x {found_in[0]}: "
+            "connect those images, or the same at another size."
         )
     if found_in == image_size:
         return list(faces)
@@ -184,7 +184,7 @@ def locate_landmarks(
                 faces.append(frontal_face(region))
                 x, y = faces[-1].centre
                 notes.append(
-                    f"No face was seen in the box at ({x:.0f}, {y:.0f}) of picture {region.image_index + 1}: its pose is a "
+                    f"No face was seen in the box at ({x:.0f}, {y:.0f}) of image {region.image_index + 1}: its pose is a "
                     "guess (upright, from the front)."
                 )
     return faces, notes

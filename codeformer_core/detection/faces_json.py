@@ -61,7 +61,7 @@ def _numbers(value: Any, count: int) -> bool:
 
 #: The fields of a saved face: validator, and description of a valid value.
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "image": (lambda value: _numbers([value], 1) and value >= 0 and value == int(value), "the number of its picture, from 0"),
+    "image": (lambda value: _numbers([value], 1) and value >= 0 and value == int(value), "the number of its image, from 0"),
     "box": (
         lambda value: _numbers(value, 4) and value[0] < value[2] and value[1] < value[3],
         "[x0, y0, x1, y1] in pixels",

@@ -108,11 +108,11 @@ def tile_starts(side: int, tile: int, overlap: float) -> list[int]:
     return [round(index * (side - tile) / (count - 1)) for index in range(count)]
 
 
-def _is_uncut(face: Face, x: int, y: int, tile: tuple[int, int], picture: tuple[int, int]) -> bool:
+def _is_uncut(face: Face, x: int, y: int, tile: tuple[int, int], image: tuple[int, int]) -> bool:
     """Whether a face found in the tile (height, width) at (x, y) is not cut by a border of the tile inside the image."""
     x0, y0, x1, y1 = face.box
     left, top = x == 0 or x0 > 0, y == 0 or y0 > 0
-    return left and top and (x + tile[1] == picture[1] or x1 < tile[1]) and (y + tile[0] == picture[0] or y1 < tile[0])
+    return left and top and (x + tile[1] == image[1] or x1 < tile[1]) and (y + tile[0] == image[0] or y1 < tile[0])
 
 
 def _translated(face: Face, image_index: int, x: int, y: int) -> Face:

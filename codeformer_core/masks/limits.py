@@ -29,8 +29,8 @@ def restrict_to(aligned: AlignedFaces, mask: Tensor) -> AlignedFaces:
     last = max((face.image_index for face in aligned.faces), default=0)
     if mask.shape[0] != 1 and mask.shape[0] <= last:
         raise ValueError(
-            f"Found {mask.shape[0]} masks and a face of picture {last + 1}. Expected one mask, or one for each picture: "
-            "connect as many masks as pictures."
+            f"Found {mask.shape[0]} masks and a face of image {last + 1}. Expected one mask, or one for each image: "
+            "connect as many masks as images."
         )
     area = resize(mask.to(aligned.masks), *aligned.image_size).clamp(0, 1)
     if aligned.within is not None:  # holes to inpaint may have any size
@@ -62,7 +62,7 @@ def with_opacity(aligned: AlignedFaces, opacity: float | Tensor) -> AlignedFaces
         return aligned  # the default: checking a tensor would wait for the device
     opacities = torch.as_tensor(opacity, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
     if not bool(((opacities >= 0) & (opacities <= 1)).all()):
-        raise ValueError(f"Found a blend of {opacity}. Expected 0 (the picture as it was) to 1 (the restored face).")
+        raise ValueError(f"Found a blend of {opacity}. Expected 0 (the image as it was) to 1 (the restored face).")
     if len(opacities) not in (1, len(aligned)):
         raise ValueError(f"Found {len(opacities)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
     return aligned.with_masks(aligned.masks * opacities)

@@ -53,23 +53,14 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
         for row in sorted(range(len(faces)), key=lambda row: order.key(faces[row], image_size)):
             index = faces[row].image_index
             counted[index] = numbers[row][name] = counted.get(index, 0) + 1
-    return [
-        Candidate(
-            face.image_index,
-            _relative_box(face, image_size),
-            numbers[row],
-            face.score,
-            max(face.box[2] - face.box[0], face.box[3] - face.box[1]),
-            (reasons or {}).get(row, ""),
-        )
-        for row, face in enumerate(faces)
-    ]
-
-
-def _relative_box(face: Face, image_size: Size) -> tuple[float, float, float, float]:
     height, width = image_size
-    x0, y0, x1, y1 = face.box
-    return x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height
+    candidates = []
+    for row, face in enumerate(faces):
+        x0, y0, x1, y1 = face.box
+        place = x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height
+        reason = (reasons or {}).get(row, "")
+        candidates.append(Candidate(face.image_index, place, numbers[row], face.score, face.pixels, reason))
+    return candidates
 
 
 def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:

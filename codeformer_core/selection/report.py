@@ -11,7 +11,7 @@ LINES = 20
 def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
     """How many faces were detected and skipped, in a sentence or two."""
     found = kept + len(skipped)
-    faces = {0: "No face found: the picture stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
+    faces = {0: "No face found: the image stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
     if not skipped:
         return f"{faces}."
     reasons = list(dict.fromkeys(entry.reason for entry in skipped))
@@ -23,9 +23,8 @@ def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:
     several = any(face.image_index for face in [*kept, *(skip.face for skip in skipped)])
 
     def line(face: Face, what: str) -> str:
-        x0, y0, x1, y1 = face.box
-        picture = f"picture {face.image_index + 1}, " if several else ""
-        return f"  {picture}{max(x1 - x0, y1 - y0):.0f} px at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {what}"
+        image = f"image {face.image_index + 1}, " if several else ""
+        return f"  {image}{face.pixels:.0f} px at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {what}"
 
     def part(head: str, lines: list[str]) -> list[str]:
         more = [f"  and {len(lines) - LINES} more"] if len(lines) > LINES else []

@@ -33,7 +33,7 @@ def _from_centre(face: Face, size: Size) -> float:
 #: One row for each of `options.ORDERS`. Size is the area of the box inside the image.
 ORDERS: dict[str, Order] = {
     "found": Order(lambda face, size: 0.0, "in the order they were found", "the first face that was found"),
-    "size": Order(lambda face, size: -_visible_area(face, size), "from the largest", "the largest face of the picture"),
+    "size": Order(lambda face, size: -_visible_area(face, size), "from the largest", "the largest face of the image"),
     "left": Order(lambda face, size: face.centre[0], "from the left", "the leftmost face"),
     "top": Order(lambda face, size: face.centre[1], "from the top", "the topmost face"),
     "confidence": Order(lambda face, size: -face.score, "from the most certain", "the most certain face"),
@@ -41,21 +41,8 @@ ORDERS: dict[str, Order] = {
 }
 
 
-#: The order of each choice of one face.
-_ORDER_OF_CHOICE = {"largest": "size", "center": "center"}
-
-
-def _resolved(want: Selection) -> Selection:
-    """The same selection with its `choice` expressed by order and count."""
-    if want.choice not in CHOICES:
-        raise ValueError(f"{want.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
-    if want.choice == "all":
-        return want
-    return replace(want, choice="all", order=_ORDER_OF_CHOICE[want.choice], count=1)
-
-
 class _Measured(NamedTuple):
-    """A face with the measurements that the limits compare; sharpness and coverage are None where not measured."""
+    """A face with what the limits compare; sharpness and coverage are None where not measured."""
 
     row: int
     face: Face
@@ -65,48 +52,44 @@ class _Measured(NamedTuple):
 
 
 def _limit_reason(measured: _Measured, want: Selection) -> str | None:
-    """The first limit of the selection that a face misses, in words, or None."""
-    face = measured.face
-    if 0 < want.eye_distance > face.eye_distance:
-        return f"eyes {face.eye_distance:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
+    """The first limit that a face does not keep, as the reason to skip it."""
+    face, sharpness, coverage = measured.face, measured.sharpness, measured.coverage
+    eyes = face.eye_distance if want.eye_distance > 0 else 0.0
+    if eyes < want.eye_distance:
+        return f"eyes {eyes:.1f} px apart, fewer than {want.eye_distance:g}: too small or seen from the side"
     if face.score < want.confidence:
         return f"confidence {face.score:.3f}, less than {want.confidence:g}"
-    pixels = max(face.box[2] - face.box[0], face.box[3] - face.box[1])
-    percent = 100 * pixels / min(measured.image_size)
+    percent = 100 * face.pixels / min(measured.image_size)
     for found, low, high, unit in (
-        (pixels, want.min_size, want.max_size, "px"),
-        (percent, want.min_percent, want.max_percent, "% of the picture's shorter side"),
+        (face.pixels, want.min_size, want.max_size, "px"),
+        (percent, want.min_percent, want.max_percent, "% of the image's shorter side"),
     ):
         if found < low:
             return f"{found:.4g} {unit}, smaller than {low:g}"
         if 0 < high < found:
             return f"{found:.4g} {unit}, larger than {high:g}"
-    if measured.coverage is not None and measured.coverage < want.inside:
-        return f"{measured.coverage:.0%} inside the mask, less than {want.inside:.0%}"
-    if want.sharpness and measured.sharpness is not None and measured.sharpness >= want.sharpness:
-        return f"good already: sharpness {measured.sharpness:.2f}, not below {want.sharpness:g}"
+    if coverage is not None and coverage < want.inside:
+        return f"{coverage:.0%} inside the mask, less than {want.inside:.0%}"
+    if want.sharpness and sharpness is not None and sharpness >= want.sharpness:
+        return f"good already: sharpness {sharpness:.2f}, not below {want.sharpness:g}"
     return None
 
 
 def _by_number(group: list[_Measured], want: Selection) -> list[str | None]:
     asked = ", ".join(map(str, want.numbers))
-    reasons: list[str | None] = []
-    for number in range(1, len(group) + 1):
-        unwanted = bool(want.numbers) and number not in want.numbers
-        reasons.append(f"number {number} {ORDERS[want.order].counted}, asked for {asked}" if unwanted else None)
-    return reasons
+    why = f"number {{}} {ORDERS[want.order].counted}, asked for {asked}"
+    wanted = want.numbers or range(1, len(group) + 1)
+    return [None if number in wanted else why.format(number) for number in range(1, len(group) + 1)]
 
 
 def _by_duplicate(group: list[_Measured], want: Selection) -> list[str | None]:
-    if want.duplicates:
-        return [None] * len(group)
-    better = suppress([measured.face for measured in group])
-    return [None if index is None else _twice(group[index].face) for index in better]
-
-
-def _twice(better: Face) -> str:
-    x, y = better.centre
-    return f"on the same face as the better box at ({x:.0f}, {y:.0f}) of confidence {better.score:.2f}"
+    reasons: list[str | None] = [None] * len(group)
+    for row, index in enumerate([] if want.duplicates else suppress([measured.face for measured in group])):
+        if index is not None:
+            better = group[index].face
+            x, y = better.centre
+            reasons[row] = f"on the same face as the better box at ({x:.0f}, {y:.0f}) of confidence {better.score:.2f}"
+    return reasons
 
 
 def _by_limits(group: list[_Measured], want: Selection) -> list[str | None]:
@@ -160,7 +143,10 @@ def select_rows(
     Raises:
         ValueError: an unknown order, numbers below 1, a missing sharpness or a mask of the wrong shape.
     """
-    selection = _resolved(selection)
+    if selection.choice not in CHOICES:
+        raise ValueError(f"{selection.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
+    if selection.choice != "all":
+        selection = replace(selection, order={"largest": "size", "center": "center"}[selection.choice], count=1)
     _check(faces, selection, mask, sharpness)
     images: dict[int, list[_Measured]] = {}
     for row, face in enumerate(faces):
@@ -201,6 +187,6 @@ def _check(faces: Sequence[Face], want: Selection, mask: Tensor | None, sharpnes
     last = max((face.image_index for face in faces), default=0)
     if mask is not None and (mask.ndim != 4 or mask.shape[1] != 1 or 1 < mask.shape[0] <= last or 0 in mask.shape):
         raise ValueError(
-            f"Found a mask of shape {tuple(mask.shape)} for {last + 1} pictures. Expected (pictures, 1, height, width): "
-            "connect one mask, or one for each picture."
+            f"Found a mask of shape {tuple(mask.shape)} for {last + 1} images. Expected (images, 1, height, width): "
+            "connect one mask, or one for each image."
         )

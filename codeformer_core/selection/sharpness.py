@@ -23,7 +23,7 @@ CROP_BOX: Box = (0.22, 0.19, 0.78, 0.92)
 def measure_sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
     """How sharp faces are: 0 shows no detail finer than 1/32 of the face, 1 has crisp edges, above 1 there is fine texture.
 
-    It compares the energy of the gradients at two sizes of the face. A smooth picture has 1/16 of the energy per pixel when it
+    It compares the energy of the gradients at two sizes of the face. A smooth image has 1/16 of the energy per pixel when it
     is four times as large (0), a crisp edge 1/4 (1), independent texture all of it (2). Contrast and light cancel out, and a
     face that is smaller than 128 pixels lacks detail by itself.
 

@@ -43,7 +43,7 @@ def test_boxes_and_landmarks_match_the_reference(data, photo, mobilenet, name):
 
 
 def annotated(shared) -> dict[str, list[tuple[float, float, float, float]]]:
-    """Picture name -> boxes of its faces."""
+    """Image name -> boxes of its faces."""
     boxes: dict[str, list] = {}
     for file in ("training.xml", "testing.xml"):
         for image in ElementTree.parse(shared / "data" / "photos_annotated" / file).iter("image"):
@@ -129,7 +129,7 @@ def test_largest_and_central_are_chosen_in_each_image():
     small, large = face(50, 50, 20), face(-10, -10, 40)
     other = face(80, 80, 10, image=1)
     faces = [small, large, other]
-    assert chosen(faces, (100, 100), "largest")[0] == [small, other]  # most of the larger box lies outside the picture
+    assert chosen(faces, (100, 100), "largest")[0] == [small, other]  # most of the larger box lies outside the image
     assert chosen([small, face(30, 30, 40), other], (100, 100), "largest")[0] == [face(30, 30, 40), other]
     kept, skipped = chosen(faces, (100, 100), "center")
     assert kept == [small, other] and [s.face for s in skipped] == [large]

@@ -65,12 +65,12 @@ def test_a_box_may_reach_out_of_the_picture():
     [
         (None, "Found None as boxes"),
         ("face", "Found 'face' as boxes"),
-        ([[BOX], [BOX], [BOX]], "Found boxes of 3 pictures and 2 pictures"),
+        ([[BOX], [BOX], [BOX]], "Found boxes of 3 images and 2 images"),
         ([["face"]], "Found 'face' as a box. Expected x, y, width and height"),
         ({"x": 1, "y": 2}, "as a box. Expected x, y, width and height"),
         ({**BOX, "width": 0.4, "height": 0.5}, "a box of 0.4 x 0.5 .* Expected pixels, at least 1 x 1"),
         ({**BOX, "x": math.nan}, "Expected pixels"),
-        ({**BOX, "x": 200}, r"a box at \(200, 20\) of 30 x 40, outside the picture of 200 x 100"),
+        ({**BOX, "x": 200}, r"a box at \(200, 20\) of 30 x 40, outside the image of 200 x 100"),
     ],
 )
 def test_what_is_no_box_is_said(value, said):
@@ -150,7 +150,7 @@ def test_each_region_is_searched_in_its_own_picture(photo, mobilenet):
     faces, notes = locate_landmarks(pictures, [FaceBox(1, face.box, 1.0), FaceBox(0, face.box, 1.0)], mobilenet)
     assert faces[0].image_index == 1 and faces[0].score > 0.9
     assert faces[1].image_index == 0 and faces[1].score == 0
-    assert len(notes) == 1 and "of picture 1: its pose is a guess" in notes[0]
+    assert len(notes) == 1 and "of image 1: its pose is a guess" in notes[0]
 
 
 def test_the_detector_gets_the_doubtful_ones_in_bounded_parts():
@@ -185,7 +185,7 @@ def test_the_mean_landmarks_are_those_of_a_real_detector(photo, known_faces):
     assert (torch.stack(means).mean(0) - torch.tensor(MEAN_LANDMARKS)).abs().max() < 0.06
 
 
-# --- other pictures than the faces were found in
+# --- other images than the faces were found in
 
 FACE = Face(1, (10.0, 20.0, 40.0, 60.0), ((18.5, 35.0), (31.5, 35.0), (25.0, 43.0), (19.0, 49.0), (31.0, 49.0)), 0.875)
 
@@ -200,9 +200,9 @@ def test_faces_follow_a_picture_to_another_size():
 
 
 def test_faces_of_other_pictures_are_refused():
-    with pytest.raises(ValueError, match="Found a face of picture 2 and 1 pictures"):
+    with pytest.raises(ValueError, match="Found a face of image 2 and 1 images"):
         scale_faces([FACE], SIZE, 1, SIZE)
-    with pytest.raises(ValueError, match="Found pictures of 200 x 200, but the faces were found in 200 x 100"):
+    with pytest.raises(ValueError, match="Found images of 200 x 200, but the faces were found in 200 x 100"):
         scale_faces([FACE], SIZE, 2, (200, 200))
 
 

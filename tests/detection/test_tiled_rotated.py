@@ -81,7 +81,7 @@ def test_a_batch_keeps_its_pictures_apart(two, mobilenet):
 
 @pytest.fixture(scope="module")
 def tiny(photo):
-    """The crew with faces of 16 pixels in a large grey picture, and where it lies in it."""
+    """The crew with faces of 16 pixels in a large grey image, and where it lies in it."""
     crew = F.interpolate(photo(CREW), scale_factor=16 / 125, mode="bilinear", antialias=True)
     canvas = torch.full((1, 3, 640, 960), 0.5)
     canvas[:, :, 300 : 300 + crew.shape[2], 460 : 460 + crew.shape[3]] = crew
@@ -99,7 +99,7 @@ def test_tiles_find_what_is_too_small_in_the_whole(photo, tiny, mobilenet):
 
 
 class Blobs:
-    """Finds the bright pixels of a picture as faces of 9 x 9 around them, cut at the border like a real detector's."""
+    """Finds the bright pixels of an image as faces of 9 x 9 around them, cut at the border like a real detector's."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []

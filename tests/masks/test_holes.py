@@ -8,7 +8,7 @@ from codeformer_core.masks.holes import fade_edges, white_brush_mask
 
 
 def painted() -> tuple[torch.Tensor, torch.Tensor]:
-    """A picture of soft colours with two white strokes, and where they are."""
+    """An image of soft colours with two white strokes, and where they are."""
     noise = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(0)) * 0.8
     picture = torch.nn.functional.interpolate(noise, size=(192, 256), mode="bilinear")
     strokes = torch.zeros(1, 1, 192, 256)

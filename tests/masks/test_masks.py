@@ -354,7 +354,7 @@ def test_a_soft_mask_mixes(images, aligned):
 
 
 def test_a_mask_of_another_size_is_stretched_over_the_images(images, aligned):
-    left = torch.zeros(1, 1, 64, 64)  # as the host's empty mask, whatever the picture
+    left = torch.zeros(1, 1, 64, 64)  # as the host's empty mask, whatever the image
     assert torch.equal(paste(images, exclude(aligned, left))[0], paste(images, aligned)[0])
     left[..., :32] = 1
     changed = paste_mask(exclude(aligned, left), 2)
@@ -372,7 +372,7 @@ def test_limits_add_up(images, aligned, hand):
 
 def test_too_few_masks_are_refused(aligned):
     third = replace(aligned, faces=tuple(face._replace(image_index=2) for face in aligned.faces))
-    with pytest.raises(ValueError, match="Found 2 masks and a face of picture 3. Expected one mask, or one for each picture"):
+    with pytest.raises(ValueError, match="Found 2 masks and a face of image 3. Expected one mask, or one for each image"):
         exclude(third, torch.zeros(2, 1, 240, 320))
 
 

@@ -1,4 +1,4 @@
-"""The pictures in which faces are chosen by sight."""
+"""The images in which faces are chosen by sight."""
 
 import pytest
 import torch

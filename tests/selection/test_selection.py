@@ -64,7 +64,7 @@ def test_first_and_count_take_a_window_of_what_is_left():
     why = reasons([A, B, C], Selection(order="left", first=2, count=1))
     assert why == {B: "number 1 from the left, asked for 2", A: "number 3 from the left, asked for 2"}
     assert reasons([A, B, C], Selection(order="size", count=2)) == {C: "number 3 from the largest, asked for 1 to 2"}
-    assert reasons([A, B, C], Selection(order="size", count=1, max_size=50))[C] == "not the largest face of the picture"
+    assert reasons([A, B, C], Selection(order="size", count=1, max_size=50))[C] == "not the largest face of the image"
     assert select([A, B, C], SIZE, Selection(order="left", first=2))[0] == [C, A]
     assert reasons([A], Selection(order="left", first=3)) == {A: "number 1 from the left, asked for 3"}
 
@@ -81,8 +81,8 @@ def test_numbers_count_from_one_in_the_order_and_no_limit_shifts_them():
     [
         (Selection(min_size=41), {A: "40 px, smaller than 41", C: "20 px, smaller than 41"}),
         (Selection(max_size=59), {B: "60 px, larger than 59"}),
-        (Selection(min_percent=11), {C: "10 % of the picture's shorter side, smaller than 11"}),
-        (Selection(max_percent=29), {B: "30 % of the picture's shorter side, larger than 29"}),
+        (Selection(min_percent=11), {C: "10 % of the image's shorter side, smaller than 11"}),
+        (Selection(max_percent=29), {B: "30 % of the image's shorter side, larger than 29"}),
         (Selection(confidence=0.85), {A: "confidence 0.800, less than 0.85"}),
         (Selection(eye_distance=11), {C: "eyes 10.0 px apart, fewer than 11: too small or seen from the side"}),
     ],
@@ -150,8 +150,8 @@ def test_three_hundred_faces_and_none():
         (Selection(numbers=(0, 2)), {}, "Found face number 0. Faces are counted from 1"),
         (Selection(first=0), {}, "Found face number 0. Faces are counted from 1"),
         (Selection(sharpness=0.5), {}, "none was measured"),
-        (Selection(), {"mask": torch.zeros(200, 400)}, r"Found a mask of shape \(200, 400\) for 3 pictures"),
-        (Selection(), {"mask": torch.zeros(2, 1, 8, 8)}, r"shape \(2, 1, 8, 8\) for 3 pictures"),
+        (Selection(), {"mask": torch.zeros(200, 400)}, r"Found a mask of shape \(200, 400\) for 3 images"),
+        (Selection(), {"mask": torch.zeros(2, 1, 8, 8)}, r"shape \(2, 1, 8, 8\) for 3 images"),
         (Selection(), {"mask": torch.zeros(1, 1, 0, 8)}, r"shape \(1, 1, 0, 8\)"),
     ],
 )
@@ -169,12 +169,12 @@ def test_the_report_names_every_face_and_its_reason():
         "  40 px at (300, 150): 40 px, smaller than 50",
     ]
     assert report([], []) == "No face found."
-    assert "  picture 2, 20 px at (5, 5): confidence 0.90" in report([A, face(5, 5, image=1)], [])
+    assert "  image 2, 20 px at (5, 5): confidence 0.90" in report([A, face(5, 5, image=1)], [])
 
 
 def test_a_face_that_is_left_alone_counts_as_found():
     skipped = [Skipped(A, "too small")]
-    assert summarize(0, []) == "No face found: the picture stays as it is."
+    assert summarize(0, []) == "No face found: the image stays as it is."
     assert summarize(0, skipped) == "1 face found. Left alone: 1 (too small)."
     assert summarize(2, skipped * 2) == "4 faces found. Left alone: 2 (too small)."
 

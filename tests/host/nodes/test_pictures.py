@@ -34,11 +34,11 @@ def centre(faces):
 # --- faces from elsewhere -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", ["a box", "a list", "a list for each picture"])
+@pytest.mark.parametrize("shape", ["a box", "a list", "a list for each image"])
 def test_faces_are_searched_inside_the_hosts_bounding_boxes(pack, detector, astronaut, shape):
     found = detect(pack, astronaut, detector=detector)
     (box,) = found[1][0]
-    boxes = {"a box": box, "a list": [box], "a list for each picture": [[box]]}[shape]
+    boxes = {"a box": box, "a list": [box], "a list for each image": [[box]]}[shape]
     again = detect(pack, astronaut, detector=detector, bboxes=boxes)
     assert again[2] == 1 and centre(again[0]) == pytest.approx(centre(found[0]), abs=6)
 
@@ -73,7 +73,7 @@ def test_the_hosts_landmarks_need_no_detector(pack, picture):
         ({}, "no face detector.*Connect Load Face Detector"),
         ({"bboxes": BOX, "saved": "{}"}, "Expected one of them"),
         ({"saved": "faces"}, "not JSON"),
-        ({"bboxes": [[], [], []], "detector": True}, "3 pictures and 2 pictures"),
+        ({"bboxes": [[], [], []], "detector": True}, "3 images and 2 images"),
         ({"bboxes": {**BOX, "x": 500}, "detector": True}, "outside the picture"),
     ],
     ids=["nothing", "two sources", "not JSON", "another count", "another picture"],
@@ -101,7 +101,7 @@ def test_tiny_faces_are_found_in_tiles(pack, detector, astronaut):
     assert detect(pack, wide, **inputs, tile=320)[2] == 1
 
 
-# --- enlarged pictures ----------------------------------------------------------------------------------------------------
+# --- enlarged images ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_colours_can_follow_the_original(pack, picture, one_face):
     assert off["as restored"] > 0.2 and off["mean and spread"] < 0.02 and off["coarse colours"] < 0.02
 
 
-# --- pictures that nobody expects -----------------------------------------------------------------------------------------
+# --- images that nobody expects -----------------------------------------------------------------------------------------
 
 
 def test_an_image_of_one_pixel_is_returned_unchanged(pack, detector, restorer):
@@ -221,7 +221,7 @@ def test_a_face_of_one_pixel_is_left_alone(pack, restorer, picture):
 
 def test_nan_pixels_in_a_face_are_an_error_that_says_so(pack, restorer, picture, one_face):
     picture[0, 40, 50] = torch.nan
-    with pytest.raises(RuntimeError, match="no picture for face 1 .*nothing was pasted"):
+    with pytest.raises(RuntimeError, match="no image for face 1 .*nothing was pasted"):
         pack.run("CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **FIXING)
 
 
@@ -233,7 +233,7 @@ def test_nan_pixels_outside_the_faces_are_kept(pack, restorer, picture, one_face
 
 def test_faces_of_more_images_than_given_are_an_error(pack, picture, one_face):
     faces = detect(pack, picture, detector=one_face)[0]
-    with pytest.raises(ValueError, match="face of picture 2 and a batch of 1"):
+    with pytest.raises(ValueError, match="face of image 2 and a batch of 1"):
         pack.run("CodeFormerPasteBack", image=picture[:1], faces=faces, mask="square")
 
 
