@@ -49,6 +49,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
                     force_input=True,
                     tooltip="Faces as text from Detect Faces or Select Faces, used as they are; no detector is needed.",
                 ),
+                *inputs.widgets("sampling", optional=True),
             ],
             outputs=[
                 inputs.FACES_OUTPUT,
@@ -69,6 +70,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         bboxes: Any = None,
         landmarks: Any = None,
         saved: str | None = None,
+        sampling: str = "exact",
         **values: Any,
     ) -> io.NodeOutput:
         if sum(bool(source) for source in (bboxes, landmarks, saved)) > 1:
@@ -89,7 +91,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         else:
             kept, skipped = pipeline.detect(images, detector, options)
         progress.log_and_show(" ".join([summarize(len(kept), skipped), *notes[:3]]))
-        aligned = align.align(images, kept)
+        aligned = align.align(images, kept, sampling=sampling)
         drawn = tensors.to_host(overlay.draw_faces(images, kept, skipped))
         boxes, text = bounding_boxes(kept, len(images)), to_json(kept, aligned.image_size)
         return io.NodeOutput(aligned, boxes, len(kept), drawn, text, ui=ui.PreviewImage(drawn, cls=cls))
