@@ -20,8 +20,9 @@ from codeformer_core.training.codes import nearest
 from codeformer_core.training.config import Degradation
 from codeformer_core.training.dataset import read_face, resize_face, split, to_tensor
 from codeformer_core.training.degrade import degrade_small
-from codeformer_core.training.metrics import crispness, frechet, patches, psnr, ssim
 from codeformer_core.training.saving import save_sheet
+
+from .metrics import crispness, frechet, patches, psnr, ssim
 
 #: The paper's whole ranges, and the severe half of them.
 DEGRADED = {

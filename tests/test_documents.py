@@ -73,9 +73,8 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 def command_options(command: str) -> set[str]:
     """What `codeformer <command>` understands."""
-    parser = argparse.ArgumentParser()
-    cli.COMMANDS[command][0](parser)
-    return options(parser)
+    (subparsers,) = (action for action in cli.build_parser()._actions if isinstance(action.choices, dict))
+    return options(subparsers.choices[command])
 
 
 def test_both_readmes_have_the_same_shape():

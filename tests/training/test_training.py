@@ -20,7 +20,7 @@ from benchmarks import claims
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.networks.vqgan import Architecture
-from codeformer_core.training import codes, distributed, losses, metrics, saving
+from codeformer_core.training import codes, distributed, losses, saving
 from codeformer_core.training.config import (
     Codebook,
     Config,
@@ -242,12 +242,6 @@ def test_the_state_file_keeps_its_layout_and_the_ema_resumes(faces, tmp_path):
     assert all(torch.equal(averages[0][name], averages[1][name]) for name in averages[0])
 
 
-def test_metrics_without_torchmetrics_name_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchmetrics.functional.image", None)
-    with pytest.raises(ImportError, match=r"pip install 'codeformer-suite\[train\]'"):
-        metrics.psnr(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
-
-
 def test_files_are_written_atomically(tmp_path):
     saving.save({"a": torch.ones(3)}, tmp_path / "state.pt")
 
@@ -435,14 +429,6 @@ def test_a_claim_holds_only_where_every_number_says_so():
     assert claims.holds(tables) == {"a": False, "b": True, "c": True, "d": True}
     tables["c"]["restored, w = 0.5"] = good | {"SSIM": 0.4}
     assert not claims.holds(tables)["c"]
-
-
-def test_metrics_of_known_images():
-    clear = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert metrics.psnr((clear + 0.1), clear).item() == pytest.approx(20, abs=1e-3)
-    assert metrics.ssim(clear, clear).item() == pytest.approx(1)
-    assert metrics.ssim(1 - clear, clear).item() < 0 < metrics.ssim(clear * 0.9, clear).item()
-    assert metrics.crispness(clear * 0.5, clear).item() == pytest.approx(0.5)
 
 
 def test_the_frechet_distance_of_gaussians():

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .degrade import LUMA
+from codeformer_core.training.degrade import LUMA
 
 
 def psnr(images: Tensor, clear: Tensor) -> Tensor:
