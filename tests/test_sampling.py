@@ -1,4 +1,4 @@
-"""Exact sampling: measured with an oracle, faces lose next to nothing between their crop and the image (tests/oracle.py)."""
+"""Exact sampling: measured with an oracle, faces lose next to nothing between their crop and the image (benchmarks/oracle.py)."""
 
 from contextlib import nullcontext
 from itertools import islice
@@ -8,8 +8,8 @@ import av
 import pytest
 import torch
 from fake_cuda import DEVICE, HOST, FakeCuda
-from oracle import measure, pasted, shrink, times_smaller, true_crops
 
+from benchmarks.oracle import measure, pasted, shrink, times_smaller, true_crops
 from codeformer_core import checkpoints
 from codeformer_core.align import align
 from codeformer_core.detection.faces_json import from_json
