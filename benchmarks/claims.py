@@ -192,8 +192,8 @@ def sheet(network: CodeFormer, files: list[Path], path: Path, kind: str = "sever
     save_sheet([images * 2 - 1 for images in (faces.clear, faces.linear, faces.cubic, *restored)], path)
 
 
-def main() -> None:
-    """Write the tables and two contact sheets beside them."""
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     parser = argparse.ArgumentParser(description="Measure the paper's claims on held-out faces.")
     for name, what in (
         ("restorer", "network.pth of stage III, or the shipped file"),
@@ -203,7 +203,12 @@ def main() -> None:
     ):
         parser.add_argument(name, type=Path, help=what)
     parser.add_argument("--hold-out", type=int, default=10, help="every n-th face by name is held out (default 10)")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Write the tables and two contact sheets beside them."""
+    args = parser().parse_args()
     network = checkpoints.load(args.restorer)
     encoder = Encoder(network.arch).eval()
     state = checkpoints.read(args.codebook)

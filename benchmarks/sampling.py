@@ -40,12 +40,17 @@ def rows(image: Tensor, faces: Sequence[Face]) -> list[list[str]]:
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print a table for each photo."""
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--detector", default="yunet", help="a name as in `codeformer models list`, or the path of a file")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a table for each photo."""
+    args = parser().parse_args(argv)
     detector = load(args.detector)
     heading = ["faces", "reference dB", "energy", "exact dB", "energy", "bicubic dB"]
     for path in args.photos:

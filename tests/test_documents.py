@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import claims, sampling
 from benchmarks.__main__ import ALLOCATORS
 from benchmarks.arguments import parser as benchmarks_parser
 from codeformer_core import cli
@@ -52,6 +53,8 @@ def tables(text: str) -> list[list[int]]:
 PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
     ("codeformer",): cli.build_parser,
     ("python", "-m", "benchmarks"): partial(benchmarks_parser, tuple(ALLOCATORS)),
+    ("python", "-m", "benchmarks.claims"): claims.parser,
+    ("python", "-m", "benchmarks.sampling"): sampling.parser,
 }
 
 
@@ -129,11 +132,11 @@ def test_every_command_that_is_shown_is_understood(page, tmp_path, monkeypatch, 
         return
     for command, rest in re.findall(r"`codeformer ([a-z]+)([^`]*)`", prose(text)):
         assert set(re.findall(r"--[\w-]+", rest)) <= command_options(command), rest
-    for rest in re.findall(r"`python -m benchmarks([^`]*)`", prose(text)):
+    for module, rest in re.findall(r"`python -m (benchmarks[.\w]*)([^`]*)`", prose(text)):
         try:
-            PROGRAMS["python", "-m", "benchmarks"]().parse_args(shlex.split(rest))
+            PROGRAMS["python", "-m", module]().parse_args(shlex.split(rest))
         except SystemExit:
-            pytest.fail(f"python -m benchmarks{rest}: {capsys.readouterr().err}")
+            pytest.fail(f"python -m {module}{rest}: {capsys.readouterr().err}")
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -1,4 +1,4 @@
-"""Exact sampling: measured with an oracle, faces lose next to nothing between their crop and the image (benchmarks/oracle.py)."""
+"""Exact sampling: measured with an oracle (benchmarks/oracle.py), faces lose next to nothing on their way back."""
 
 from contextlib import nullcontext
 from itertools import islice
