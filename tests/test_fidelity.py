@@ -97,7 +97,7 @@ def test_a_sweep_that_gives_no_picture_is_refused(aligned):
         def sweep(self, crops, fidelities, match_style):
             return torch.full((1, len(fidelities), 3, 64, 64), torch.nan)
 
-    with pytest.raises(RuntimeError, match="no image for face 1, 2"):
+    with pytest.raises(RuntimeError, match="not finite for face 1, 2"):
         sweep(aligned, Broken(), 1, [0.0, 0.5])
 
 

@@ -113,7 +113,7 @@ def test_a_face_that_was_not_restored_is_never_pasted(crew, known_faces):
         def restore(self, crops, fidelity, match_style):
             return crops * float("nan")
 
-    with pytest.raises(RuntimeError, match="The network gave no image for face 1, 2, .*nothing was pasted"):
+    with pytest.raises(RuntimeError, match="The network gave values that are not finite for face 1, 2, .*nothing was pasted"):
         fix_faces(crew, known_faces, Broken())
 
 

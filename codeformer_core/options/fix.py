@@ -127,8 +127,8 @@ class FixOptions:
     steadiness: Steadiness = Steadiness()
     sampling: str = option(
         "exact",
-        "exact puts every face where it was found and shrinks it without jagged edges. reference does what the official "
-        "program does: in enlarged images faces lie half a pixel off, and small ones are jagged.",
+        "How faces are put back. exact: precisely where they were found, and small ones without jagged edges. reference: as "
+        "the official program does it, in enlarged images half a pixel off, and small faces jagged.",
         choices=SAMPLING,
         group="pasting",
     )

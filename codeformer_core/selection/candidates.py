@@ -77,7 +77,7 @@ def thumbnails_from_crops(aligned: AlignedFaces, count: int, largest: int = LARG
     blank = aligned.originals.new_full((count, 3, height, width), BLANK)
     shown = aligned.subset([row for row, face in enumerate(aligned.faces) if face.image_index < count])
     whole = replace(shown, crops=shown.originals, masks=torch.ones_like(shown.masks), within=None)
-    return paste(blank, whole)[0]
+    return paste(blank, whole, "square")[0]
 
 
 def _thumbnail_size(height: int, width: int, largest: int) -> Size:

@@ -81,7 +81,7 @@ def blocked(output):
 
 
 def paste(pack, picture, faces, **options):
-    return pack.run("CodeFormerPasteBack", image=picture, faces=faces, mask="square", **options).result
+    return pack.run("CodeFormerPasteBack", image=picture, faces=faces, mask="auto", **options).result
 
 
 # --- colours and holes ----------------------------------------------------------------------------------------------------
