@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .faces import AlignedFaces, Face
+from .faces import AlignedFaces, Face, check_images
 from .imaging import buffers
 from .imaging.affine import compose, fit_similarity, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.colour import is_grey
@@ -49,22 +49,16 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
         The faces with crops of S x S pixels and masks of ones. Outside the image a crop is a neutral grey.
     """
     height, width = images.shape[-2:]
-    last = max((face.image_index for face in faces), default=0)
-    if last >= len(images) and faces:
-        raise ValueError(f"Found a face of image {last + 1} and a batch of {len(images)}: give the images it was found in.")
+    check_images(faces, (height, width), len(images), (height, width))
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = fit_similarity(landmarks, template(side))
     greys = is_grey(images) if faces else ()
     crops = buffers.empty(images, len(faces), 3, side, side, dtype=torch.float32)
-    for crop, face, affine, back in zip(crops, faces, affines, invert(affines), strict=True):
-        x0, y0, x1, y1 = warped_bounds(back, side, side, (height, width))
-        if x0 >= x1 or y0 >= y1:
-            raise ValueError(f"Found a face at {face.box}, outside the image of {width} x {height}: detect again.")
-        part = images[face.image_index : face.image_index + 1, :, y0:y1, x0:x1]
+    for crop, face, affine in zip(crops, faces, affines, strict=True):
         # A greyscale image is filled with a grey without tint, so that its crops stay exactly grey.
         fill = sum(FILL) / 3 if greys[face.image_index] else FILL
-        to_crop = compose(translation(x0, y0), affine[None])
-        warp(part, to_crop, side, side, fill, out=crop[None], antialias=sampling == "exact")
+        if not _warp_to_crop(images[face.image_index], affine, crop, fill, antialias=sampling == "exact"):
+            raise ValueError(f"Found a face at {face.box}, outside the image of {width} x {height}: detect again.")
     originals = crops.to(images.dtype)
     return AlignedFaces(
         faces=tuple(faces),
@@ -88,23 +82,33 @@ def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
         (N, C, S, S).
 
     Raises:
-        ValueError: several maps, but fewer than images.
+        ValueError: see `stretch_over_images`.
     """
+    stretched = stretch_over_images(maps, aligned)  # since a coarse map would fade out well inside the image border
+    crops = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side, dtype=torch.float32)
+    for crop, face, affine in zip(crops, aligned.faces, aligned.affines, strict=True):
+        image = stretched[face.image_index if len(maps) > 1 else 0]
+        _warp_to_crop(image, affine, crop, antialias=aligned.sampling == "exact")
+    return crops.to(maps.dtype)
+
+
+def stretch_over_images(maps: Tensor, aligned: AlignedFaces) -> Tensor:
+    """Maps (1 or B, C, h, w) at the size of the images that the faces were found in; a ValueError for too few of them."""
     last = max((face.image_index for face in aligned.faces), default=0)
     if maps.shape[0] != 1 and maps.shape[0] <= last:
         raise ValueError(
             f"Found {maps.shape[0]} masks and a face of image {last + 1}. Expected one mask, or one for each image: "
             "connect as many masks as images."
         )
-    height, width = aligned.image_size
-    maps = resize(maps, height, width)  # at full size, since a coarse map would fade out well inside the image border
-    warped = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side)
-    for crop, face, affine, back in zip(warped, aligned.faces, aligned.affines, invert(aligned.affines), strict=True):
-        index = face.image_index if maps.shape[0] > 1 else 0
-        x0, y0, x1, y1 = warped_bounds(back, aligned.side, aligned.side, (height, width))
-        if x0 < x1 and y0 < y1:
-            part = maps[index : index + 1, :, y0:y1, x0:x1]
-            to_crop = compose(translation(x0, y0), affine[None])
-            exact = aligned.sampling == "exact"
-            crop.copy_(warp(part, to_crop, aligned.side, aligned.side, antialias=exact)[0])
-    return warped
+    return resize(maps, *aligned.image_size)
+
+
+def _warp_to_crop(image: Tensor, affine: Tensor, crop: Tensor, fill: Sequence[float] | float = 0.0, *, antialias: bool) -> bool:
+    """Warp the part of an image (C, H, W) that a crop (C, S, S) float32 covers into it; False where it covers none."""
+    side = crop.shape[-1]
+    x0, y0, x1, y1 = warped_bounds(invert(affine[None])[0], side, side, (image.shape[1], image.shape[2]))
+    if x0 >= x1 or y0 >= y1:
+        return False
+    to_crop = compose(translation(x0, y0), affine[None])
+    warp(image[None, :, y0:y1, x0:x1], to_crop, side, side, fill, out=crop[None], antialias=antialias)
+    return True

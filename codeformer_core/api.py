@@ -24,7 +24,10 @@ from .restoration import Restorer
 
 P = TypeVar("P", Image.Image, np.ndarray, Tensor)
 
-_Back = Callable[[Tensor], Any]
+Device = torch.device | str
+
+#: An image as (B, 3 or 4, H, W) float32 in [0, 1], and the conversion back to its type.
+_Opened = tuple[Tensor, Callable[[Tensor], Any]]
 
 #: Entries of a PIL image's `info` that stay valid after a fix: colour profile, resolution, metadata.
 KEPT = ("icc_profile", "dpi", "exif")
@@ -33,40 +36,30 @@ KEPT = ("icc_profile", "dpi", "exif")
 @overload
 def load(
     model: Literal["codeformer", "codeformer-colorization", "codeformer-inpainting"],
-    device: torch.device | str = "cpu",
+    device: Device = "cpu",
     precision: str = "auto",
 ) -> CodeFormer: ...
 
 
 @overload
 def load(
-    model: Literal["retinaface-resnet50", "retinaface-mobile0.25"],
-    device: torch.device | str = "cpu",
-    precision: str = "auto",
+    model: Literal["retinaface-resnet50", "retinaface-mobile0.25"], device: Device = "cpu", precision: str = "auto"
 ) -> RetinaFace: ...
 
 
 @overload
-def load(
-    model: Literal["yunet"],
-    device: torch.device | str = "cpu",
-    precision: str = "auto",
-) -> YuNet: ...
+def load(model: Literal["yunet"], device: Device = "cpu", precision: str = "auto") -> YuNet: ...
 
 
 @overload
-def load(
-    model: Literal["parsenet", "bisenet"],
-    device: torch.device | str = "cpu",
-    precision: str = "auto",
-) -> FaceParser: ...
+def load(model: Literal["parsenet", "bisenet"], device: Device = "cpu", precision: str = "auto") -> FaceParser: ...
 
 
 @overload
-def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any: ...
+def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto") -> Any: ...
 
 
-def load(model: str | PathLike[str], device: torch.device | str = "cpu", precision: str = "auto") -> Any:
+def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto") -> Any:
     """The restorer, detector or parser in a model file, on a device.
 
     Args:
@@ -101,6 +94,9 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
         TypeError, ValueError: an image of another kind, or networks on two devices.
     """
     pixels, back = _opened(image)
+    low, high = (float(value) for value in pixels.aminmax())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")
     colours, alpha = pixels[:, :3], pixels[:, 3:]
     with torch.inference_mode():
         images = colours.to(_device(detector, restorer) or pixels.device)
@@ -117,8 +113,7 @@ def _device(*networks: Any) -> torch.device | None:
     return next(iter(found), None)
 
 
-def _opened(image: Any) -> tuple[Tensor, _Back]:
-    """An image as (B, 3 or 4, H, W) float32 in [0, 1], and the conversion back to its type."""
+def _opened(image: Any) -> _Opened:
     if isinstance(image, Image.Image):
         return _opened_pil(image)
     if isinstance(image, np.ndarray):
@@ -128,7 +123,7 @@ def _opened(image: Any) -> tuple[Tensor, _Back]:
     raise TypeError(f"Found a {type(image).__name__}. Expected a PIL image, a NumPy array or a torch tensor.")
 
 
-def _opened_pil(image: Image.Image) -> tuple[Tensor, _Back]:
+def _opened_pil(image: Image.Image) -> _Opened:
     mode = image.mode
     if mode not in ("RGB", "RGBA", "L", "LA"):
         raise ValueError(f'Found a PIL image of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
@@ -143,7 +138,7 @@ def _opened_pil(image: Image.Image) -> tuple[Tensor, _Back]:
     return pixels, back_to_pil
 
 
-def _opened_array(image: np.ndarray) -> tuple[Tensor, _Back]:
+def _opened_array(image: np.ndarray) -> _Opened:
     grey, several = image.ndim == 2, image.ndim == 4
     if image.dtype.kind != "f" and image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"Found an array of {image.dtype}. Expected uint8, uint16, or floats in [0, 1].")
@@ -159,10 +154,10 @@ def _opened_array(image: np.ndarray) -> tuple[Tensor, _Back]:
         found = found if several else found[0]
         return (found * most if most == 1 else (found * most).round()).numpy().astype(image.dtype)
 
-    return _in_range(pixels), back
+    return pixels, back
 
 
-def _opened_tensor(image: Tensor) -> tuple[Tensor, _Back]:
+def _opened_tensor(image: Tensor) -> _Opened:
     if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] not in (3, 4):
         raise ValueError(
             f"Found a tensor of {image.dtype} and shape {tuple(image.shape)}. "
@@ -170,11 +165,4 @@ def _opened_tensor(image: Tensor) -> tuple[Tensor, _Back]:
         )
     single = image.ndim == 3
     pixels = image.float()[None] if single else image.float()
-    return _in_range(pixels), lambda images: (images[0] if single else images).to(image.dtype, copy=True)
-
-
-def _in_range(pixels: Tensor) -> Tensor:
-    low, high = (float(value) for value in pixels.aminmax())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")
-    return pixels
+    return pixels, lambda images: (images[0] if single else images).to(image.dtype, copy=True)

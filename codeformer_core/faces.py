@@ -1,6 +1,6 @@
 """The values that go from step to step: detected faces, aligned faces, and the detector protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -12,6 +12,8 @@ from .options import DetectionOptions
 Point = tuple[float, float]
 
 Box = tuple[float, float, float, float]
+
+Size = tuple[int, int]
 
 
 class Face(NamedTuple):
@@ -50,15 +52,29 @@ class Face(NamedTuple):
         (x0, y0), (x1, y1) = self.landmarks[:2]
         return ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
 
+    def mapped(self, transform: Callable[[float, float], Point]) -> "Face":
+        """The same face with its landmarks and the corners of its box transformed: scaled, moved or turned by 90 degrees."""
+        (x0, y0), (x1, y1) = transform(*self.box[:2]), transform(*self.box[2:])
+        box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+        return self._replace(box=box, landmarks=tuple(transform(*point) for point in self.landmarks))
+
     def scaled(self, x: float, y: float) -> "Face":
         """The same face in the image resized to `x` times its width and `y` times its height, as `affine.resize_affine`."""
-        x0, y0, x1, y1 = self.box
+        return self.mapped(lambda u, v: ((u + 0.5) * x - 0.5, (v + 0.5) * y - 0.5))
 
-        def resized(u: float, v: float) -> Point:  # by pixel centres
-            return (u + 0.5) * x - 0.5, (v + 0.5) * y - 0.5
 
-        return self._replace(
-            box=(*resized(x0, y0), *resized(x1, y1)), landmarks=tuple(resized(*point) for point in self.landmarks)
+def check_images(faces: Sequence[Face], found_in: Size, batch: int, size: Size) -> None:
+    """A ValueError unless `batch` images of `size` are those of `found_in`, both (H, W), or the same at another size."""
+    last = max((face.image_index for face in faces), default=-1)
+    if last >= batch:
+        raise ValueError(
+            f"Found a face of image {last + 1} and a batch of {batch}: connect the images that the faces were found in."
+        )
+    scale_y, scale_x = size[0] / found_in[0], size[1] / found_in[1]
+    if abs(scale_x - scale_y) > 1.0 / min(found_in) + 1e-6:  # a resize may round each side to a whole pixel
+        raise ValueError(
+            f"Found images of {size[1]} x {size[0]}, but the faces were found in {found_in[1]} x {found_in[0]}: "
+            "connect those images, or the same at another size."
         )
 
 
@@ -75,6 +91,10 @@ class Detector(Protocol):
     def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
         ...
+
+
+#: The fields of `AlignedFaces` that are tensors with a row for each face.
+_ROWS = ("originals", "crops", "affines", "masks")
 
 
 @dataclass(frozen=True)
@@ -120,10 +140,6 @@ class AlignedFaces:
         """The same faces with other masks (N, 1, S, S)."""
         return replace(self, masks=masks)
 
-    def only_within(self, area: Tensor) -> "AlignedFaces":
-        """The same faces, pasted only inside `area` (1 or B, 1, H, W) and inside the areas that limited them before."""
-        return replace(self, within=area if self.within is None else self.within * area)
-
     @staticmethod
     def joined(parts: "Sequence[AlignedFaces]") -> "AlignedFaces":
         """Batches of one image each, put together: the faces of the nth part are in image n, which keeps its own area.
@@ -137,16 +153,12 @@ class AlignedFaces:
         if areas:
             everywhere = torch.ones_like(areas[0])
             within = torch.cat([everywhere if part.within is None else part.within for part in parts])
-        return AlignedFaces(
+        return replace(
+            parts[0],
             faces=tuple(face._replace(image_index=index) for index, part in enumerate(parts) for face in part.faces),
-            originals=torch.cat([part.originals for part in filled]),
-            crops=torch.cat([part.crops for part in filled]),
-            affines=torch.cat([part.affines for part in filled]),
-            masks=torch.cat([part.masks for part in filled]),
             grey=tuple(flag for part in filled for flag in part.grey),
-            image_size=parts[0].image_size,
             within=within,
-            sampling=parts[0].sampling,
+            **{name: torch.cat([getattr(part, name) for part in filled]) for name in _ROWS},
         )
 
     def of_image(self, index: int) -> "AlignedFaces":
@@ -158,12 +170,5 @@ class AlignedFaces:
     def subset(self, indices: Sequence[int]) -> "AlignedFaces":
         """These faces alone, in this order."""
         rows = list(indices)
-        return replace(
-            self,
-            faces=tuple(self.faces[row] for row in rows),
-            originals=self.originals[rows],
-            crops=self.crops[rows],
-            affines=self.affines[rows],
-            masks=self.masks[rows],
-            grey=tuple(self.grey[row] for row in rows),
-        )
+        faces, grey = (tuple(values[row] for row in rows) for values in (self.faces, self.grey))
+        return replace(self, faces=faces, grey=grey, **{name: getattr(self, name)[rows] for name in _ROWS})

@@ -23,8 +23,7 @@ def fidelity_per_face(values: Sequence[float], otherwise: float, faces: int) -> 
     Raises:
         ValueError: another number of values than faces, or one outside 0 to 1.
     """
-    for value in values:
-        check_fidelity(value)
+    check_fidelity(*values)
     if len(values) < 2 or not faces:
         return values[0] if values else otherwise
     if len(values) != faces:
@@ -76,8 +75,7 @@ def sweep(
         raise ValueError(f"Found face number {number} of {len(aligned)} faces. Expected 1 to {len(aligned)}.")
     if not fidelities:
         raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
-    for value in fidelities:
-        check_fidelity(value)
+    check_fidelity(*fidelities)
     face = aligned.subset([number - 1])
     crops = check_finite(restorer.sweep(resize(face.crops, restorer.side), fidelities, match_style)[0])
     repeated = resize(face.originals, restorer.side).expand_as(crops)

@@ -4,12 +4,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .faces import AlignedFaces
+from .faces import AlignedFaces, check_images
 from .imaging import buffers
 from .imaging.affine import compose, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.buffers import strips
@@ -49,7 +48,8 @@ def paste(
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
     """
     batch, _, height, width = images.shape
-    aligned = _in_dtype(aligned, images.dtype)
+    originals, crops, masks = (tensor.to(images.dtype) for tensor in (aligned.originals, aligned.crops, aligned.masks))
+    aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype
     changed = buffers.zeros(images, batch, 1, height, width)
     placements = _placements(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
@@ -90,32 +90,14 @@ def paste_mask(
     return union
 
 
-def _in_dtype(aligned: AlignedFaces, dtype: torch.dtype) -> AlignedFaces:
-    """The faces with crops and masks of the images' dtype: a step before may have computed in another."""
-    if all(tensor.dtype == dtype for tensor in (aligned.crops, aligned.originals, aligned.masks)):
-        return aligned
-    return replace(
-        aligned,
-        originals=aligned.originals.to(dtype),
-        crops=aligned.crops.to(dtype),
-        masks=aligned.masks.to(dtype),
-        within=None if aligned.within is None else aligned.within.to(dtype),
-    )
-
-
 def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None:
     """Combine a mask (1, h, w) with another, in place, in strips below ATen's grain size (single-threaded)."""
     for rows in strips(target):
         combine(target[:, rows], other[:, rows], out=target[:, rows])
 
 
-class _Placement(NamedTuple):
-    """One crop in its image: its row, the region (image, :, rows, columns), crop pixels -> region pixels, weight (1, h, w)."""
-
-    row: int
-    place: tuple[int, slice, slice, slice]
-    to_region: Tensor
-    weight: Tensor
+#: One crop in its image: its row, the region (image, :, rows, columns), crop pixels -> region pixels, and the weight (1, h, w).
+_Placement = tuple[int, tuple[int, slice, slice, slice], Tensor, Tensor]
 
 
 def _placements(
@@ -125,14 +107,17 @@ def _placements(
     style = get_mask_style(mask, parser) or automatic_style(aligned)
     if not len(aligned):
         return iter(())
-    _check_images(aligned, batch, size)
+    check_images(aligned.faces, aligned.image_size, batch, size)
     masks = style.crop_mask(aligned, parser) if style.crop_mask else None
-    within = None if aligned.within is None else resize(aligned.within, *size)
+    within = None if aligned.within is None else resize(aligned.within.to(aligned.masks.dtype), *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
     limited = (aligned.masks != 1).flatten(1).any(1).tolist()
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     exact = aligned.sampling == "exact"
-    affines = compose(invert(aligned.affines), _image_to_target(scale_x, scale_y, exact))
+    # In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and
+    # paste_faces_to_input_image add half the scale). Exact sampling does not do that.
+    offset = 0.0 if exact or scale_x * scale_y <= 1 else 0.5
+    affines = compose(invert(aligned.affines), compose(resize_affine(scale_x, scale_y), translation(offset, offset)))
 
     def place_crops() -> Iterator[_Placement]:
         for row, affine in enumerate(affines):
@@ -151,7 +136,7 @@ def _placements(
             index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
             if within is not None:
                 _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
-            yield _Placement(row, (index, slice(None), rows, columns), to_region, weight[0])
+            yield row, (index, slice(None), rows, columns), to_region, weight[0]
 
     return place_crops()
 
@@ -187,30 +172,3 @@ def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
     """
     correction = luminance((pasted - original)[None])[0]
     return clamp_to_gamut((pasted + (region - original) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]
-
-
-def _image_to_target(scale_x: float, scale_y: float, exact: bool) -> Tensor:
-    """(1, 2, 3): pixels of the images that the faces were aligned from -> pixels of the images that are pasted into.
-
-    In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and
-    paste_faces_to_input_image add half the scale). Exact sampling does not do that.
-    """
-    if exact or scale_x * scale_y <= 1:
-        return resize_affine(scale_x, scale_y)
-    return compose(resize_affine(scale_x, scale_y), translation(0.5, 0.5))
-
-
-def _check_images(aligned: AlignedFaces, batch: int, size: tuple[int, int]) -> None:
-    height, width = aligned.image_size
-    last = max(face.image_index for face in aligned.faces)
-    if last >= batch:
-        raise ValueError(
-            f"Found a face of image {last + 1} and a batch of {batch}: connect the images that the faces were found in."
-        )
-    scale_x, scale_y = size[1] / width, size[0] / height
-    # An upscaler may round each side to a whole pixel.
-    if abs(scale_x - scale_y) > 1.0 / min(height, width) + 1e-6:
-        raise ValueError(
-            f"Found images of {size[1]} x {size[0]}, but the faces were found in {width} x {height}: "
-            "connect those images, or the same upscaled."
-        )

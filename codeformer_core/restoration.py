@@ -137,10 +137,11 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
     return check_finite(torch.cat(parts)).to(aligned.crops)
 
 
-def check_fidelity(value: float) -> None:
+def check_fidelity(*values: float) -> None:
     """A ValueError for a fidelity outside 0 to 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"Found a fidelity of {value:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
+    for value in values:
+        if not 0 <= value <= 1:
+            raise ValueError(f"Found a fidelity of {value:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
 
 
 def check_finite(crops: Tensor) -> Tensor:

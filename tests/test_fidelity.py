@@ -90,7 +90,7 @@ def test_edited_crops_that_do_not_fit_are_a_sentence(aligned, shape):
         replace_crops(aligned, torch.rand(shape))
 
 
-def test_a_sweep_that_gives_no_picture_is_refused(aligned):
+def test_a_sweep_with_values_that_are_not_finite_is_refused(aligned):
     class Broken:
         side = 64
 

@@ -1,7 +1,7 @@
 """Faces detected by other tools: read boxes and landmarks of ComfyUI, and locate landmarks in boxes that have none."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..align import FILL
-from ..faces import Box, DetectionOptions, Detector, Face, Point
-
-Size = tuple[int, int]
+from ..faces import Box, DetectionOptions, Detector, Face, Point, Size, check_images
 
 #: MediaPipe's face mesh of 478 points: the centres of the irises, the tip of the nose (of 1 and 4 the one at the position of
 #: the FFHQ template's, 0.54 of the way from the eyes to the mouth in canonical_face_model.obj), the corners of the mouth.
@@ -119,22 +117,12 @@ def scale_faces(faces: Sequence[Face], found_in: Size, batch: int, image_size: S
     """Faces detected in images of size `found_in`, scaled to `batch` images of `image_size`, both (H, W).
 
     Raises:
-        ValueError: fewer images than the faces are of, or another aspect ratio.
+        ValueError: see `check_images`.
     """
-    last = max((face.image_index for face in faces), default=-1)
-    if last >= batch:
-        raise ValueError(
-            f"Found a face of image {last + 1} and {batch} images: connect the images that the faces were found in."
-        )
-    scale_y, scale_x = image_size[0] / found_in[0], image_size[1] / found_in[1]
-    if abs(scale_x - scale_y) > 1.0 / min(found_in) + 1e-6:  # a resize may round each side to a whole pixel
-        raise ValueError(
-            f"Found images of {image_size[1]} x {image_size[0]}, but the faces were found in {found_in[1]} x {found_in[0]}: "
-            "connect those images, or the same at another size."
-        )
+    check_images(faces, found_in, batch, image_size)
     if found_in == image_size:
         return list(faces)
-    return [face.scaled(scale_x, scale_y) for face in faces]
+    return [face.scaled(image_size[1] / found_in[1], image_size[0] / found_in[0]) for face in faces]
 
 
 #: The mean landmarks in a detector's box of width and height 1, and that box's width by height: the means of the 43 faces
@@ -168,18 +156,23 @@ def locate_landmarks(
     Returns:
         A face for each box in their order, and a sentence for each pose that is a guess.
     """
+    from torchvision.ops import box_iou
+
     faces: list[Face] = []
     notes: list[str] = []
     lenient = replace(options, side=VIEW, confidence=options.confidence / 2)
     for start in range(0, len(regions), VIEWS_PER_CALL):
         part = regions[start : start + VIEWS_PER_CALL]
-        views = [_letterbox(images, region) for region in part]
-        found = detector.detect(torch.cat([view.pixels for view in views]), lenient)
-        for index, (region, view) in enumerate(zip(part, views, strict=True)):
-            detected = [view.to_image(face, region.image_index) for face in found if face.image_index == index]
-            inside = [face for face in detected if _contains(region.box, face.centre)]
+        views, to_image = zip(*(_letterbox(images, region) for region in part), strict=True)
+        found = detector.detect(torch.cat(views), lenient)
+        for index, region in enumerate(part):
+            x0, y0, x1, y1 = region.box
+            detected = [face.mapped(to_image[index]) for face in found if face.image_index == index]
+            inside = [face for face in detected if x0 <= face.centre[0] <= x1 and y0 <= face.centre[1] <= y1]
             if inside:
-                faces.append(max(inside, key=lambda face: _iou(face.box, region.box)))
+                boxes, box = (torch.tensor(rows, dtype=torch.float64) for rows in ([face.box for face in inside], [region.box]))
+                closest = inside[int(box_iou(boxes, box).argmax())]
+                faces.append(closest._replace(image_index=region.image_index))
             else:
                 faces.append(frontal_face(region))
                 x, y = faces[-1].centre
@@ -200,32 +193,8 @@ def frontal_face(region: FaceBox) -> Face:
     return Face(region.image_index, region.box, tuple((left + x * width, top + y * height) for x, y in MEAN_LANDMARKS), 0.0)
 
 
-class _View(NamedTuple):
-    """A box with its surroundings, letterboxed for the detector.
-
-    Attributes:
-        pixels: (1, 3, VIEW, VIEW).
-        x, y: top left corner in the image.
-        scale_x, scale_y: view pixels per image pixel.
-    """
-
-    pixels: Tensor
-    x: int
-    y: int
-    scale_x: float
-    scale_y: float
-
-    def to_image(self, face: Face, image_index: int) -> Face:
-        """A face detected in the view, in image pixels."""
-
-        def back(x: float, y: float) -> Point:
-            return self.x + x / self.scale_x, self.y + y / self.scale_y
-
-        box = (*back(*face.box[:2]), *back(*face.box[2:]))
-        return Face(image_index, box, tuple(back(x, y) for x, y in face.landmarks), face.score)
-
-
-def _letterbox(images: Tensor, region: FaceBox) -> _View:
+def _letterbox(images: Tensor, region: FaceBox) -> tuple[Tensor, Callable[[float, float], Point]]:
+    """A box with its surroundings, letterboxed to (1, 3, VIEW, VIEW), and (x, y) of this view to (x, y) of the image."""
     height, width = images.shape[-2:]
     x0, y0, x1, y1 = region.box
     radius = max(x1 - x0, y1 - y0) * ENLARGED / 2
@@ -237,16 +206,5 @@ def _letterbox(images: Tensor, region: FaceBox) -> _View:
     shown = F.interpolate(part, size=size, mode="bilinear", antialias=scale < 1)
     pixels = images.new_tensor(FILL).reshape(1, 3, 1, 1).repeat(1, 1, VIEW, VIEW)
     pixels[:, :, : size[0], : size[1]] = shown
-    return _View(pixels, left, top, size[1] / (right - left), size[0] / (bottom - top))
-
-
-def _contains(box: Box, point: Point) -> bool:
-    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
-
-
-def _iou(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return shared / (areas - shared)
+    scale_x, scale_y = size[1] / (right - left), size[0] / (bottom - top)
+    return pixels, lambda x, y: (left + x / scale_x, top + y / scale_y)

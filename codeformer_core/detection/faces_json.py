@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..faces import Face
-
-Size = tuple[int, int]
+from ..faces import Face, Size
 
 FORMAT, VERSION = "codeformer-faces", 1
 

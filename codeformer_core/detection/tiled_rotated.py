@@ -25,10 +25,10 @@ class RotatedDetector(NamedTuple):
         height, width = images.shape[-2:]
         found = list(self.detector.detect(images, options))
         merits = [_merit(face) for face in found]
-        for turns, back in _INVERSES.items():
+        for turns, back in _inverses(height, width).items():
             turned = self.detector.detect(torch.rot90(images, turns, (2, 3)), options)
             upright = [face for face in turned if abs(roll_angle(face)) < MAX_ROLL]
-            found += [_rotated_back(face, back, height, width) for face in upright]
+            found += [face.mapped(back) for face in upright]
             merits += [_merit(face) for face in upright]
         return _best_first(remove_duplicates(found, merits))
 
@@ -50,21 +50,13 @@ def _merit(face: Face) -> float:
     return math.log(certain / (1 - certain)) - 2 * (roll_angle(face) / 45) ** 2
 
 
-_Back = Callable[[float, float, int, int], Point]
-
-#: Quarter turns counterclockwise (torch.rot90) -> (x, y) of the rotated image to (x, y) of the image of (H, W).
-_INVERSES: dict[int, _Back] = {
-    1: lambda x, y, height, width: (width - 1 - y, x),
-    2: lambda x, y, height, width: (width - 1 - x, height - 1 - y),
-    3: lambda x, y, height, width: (y, height - 1 - x),
-}
-
-
-def _rotated_back(face: Face, back: _Back, height: int, width: int) -> Face:
-    x0, y0 = back(*face.box[:2], height, width)
-    x1, y1 = back(*face.box[2:], height, width)
-    landmarks = tuple(back(x, y, height, width) for x, y in face.landmarks)
-    return face._replace(box=(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), landmarks=landmarks)
+def _inverses(height: int, width: int) -> dict[int, Callable[[float, float], Point]]:
+    """Quarter turns counterclockwise (torch.rot90) -> (x, y) of the rotated image to (x, y) of the image."""
+    return {
+        1: lambda x, y: (width - 1 - y, x),
+        2: lambda x, y: (width - 1 - x, height - 1 - y),
+        3: lambda x, y: (y, height - 1 - x),
+    }
 
 
 class TiledDetector(NamedTuple):
@@ -95,7 +87,7 @@ class TiledDetector(NamedTuple):
                 for face in self.detector.detect(tiles, options):
                     x = columns[face.image_index]
                     if _is_uncut(face, x, y, (tiles.shape[2], tiles.shape[3]), (height, width)):
-                        found.append(_translated(face, index, x, y))
+                        found.append(_moved(face, index, x, y))
         return _best_first(remove_duplicates(found))
 
 
@@ -115,10 +107,8 @@ def _is_uncut(face: Face, x: int, y: int, tile: tuple[int, int], image: tuple[in
     return left and top and (x + tile[1] == image[1] or x1 < tile[1]) and (y + tile[0] == image[0] or y1 < tile[0])
 
 
-def _translated(face: Face, image_index: int, x: int, y: int) -> Face:
-    x0, y0, x1, y1 = face.box
-    landmarks = tuple((px + x, py + y) for px, py in face.landmarks)
-    return Face(image_index, (x0 + x, y0 + y, x1 + x, y1 + y), landmarks, face.score)
+def _moved(face: Face, image_index: int, x: int, y: int) -> Face:
+    return face.mapped(lambda u, v: (u + x, v + y))._replace(image_index=image_index)
 
 
 def _best_first(faces: Sequence[Face]) -> list[Face]:

@@ -6,10 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..align import warp_to_crops
+from ..align import stretch_over_images, warp_to_crops
 from ..faces import AlignedFaces
 from ..imaging.morphology import grow_and_feather
-from ..imaging.resize import resize
 from .parsing import Parser, parse_faces, parts_mask
 
 
@@ -26,16 +25,8 @@ def restrict_to(aligned: AlignedFaces, mask: Tensor) -> AlignedFaces:
     Args:
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images; a single one serves every image.
     """
-    last = max((face.image_index for face in aligned.faces), default=0)
-    if mask.shape[0] != 1 and mask.shape[0] <= last:
-        raise ValueError(
-            f"Found {mask.shape[0]} masks and a face of image {last + 1}. Expected one mask, or one for each image: "
-            "connect as many masks as images."
-        )
-    area = resize(mask.to(aligned.masks), *aligned.image_size).clamp(0, 1)
-    if aligned.within is not None:  # holes to inpaint may have any size
-        aligned = replace(aligned, within=resize(aligned.within, *aligned.image_size))
-    return aligned.only_within(area)
+    area = stretch_over_images(mask.to(aligned.masks), aligned).clamp(0, 1)
+    return replace(aligned, within=area if aligned.within is None else aligned.within * area)
 
 
 def restrict_to_parts(

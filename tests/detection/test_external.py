@@ -200,7 +200,7 @@ def test_faces_follow_a_picture_to_another_size():
 
 
 def test_faces_of_other_pictures_are_refused():
-    with pytest.raises(ValueError, match="Found a face of image 2 and 1 images"):
+    with pytest.raises(ValueError, match="Found a face of image 2 and a batch of 1"):
         scale_faces([FACE], SIZE, 1, SIZE)
     with pytest.raises(ValueError, match="Found images of 200 x 200, but the faces were found in 200 x 100"):
         scale_faces([FACE], SIZE, 2, (200, 200))

@@ -364,7 +364,7 @@ def test_a_mask_of_another_size_is_stretched_over_the_images(images, aligned):
 def test_limits_add_up(images, aligned, hand):
     holes = torch.zeros(1, 1, 60, 80)  # an area of another size, as holes to inpaint may have
     holes[..., 20:40, :] = 1
-    both = paste_mask(exclude(aligned.only_within(holes), hand), 2)
+    both = paste_mask(exclude(restrict_to(aligned, holes), hand), 2)
     assert both.any() and not both[hand == 1].any() and not both[..., :70, :].any()
     twice = paste_mask(exclude(exclude(aligned, hand), 1 - hand), 2)
     assert not twice.any()
