@@ -24,8 +24,8 @@ def networks(tiny_checkpoint):
 
 @pytest.fixture(scope="module")
 def portrait(data):
-    with Image.open(data / "photos" / "astronaut_1face.png") as picture:
-        return picture.convert("RGB").resize((160, 160))
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
+        return image.convert("RGB").resize((160, 160))
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +38,25 @@ def expected(networks, portrait):
 
 
 KINDS = {
-    "PIL RGB": lambda picture: picture,
-    "PIL RGBA": lambda picture: Image.merge("RGBA", (*picture.split(), picture.convert("L"))),
+    "PIL RGB": lambda image: image,
+    "PIL RGBA": lambda image: Image.merge("RGBA", (*image.split(), image.convert("L"))),
     "uint8": np.asarray,
-    "uint8 with alpha": lambda picture: np.dstack([np.asarray(picture), np.asarray(picture)[..., 0]]),
-    "uint16": lambda picture: np.asarray(picture).astype(np.uint16) * 257,
-    "float64": lambda picture: np.asarray(picture) / 255,
-    "batch": lambda picture: np.asarray(picture)[None],
-    "tensor": lambda picture: torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255,
-    "tensor batch": lambda picture: torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].double() / 255,
+    "uint8 with alpha": lambda image: np.dstack([np.asarray(image), np.asarray(image)[..., 0]]),
+    "uint16": lambda image: np.asarray(image).astype(np.uint16) * 257,
+    "float64": lambda image: np.asarray(image) / 255,
+    "batch": lambda image: np.asarray(image)[None],
+    "tensor": lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255,
+    "tensor batch": lambda image: torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].double() / 255,
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_picture_comes_back_as_the_same_kind(networks, portrait, expected, kind):
-    picture = KINDS[kind](portrait)
-    before = picture.copy() if not isinstance(picture, torch.Tensor) else picture.clone()
-    result = fix(picture, *networks, FixOptions(fidelity=0.7))
-    assert type(result) is type(picture)
-    found, given, kept = (np.asarray(value) for value in (result, picture, before))
+def test_each_kind_of_image_is_returned_as_the_same_kind(networks, portrait, expected, kind):
+    image = KINDS[kind](portrait)
+    before = image.copy() if not isinstance(image, torch.Tensor) else image.clone()
+    result = fix(image, *networks, FixOptions(fidelity=0.7))
+    assert type(result) is type(image)
+    found, given, kept = (np.asarray(value) for value in (result, image, before))
     assert found.dtype == given.dtype and found.shape == given.shape and np.array_equal(given, kept)
     if "tensor" in kind:
         found, given = np.moveaxis(found, -3, -1), np.moveaxis(given, -3, -1)
@@ -66,35 +66,35 @@ def test_every_kind_of_picture_comes_back_as_the_same_kind(networks, portrait, e
     assert np.array_equal(found[..., 3:], given[..., 3:])
 
 
-def test_a_grey_picture_stays_grey(networks, portrait):
+def test_a_greyscale_image_stays_greyscale(networks, portrait):
     result = fix(portrait.convert("L"), *networks)
     assert result.mode == "L" and np.asarray(result).std() > 0
     array = np.asarray(portrait.convert("L"))
     assert fix(array, *networks).shape == array.shape
 
 
-def test_a_picture_that_is_stored_turned_comes_back_upright(networks, portrait):
+def test_an_exif_rotation_is_applied(networks, portrait):
     turned = portrait.rotate(90, expand=True)  # counter-clockwise; 6 asks for clockwise
     turned.getexif()[0x0112] = 6
     result = fix(turned, *networks)
     assert np.abs(np.asarray(result).astype(int) - np.asarray(fix(portrait, *networks)).astype(int)).max() == 0
 
 
-def test_a_picture_may_be_enlarged(networks, portrait):
+def test_upscale_enlarges_the_image(networks, portrait):
     assert fix(portrait, *networks, FixOptions(upscale=2)).size == (320, 320)
 
 
-def test_what_is_true_of_a_picture_stays_with_it(networks, portrait):
-    picture = portrait.copy()
-    picture.info |= {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
-    assert fix(picture, *networks).info == {"icc_profile": b"wide", "dpi": (300, 300)}
+def test_colour_profile_and_resolution_are_kept(networks, portrait):
+    image = portrait.copy()
+    image.info |= {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
+    assert fix(image, *networks).info == {"icc_profile": b"wide", "dpi": (300, 300)}
 
 
 @pytest.mark.parametrize("size", [32, 160])
-def test_a_tensor_that_comes_back_is_its_owner_s(networks, portrait, size):
-    picture = KINDS["tensor"](portrait.resize((size, size)))
-    result = fix(picture, *networks)
-    assert result.data_ptr() != picture.data_ptr()
+def test_the_result_shares_no_memory_with_the_input(networks, portrait, size):
+    image = KINDS["tensor"](portrait.resize((size, size)))
+    result = fix(image, *networks)
+    assert result.data_ptr() != image.data_ptr()
     result.mul_(2)
 
 
@@ -106,7 +106,7 @@ def test_networks_on_two_devices_are_refused(networks, portrait, tmp_path):
         fix(portrait, detector, networks[1])
 
 
-def test_a_network_is_as_precise_as_asked_for(tiny_checkpoint):
+def test_load_applies_the_precision(tiny_checkpoint):
     for choice in CHOICES:
         assert load(tiny_checkpoint, precision=choice).precision == PRECISIONS[suited(choice, torch.device("cpu"))]
 
@@ -122,12 +122,12 @@ def test_a_network_is_as_precise_as_asked_for(tiny_checkpoint):
         (Image.new("CMYK", (4, 4)), "convert"),
     ],
 )
-def test_what_is_no_such_picture_is_refused(networks, wrong, words):
+def test_unsupported_images_are_refused(networks, wrong, words):
     with pytest.raises((TypeError, ValueError), match=words):
         fix(wrong, *networks)
 
 
-def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path):
+def test_a_missing_model_is_not_fetched_and_the_error_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setenv("CODEFORMER_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="codeformer models fetch codeformer-colorization"):
@@ -136,15 +136,15 @@ def test_a_model_that_is_not_here_is_not_fetched_but_named(monkeypatch, tmp_path
         load("nonsense")
 
 
-def test_the_readme_restores_a_picture_in_four_lines(shared, data, tiny_checkpoint, tmp_path, monkeypatch):
+def test_the_readme_restores_an_image_in_four_lines(shared, data, tiny_checkpoint, tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     block = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "fix, load" in code)
     assert len([line for line in block.splitlines() if line]) == 4
     (tmp_path / "codeformer.pth").write_bytes(tiny_checkpoint.read_bytes())
     detector = shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
     (tmp_path / detector.name).write_bytes(detector.read_bytes())
-    with Image.open(data / "photos" / "astronaut_1face.png") as picture:
-        picture.convert("RGB").resize((200, 200)).save(tmp_path / "photo.jpg")
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
+        image.convert("RGB").resize((200, 200)).save(tmp_path / "photo.jpg")
     monkeypatch.setenv("CODEFORMER_WEIGHTS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})

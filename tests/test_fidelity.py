@@ -43,25 +43,25 @@ def test_a_list_has_a_number_for_every_face():
         fidelity_per_face([1.5], 0.5, 1)
 
 
-def test_paint_goes_from_one_fidelity_to_the_other(aligned):
+def test_a_soft_mask_interpolates_between_two_fidelities(aligned):
     ramp = torch.linspace(0, 1, 120).expand(1, 1, 90, 120)
     maps = fidelity_maps(aligned, torch.tensor([0.0, 1.0]), ramp, 0.5)
     assert maps.shape == (2, 1, 64, 64)
     assert maps[0, 0, 32, :10].mean() < maps[0, 0, 32, -10:].mean() < 0.5 < maps[1, 0, 32, -10:].mean()
 
 
-def test_a_sweep_is_as_many_restorations(aligned, network):
+def test_a_sweep_equals_separate_restorations(aligned, network):
     drawn = sweep(aligned, network, 2, [0.0, 0.6])
     for one, weight in zip(drawn, (0.0, 0.6), strict=True):
         assert torch.allclose(one, restore(aligned, network, weight).crops[1], atol=1e-5)
 
 
-def test_a_sweep_of_a_face_that_is_not_there_is_a_sentence(aligned, network):
+def test_a_sweep_of_a_missing_face_is_refused(aligned, network):
     with pytest.raises(ValueError, match="Found face number 3 of 2 faces. Expected 1 to 2"):
         sweep(aligned, network, 3, [0.5])
 
 
-def test_doubt_is_what_certainty_lacks(aligned, images, network):
+def test_uncertainty_is_one_minus_certainty(aligned, images, network):
     maps = uncertainty_maps(aligned, network)
     assert torch.allclose(maps, 1 - network.certainty(aligned.originals), atol=1e-6)
     ones, covered = paste_maps(torch.ones_like(maps), aligned, (2, 90, 120))
@@ -72,9 +72,9 @@ def test_doubt_is_what_certainty_lacks(aligned, images, network):
 
 
 def test_a_label_is_written_on_the_lower_edge_only():
-    pictures = torch.full((2, 3, 256, 256), 0.5)
-    drawn = draw_labels(pictures, ["w = 0", "w = 0.25"])
-    assert torch.equal(drawn[:, :, :200], pictures[:, :, :200]) and drawn[:, :, 230:].amax() > 0.9
+    images = torch.full((2, 3, 256, 256), 0.5)
+    drawn = draw_labels(images, ["w = 0", "w = 0.25"])
+    assert torch.equal(drawn[:, :, :200], images[:, :, :200]) and drawn[:, :, 230:].amax() > 0.9
     assert not torch.equal(drawn[0], drawn[1])
 
 
@@ -85,7 +85,7 @@ def test_edited_crops_may_have_any_side(aligned, side):
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64, 64), (2, 3, 64, 32)], ids=["too few", "not square"])
-def test_edited_crops_that_do_not_fit_are_a_sentence(aligned, shape):
+def test_edited_crops_of_the_wrong_number_or_shape_are_refused(aligned, shape):
     with pytest.raises(ValueError, match=r"Found .*crops .*Expected"):
         replace_crops(aligned, torch.rand(shape))
 
@@ -107,7 +107,7 @@ def test_as_many_fidelities_as_faces_whatever_the_batch(aligned, network):
             restore(aligned, network, torch.tensor([0.1, 0.2, 0.3]), batch=batch)
 
 
-def test_masks_of_edited_crops_take_the_place_of_every_limit(aligned):
+def test_masks_of_edited_crops_replace_every_limit(aligned):
     kept_out = exclude(aligned, torch.full((1, 1, 90, 120), 0.5))
     back = replace_crops(kept_out, kept_out.crops, crop_masks(kept_out))
     assert float(paste_mask(back, 2).max()) == pytest.approx(0.5, abs=1e-3)

@@ -62,22 +62,22 @@ def golden_image(data: Path, photo: str, upscale: int) -> np.ndarray:
 
 @pytest.mark.parametrize("upscale", [1, 2])
 @pytest.mark.parametrize("stem", ["astronaut_1face.png", "nasa_sts114_crew_7faces.jpg"])
-def test_the_picture_matches_the_reference(data, photo, known_faces, stem, upscale):
-    picture = photo(f"photos/{stem}")
+def test_pasted_images_match_the_reference(data, photo, known_faces, stem, upscale):
+    image = photo(f"photos/{stem}")
     options = FixOptions(upscale=upscale, mask="square", sampling="reference")
-    fixed = fix_faces(picture, known_faces, Inversion(), options)
+    fixed = fix_faces(image, known_faces, Inversion(), options)
     golden = golden_image(data, stem, upscale)
     difference = np.abs(fixed.images[0].permute(1, 2, 0).numpy() * 255 - golden)
     assert difference.mean() < 0.3
     assert difference.max() < 10  # the reference's is 8-bit: a few levels where the mask is steep
     if upscale == 1:
-        outside = (fixed.mask == 0).expand_as(picture)
+        outside = (fixed.mask == 0).expand_as(image)
         assert outside.float().mean() > 0.5
-        assert torch.equal(fixed.images[outside], picture[outside])
+        assert torch.equal(fixed.images[outside], image[outside])
 
 
 @pytest.mark.parametrize("style", MASKS)
-def test_only_the_mask_changes(images, style):
+def test_pixels_outside_the_mask_are_bit_identical(images, style):
     aligned = align(images, FACES)
     before = images.clone()
     pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), style, HalfFaceParser())
@@ -91,13 +91,13 @@ def test_only_the_mask_changes(images, style):
 
 
 @pytest.mark.parametrize("style", ["square", "box"])
-def test_an_untouched_crop_gives_the_picture_back(images, style):
+def test_unchanged_crops_reproduce_the_image(images, style):
     aligned = align(images, FACES)
     pasted, _ = paste(images, aligned, style)
     assert (pasted - images).abs().mean() < 2e-3
 
 
-def test_a_crop_covers_its_middle_and_fades_at_its_border(images):
+def test_the_mask_is_one_in_the_middle_of_a_crop_and_fades_at_its_border(images):
     for style in ("square", "box"):
         _, mask = paste(images, align(images, [posed(210, 150, 200)]), style)
         assert mask[0, 0, 150, 210] == pytest.approx(1, abs=1e-3)
@@ -105,7 +105,7 @@ def test_a_crop_covers_its_middle_and_fades_at_its_border(images):
         assert (profile.diff() >= -1e-6).all() and profile.diff().max() < 0.15
 
 
-def test_the_parts_of_the_face_limit_the_mask(images):
+def test_the_face_style_follows_the_parser_s_labels(images):
     aligned = align(images, [posed(210, 150, 200)])
     _, square = paste(images, aligned, "square")
     _, parts = paste(images, aligned, "face", HalfFaceParser())
@@ -113,7 +113,7 @@ def test_the_parts_of_the_face_limit_the_mask(images):
     assert parts[0, 0, 150, 160] > 0.9 and parts[0, 0, 150, 260] < 0.01
 
 
-def test_masks_of_the_faces_count(images):
+def test_the_paste_mask_is_multiplied_by_each_face_s_own(images):
     aligned = align(images, [posed(210, 150, 200)])
     _, full = paste(images, aligned)
     _, half = paste(images, aligned.with_masks(aligned.masks * 0.5))
@@ -121,7 +121,7 @@ def test_masks_of_the_faces_count(images):
 
 
 @pytest.mark.parametrize("scale", [2, 1.5, 3])
-def test_an_enlarged_background_keeps_the_place(images, scale):
+def test_faces_keep_their_position_in_an_enlarged_image(images, scale):
     large = torch.nn.functional.interpolate(images, scale_factor=scale, mode="bilinear")
     aligned = align(images, FACES)
     pasted, mask = paste(large, aligned, "box")
@@ -132,7 +132,7 @@ def test_an_enlarged_background_keeps_the_place(images, scale):
     assert torch.allclose(places, (before + 0.5) * scale - 0.5, atol=0.1 * scale)
 
 
-def test_larger_crops_land_in_the_same_place(images):
+def test_upscaled_crops_are_pasted_at_the_same_position(images):
     aligned = align(images, [posed(210, 150, 200)])
     double = torch.nn.functional.interpolate(aligned.crops, scale_factor=2, mode="bilinear")
     assert (paste(images, aligned.with_crops(double))[0] - paste(images, aligned)[0]).abs().max() < 0.01
@@ -164,16 +164,16 @@ print(kilobytes("VmHWM") - before - (result[0].nbytes + result[1].nbytes) // 102
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc to measure resident memory")
-def test_beside_the_result_less_than_a_copy_of_the_picture_is_held():
+def test_aligning_and_pasting_need_less_memory_than_half_an_image():
     root = Path(__file__).resolve().parent.parent
     exact = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # what is freed is given back at once
     command = [sys.executable, "-c", PEAK, str(root)]
     run = subprocess.run(command, env=os.environ | exact, capture_output=True, text=True, check=True)
-    aligning, pasting, picture = map(int, run.stdout.split())
-    assert max(aligning, pasting) < picture / 2  # with three faces
+    aligning, pasting, image = map(int, run.stdout.split())
+    assert max(aligning, pasting) < image / 2  # with three faces
 
 
-def test_half_precision_pictures_take_large_faces():
+def test_large_faces_are_pasted_into_half_precision_images():
     images = torch.full((1, 3, 400, 500), 0.5)
     aligned = align(images, [posed(250, 200, 380)], side=64)
     single = paste(images, aligned.with_crops(torch.ones_like(aligned.crops)))[1]
@@ -182,36 +182,29 @@ def test_half_precision_pictures_take_large_faces():
     assert pasted.dtype == torch.half and (mask - single).abs().max() < 0.002
 
 
-def test_no_face_gives_the_picture_itself(images):
+def test_without_faces_paste_returns_the_same_tensor(images):
     pasted, mask = paste(images, align(images, []))
     assert pasted is images and mask.shape == (2, 1, 300, 420) and not mask.any()
 
 
-def test_pictures_of_other_proportions_are_refused(images):
+def test_images_of_another_aspect_ratio_are_refused(images):
     with pytest.raises(ValueError, match="Found images of 420 x 200, but the faces were found in 420 x 300"):
         paste(images[:, :, :200], align(images, FACES))
 
 
-def test_a_batch_that_is_too_short_is_refused(images):
+def test_fewer_images_than_the_faces_come_from_are_refused(images):
     with pytest.raises(ValueError, match="Found a face of image 2 and a batch of 1"):
         paste(images[:1], align(images, FACES))
 
 
-def test_a_mask_style_without_its_parser_is_refused(images):
+def test_a_missing_parser_and_an_unknown_mask_style_are_refused(images):
     with pytest.raises(ValueError, match="needs a face parser and there is none"):
         paste(images, align(images, FACES), "face")
     with pytest.raises(ValueError, match="'round' is no mask style. Use one of: auto, square, face, box, oval"):
         paste(images, align(images, FACES), "round")
 
 
-def test_the_black_beyond_a_tiny_crop_stays_out():
-    white = torch.ones(1, 3, 60, 60)
-    aligned = align(white, [posed(30, 30, 14)], side=64)
-    pasted, mask = paste(white, aligned.with_crops(torch.ones_like(aligned.crops)))
-    assert (mask > 0).any() and torch.allclose(pasted, white, atol=1e-6)
-
-
-def test_a_face_of_a_thousandth_of_a_pixel_costs_no_memory(images, monkeypatch):
+def test_a_face_smaller_than_a_pixel_needs_no_large_border(images, monkeypatch):
     aligned = align(images, [posed(100, 100, 0.001)])
     repeated = []
     original = cv2.copyMakeBorder
@@ -220,10 +213,10 @@ def test_a_face_of_a_thousandth_of_a_pixel_costs_no_memory(images, monkeypatch):
     assert max(repeated) <= 512 and not mask.any() and torch.equal(pasted, images)
 
 
-@pytest.mark.parametrize("mask", ["square", "box"])
+@pytest.mark.parametrize("mask", ["square", "box", "oval"])
 @pytest.mark.parametrize("crop", [32, 64, 100, 256])
 @pytest.mark.parametrize("size", [14, 30, 50, 300])
-def test_the_black_beyond_a_crop_stays_out(mask, crop, size):
+def test_no_black_is_blended_in_from_beyond_the_border_of_a_crop(mask, crop, size):
     white = torch.ones(1, 3, 400, 400)
     aligned = align(white, [posed(200, 190, size, 20)], side=64)
     pasted, weight = paste(white, aligned.with_crops(torch.ones(1, 3, crop, crop)), mask)
@@ -231,13 +224,13 @@ def test_the_black_beyond_a_crop_stays_out(mask, crop, size):
 
 
 @pytest.mark.parametrize("style", ["square", "box"])
-def test_keeping_detail_gives_an_untouched_picture_back(style):
+def test_keep_detail_reproduces_the_image_from_unchanged_crops(style):
     noise = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(0))
     pasted, _ = paste(noise, align(noise, [posed(60, 45, 30, 10), posed(20, 20, 60)], side=64), style, keep_detail=True)
     assert (pasted - noise).abs().max() < 1e-5
 
 
-def test_keeping_detail_changes_the_mask_only(images):
+def test_keep_detail_leaves_pixels_outside_the_mask_bit_identical(images):
     aligned = align(images, FACES)
     pasted, mask = paste(images, aligned.with_crops(1 - aligned.crops), keep_detail=True)
     outside = (mask == 0).expand_as(images)
@@ -246,7 +239,7 @@ def test_keeping_detail_changes_the_mask_only(images):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("keep_detail", [False, True])
-def test_crops_of_another_dtype_are_pasted_into_images_of_theirs(dtype, keep_detail):
+def test_crops_and_images_may_have_different_dtypes(dtype, keep_detail):
     images = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(0))
     aligned = align(images, [posed(80, 60, 70)], 64)
     restored = aligned.with_crops(1 - aligned.crops)

@@ -54,13 +54,13 @@ def test_seven_faces_are_restored(crew, known_faces, tiny):
         assert not torch.equal(fixed.images[0, :, y, x], crew[0, :, y, x])
 
 
-def test_no_face_gives_the_picture_back(crew, known_faces, tiny):
-    picture = crew[..., 420:, :]  # below the faces
-    fixed = fix_faces(picture, known_faces, tiny)
-    assert torch.equal(fixed.images, picture) and not fixed.mask.any() and len(fixed.aligned) == 0
+def test_an_image_without_faces_is_returned_unchanged(crew, known_faces, tiny):
+    image = crew[..., 420:, :]  # below the faces
+    fixed = fix_faces(image, known_faces, tiny)
+    assert torch.equal(fixed.images, image) and not fixed.mask.any() and len(fixed.aligned) == 0
 
 
-def test_faces_that_are_not_chosen_keep_their_pixels(crew, known_faces, tiny):
+def test_faces_that_are_not_selected_keep_their_pixels(crew, known_faces, tiny):
     fixed = fix_faces(crew, known_faces, tiny, FixOptions(selection=Selection(choice="largest")))
     assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
     for face, reason in fixed.skipped:
@@ -69,7 +69,7 @@ def test_faces_that_are_not_chosen_keep_their_pixels(crew, known_faces, tiny):
         assert torch.equal(fixed.images[0, :, y, x], crew[0, :, y, x])
 
 
-def test_small_pictures_keep_their_size(portrait, known_faces, tiny):
+def test_small_images_keep_their_size(portrait, known_faces, tiny):
     fixed = fix_faces(portrait, known_faces, tiny)
     assert fixed.images.shape == portrait.shape and len(fixed.aligned) == 1
 
@@ -89,7 +89,7 @@ def test_faces_go_through_the_network_in_batches(crew, known_faces):
     assert ticks == [(0, 7), (3, 7), (6, 7), (7, 7)]
 
 
-def test_fidelity_of_each_face_goes_with_its_batch(crew, known_faces):
+def test_each_batch_gets_the_fidelities_of_its_faces(crew, known_faces):
     recorder = Recorder()
     fix_faces(crew, known_faces, recorder, FixOptions(batch=4, fidelity=tuple(number / 7 for number in range(7))))
     assert [len(call[1]) for call in recorder.calls] == [4, 3]
@@ -108,7 +108,7 @@ def test_a_tick_that_raises_stops_the_run(crew, known_faces):
     assert len(recorder.calls) == 2
 
 
-def test_a_face_that_was_not_restored_is_never_pasted(crew, known_faces):
+def test_crops_that_are_not_finite_are_never_pasted(crew, known_faces):
     class Broken(Recorder):
         def restore(self, crops, fidelity, match_style):
             return crops * float("nan")
@@ -117,19 +117,19 @@ def test_a_face_that_was_not_restored_is_never_pasted(crew, known_faces):
         fix_faces(crew, known_faces, Broken())
 
 
-def test_grey_pictures_come_back_grey(photo, known_faces, tiny):
-    picture = photo("photos/camera_gray_L_1face.png")
-    fixed = fix_faces(picture, known_faces, tiny, FixOptions(grey="auto"))
-    assert len(fixed.aligned) == 1 and not torch.equal(fixed.images, picture)
+def test_greyscale_images_stay_grey(photo, known_faces, tiny):
+    image = photo("photos/camera_gray_L_1face.png")
+    fixed = fix_faces(image, known_faces, tiny, FixOptions(grey="auto"))
+    assert len(fixed.aligned) == 1 and not torch.equal(fixed.images, image)
     red, green, blue = fixed.images[0]
     assert torch.equal(red, green) and torch.equal(green, blue)
     original, crop = fixed.aligned.originals, fixed.aligned.crops
     assert torch.allclose(crop.mean(), original.mean(), atol=0.02) and torch.allclose(crop.std(), original.std(), atol=0.03)
-    red, green, _ = fix_faces(picture, known_faces, tiny, FixOptions(grey="off")).images[0]
+    red, green, _ = fix_faces(image, known_faces, tiny, FixOptions(grey="off")).images[0]
     assert not torch.equal(red, green)
 
 
-def test_grey_can_be_asked_for(crew, known_faces, tiny):
+def test_grey_on_makes_crops_of_colour_images_grey(crew, known_faces, tiny):
     aligned = restore(align(crew, known_faces.detect(crew), tiny.side), tiny, grey="on")
     assert torch.allclose(aligned.crops[:, 0], aligned.crops[:, 1], atol=1e-6)
     with pytest.raises(ValueError, match="'maybe' is no choice for grey. Use one of: auto, on, off"):
@@ -138,20 +138,20 @@ def test_grey_can_be_asked_for(crew, known_faces, tiny):
 
 def test_sepia_keeps_its_tint(photo, known_faces, tiny):
     tint = torch.tensor([0.12, 0.06, 0.0]).reshape(1, 3, 1, 1)
-    picture = photo("photos/camera_gray_L_1face.png") * 0.7 + tint
-    crop = fix_faces(picture, known_faces, tiny).aligned.crops
+    image = photo("photos/camera_gray_L_1face.png") * 0.7 + tint
+    crop = fix_faces(image, known_faces, tiny).aligned.crops
     assert float((crop[:, 0] - crop[:, 2]).mean()) == pytest.approx(0.12, abs=0.02)
 
 
-def test_aligned_pictures_are_restored_whole(tiny):
-    pictures = torch.rand(2, 3, 100, 100, generator=torch.Generator().manual_seed(0))
-    restored = fix_aligned(pictures, tiny, FixOptions(fidelity=0.3)).images
+def test_aligned_images_are_restored_as_a_whole(tiny):
+    images = torch.rand(2, 3, 100, 100, generator=torch.Generator().manual_seed(0))
+    restored = fix_aligned(images, tiny, FixOptions(fidelity=0.3)).images
     assert restored.shape == (2, 3, tiny.side, tiny.side)
     exact = torch.rand(1, 3, tiny.side, tiny.side, generator=torch.Generator().manual_seed(0))
     assert torch.equal(fix_aligned(exact, tiny, FixOptions(fidelity=0.3, grey="off")).images, tiny.restore(exact, 0.3))
 
 
-def test_pictures_of_a_batch_share_calls(crew, known_faces):
+def test_faces_of_several_images_share_a_batch(crew, known_faces):
     pair = crew[..., 1030:]  # two of the seven
     recorder = Recorder()
     fixed = fix_faces(torch.cat([pair, pair.roll(9, 3)]), known_faces, recorder, FixOptions(batch=8))
@@ -159,8 +159,8 @@ def test_pictures_of_a_batch_share_calls(crew, known_faces):
     assert [face.image_index for face in fixed.aligned.faces] == [0, 0, 1, 1]
 
 
-def test_parsenet_runs_from_its_layout(crew, known_faces, tiny):
-    """The official ParseNet file is not at hand: its layout is filled at random, loads strictly and labels every pixel."""
+def test_parsenet_loads_synthetic_weights_in_the_official_layout(crew, known_faces, tiny):
+    """They load strictly, and every pixel gets a label; the official file is not part of the test data."""
 
     torch.manual_seed(0)
     state = {name.removeprefix("network."): value for name, value in ParseNet().state_dict().items()}
@@ -174,7 +174,7 @@ def test_detection_options_reach_the_detector(crew, known_faces):
     assert known_faces.options == DetectionOptions(side=64)
 
 
-def test_the_preview_marks_faces_and_leaves_the_picture(crew, known_faces):
+def test_the_preview_marks_faces_and_leaves_its_input_unchanged(crew, known_faces):
     before = crew.clone()
     drawn = draw_faces(crew, known_faces.detect(crew))
     assert torch.equal(crew, before)
@@ -200,17 +200,17 @@ class Filler:
         return torch.lerp(crops, torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1), holes)
 
 
-def test_keeping_the_luminance_changes_hues_only(photo, known_faces):
-    picture = photo("photos/camera_gray_L_1face.png")
+def test_keep_luminance_changes_only_chroma(photo, known_faces):
+    image = photo("photos/camera_gray_L_1face.png")
     fixed = apply_to_faces(
-        picture, known_faces, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), FixOptions(keep_detail=True)
+        image, known_faces, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), FixOptions(keep_detail=True)
     )
     assert len(fixed.aligned) == 1
-    assert (luminance(fixed.images) - luminance(picture)).abs().max() < 2e-3
+    assert (luminance(fixed.images) - luminance(image)).abs().max() < 2e-3
     inside = (fixed.mask > 0.9)[0, 0]
     assert (fixed.images[0, 0] - fixed.images[0, 2])[inside].mean() > 0.05
-    plain = apply_to_faces(picture, known_faces, 128, lambda a: colorize(a, HalfBrown()))
-    assert (luminance(plain.images) - luminance(picture)).abs().max() > 0.05
+    plain = apply_to_faces(image, known_faces, 128, lambda a: colorize(a, HalfBrown()))
+    assert (luminance(plain.images) - luminance(image)).abs().max() > 0.05
 
 
 def test_inpainting_changes_the_hole_and_nothing_else(crew, known_faces):
@@ -225,7 +225,7 @@ def test_inpainting_changes_the_hole_and_nothing_else(crew, known_faces):
     assert torch.allclose(fixed.images[0, :, y, x], torch.tensor([1.0, 0.0, 0.0]), atol=0.02)
 
 
-def test_holes_may_have_another_size_than_the_picture(crew, known_faces):
+def test_holes_may_have_another_size_than_the_image(crew, known_faces):
     holes = torch.zeros(1, 1, 300, 500)
     assert len(apply_to_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes)).aligned) == 0
     assert len(apply_to_faces(crew, known_faces, 128, lambda a: inpaint(a, Filler(), holes + 1)).aligned) == 7
@@ -236,17 +236,17 @@ def gradient_energy(image: torch.Tensor) -> torch.Tensor:
     return light.diff(dim=3)[..., 1:, :].square() + light.diff(dim=2)[..., 1:].square()
 
 
-def test_keeping_detail_keeps_a_large_face_sharp(photo, known_faces):
-    picture = photo("photos/astronaut_1face.png")
+def test_keep_detail_keeps_a_large_face_sharp(photo, known_faces):
+    image = photo("photos/astronaut_1face.png")
 
     class Brighter(Recorder):
         def restore(self, crops, fidelity, match_style):
             return (crops + 0.01).clamp(0, 1)
 
     def energy(restorer, keep_detail):
-        fixed = fix_faces(picture, known_faces, restorer, FixOptions(keep_detail=keep_detail))
+        fixed = fix_faces(image, known_faces, restorer, FixOptions(keep_detail=keep_detail))
         inside = (fixed.mask > 0.99)[..., 1:, 1:]
-        return gradient_energy(fixed.images)[inside].mean(), gradient_energy(picture)[inside].mean()
+        return gradient_energy(fixed.images)[inside].mean(), gradient_energy(image)[inside].mean()
 
     kept, original = energy(Recorder(), True)
     assert abs(kept / original - 1) < 1e-3
@@ -256,21 +256,21 @@ def test_keeping_detail_keeps_a_large_face_sharp(photo, known_faces):
     assert corrected > 1.2 * energy(Brighter(), False)[0]
 
 
-def test_detail_is_not_brought_back_where_the_face_was_corrected(photo, known_faces):
-    picture = photo("photos/astronaut_1face.png")
+def test_keep_detail_adds_no_detail_where_the_network_corrected(photo, known_faces):
+    image = photo("photos/astronaut_1face.png")
 
     class Flat(Recorder):
         def restore(self, crops, fidelity, match_style):
             return torch.full_like(crops, 0.5)
 
-    fixed = fix_faces(picture, known_faces, Flat(), FixOptions(keep_detail=True))
-    shown = fix_faces(picture, known_faces, Recorder()).images  # the image as coarse as the crop
+    fixed = fix_faces(image, known_faces, Flat(), FixOptions(keep_detail=True))
+    shown = fix_faces(image, known_faces, Recorder()).images  # the image as coarse as the crop
     far = (luminance(shown) - 0.5).abs() > 0.15
     inside = far & (fixed.mask > 0.999)
     assert inside.any() and (fixed.images - 0.5).abs().amax(1, keepdim=True)[inside].max() < 0.05
 
 
-def test_restored_crops_can_follow_the_colours_of_the_original(crew, known_faces):
+def test_colour_matching_gives_crops_the_colours_of_the_originals(crew, known_faces):
     class Tinted(Recorder):
         def restore(self, crops, fidelity, match_style):
             return (crops * torch.tensor([0.7, 1.0, 0.8]).reshape(1, 3, 1, 1)).clamp(0, 1)
@@ -286,13 +286,13 @@ def test_restored_crops_can_follow_the_colours_of_the_original(crew, known_faces
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_colours_follow_the_original_in_half_precision_too(colour):
+def test_colour_matching_works_in_half_precision(colour):
     crops, originals = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     half = match_colours(crops.half(), originals.half(), colour)
     assert half.dtype == torch.half and (half - match_colours(crops, originals, colour)).abs().max() < 0.005
 
 
-def test_enlarged_faces_and_backgrounds_are_used(crew, known_faces):
+def test_upscaled_crops_and_backgrounds_are_used(crew, known_faces):
     class Double:
         scale = 2
 
@@ -317,7 +317,7 @@ def test_only_faces_inside_an_area_are_restored(crew, known_faces):
     assert all(face.centre[0] > middle - 60 for face, _ in fixed.skipped) and len(fixed.aligned) + len(fixed.skipped) == 7
 
 
-def test_faces_that_are_good_already_can_be_left_alone(crew, known_faces):
+def test_sharp_faces_can_be_skipped(crew, known_faces):
     blurred = torch.nn.functional.avg_pool2d(crew, 9, stride=1, padding=4)
     half = torch.cat([crew[..., : crew.shape[-1] // 2], blurred[..., crew.shape[-1] // 2 :]], dim=3)
     fixed = fix_faces(half, known_faces, Recorder(), FixOptions(selection=Selection(sharpness=0.3)))
@@ -325,20 +325,20 @@ def test_faces_that_are_good_already_can_be_left_alone(crew, known_faces):
     assert fixed.aligned.faces and all(face.centre[0] > crew.shape[-1] / 2 - 60 for face in fixed.aligned.faces)
 
 
-def test_steps_follow_one_another(crew, known_faces, tiny):
+def test_steps_can_be_chained(crew, known_faces, tiny):
     aligned = align(crew, known_faces.detect(crew), tiny.side)
     once = restore(aligned, tiny, 0.5)
     assert torch.equal(restore(once, tiny, 0.5).crops, restore(aligned.with_crops(once.crops), tiny, 0.5).crops)
     assert not torch.equal(restore(once, tiny, 0.5).crops, once.crops)
 
 
-def test_colours_stay_when_a_coloured_face_is_restored(photo, known_faces):
-    picture = photo("photos/camera_gray_L_1face.png")
-    fixed = apply_to_faces(picture, known_faces, 128, lambda a: restore(colorize(a, HalfBrown()), Recorder()))
+def test_restoring_keeps_the_colours_of_a_colorized_face(photo, known_faces):
+    image = photo("photos/camera_gray_L_1face.png")
+    fixed = apply_to_faces(image, known_faces, 128, lambda a: restore(colorize(a, HalfBrown()), Recorder()))
     assert (fixed.aligned.crops[:, 0] - fixed.aligned.crops[:, 2]).mean() > 0.05
 
 
-def test_faces_cut_at_another_side_are_fitted_to_the_network(crew, known_faces):
+def test_crops_of_another_side_are_resized_for_the_network(crew, known_faces):
     aligned = align(crew, known_faces.detect(crew))
     restored = restore(aligned, Recorder(), 0.5)
     assert aligned.side == 512 and restored.crops.shape[-1] == Recorder.side == 128 and restored.side == 512
@@ -352,17 +352,17 @@ def test_a_negative_batch_is_refused(crew, known_faces):
         fix_faces(crew, known_faces, Recorder(), FixOptions(batch=-1))
 
 
-def test_colours_over_a_restored_face_keep_the_restoration(photo, known_faces):
+def test_colorizing_with_keep_luminance_keeps_the_restoration(photo, known_faces):
     class Darker(Recorder):
         def restore(self, crops, fidelity, match_style):
             return crops * 0.5
 
-    picture = photo("photos/camera_gray_L_1face.png")
-    aligned = restore(align(picture, known_faces.detect(picture), 128), Darker(), grey="off")
+    image = photo("photos/camera_gray_L_1face.png")
+    aligned = restore(align(image, known_faces.detect(image), 128), Darker(), grey="off")
     coloured = colorize(aligned, HalfBrown(), keep_luminance=True)
     assert torch.allclose(luminance(coloured.crops), luminance(aligned.crops), atol=1e-3)
 
 
-def test_without_a_face_any_number_of_fidelities_gives_the_picture_back(crew, known_faces, tiny):
-    picture = crew[..., 420:, :]  # below the faces
-    assert torch.equal(fix_faces(picture, known_faces, tiny, FixOptions(fidelity=(0.2, 0.8))).images, picture)
+def test_without_faces_any_number_of_fidelities_is_accepted(crew, known_faces, tiny):
+    image = crew[..., 420:, :]  # below the faces
+    assert torch.equal(fix_faces(image, known_faces, tiny, FixOptions(fidelity=(0.2, 0.8))).images, image)

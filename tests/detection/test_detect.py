@@ -54,30 +54,30 @@ def annotated(shared) -> dict[str, list[tuple[float, float, float, float]]]:
     return {name: boxes for name, boxes in boxes.items() if (shared / "data" / "photos_annotated" / name).exists()}
 
 
-def test_every_annotated_face_and_no_other(shared, photo, detector):
-    pictures = annotated(shared)
-    assert sum(map(len, pictures.values())) == 43
-    for name, boxes in pictures.items():
+def test_exactly_the_annotated_faces_are_detected(shared, photo, detector):
+    images = annotated(shared)
+    assert sum(map(len, images.values())) == 43
+    for name, boxes in images.items():
         faces = detector.detect(photo(f"photos_annotated/{name}"), DetectionOptions())
         faces, _ = chosen(faces, (1, 1), eye_distance=DetectionOptions().eye_distance)
         hits = [any(x0 <= f.centre[0] <= x1 and y0 <= f.centre[1] <= y1 for f in faces) for x0, y0, x1, y1 in boxes]
         assert all(hits) and len(faces) == len(boxes), name
 
 
-def test_no_face_where_there_is_none(shared, photo, detector):
+def test_no_face_is_detected_where_there_is_none(shared, photo, detector):
     names = [path.name for path in (shared / "data" / "no_face").iterdir() if "false_positive" not in path.name]
     assert len(names) >= 3
     for name in names:
         assert detect(photo(f"no_face/{name}"), detector) == ([], []), name
 
 
-def test_a_batch_is_its_pictures_one_by_one(photo, detector):
+def test_a_batch_gives_the_faces_of_its_images_one_by_one(photo, detector):
     crew = photo("photos/nasa_sts114_crew_7faces.jpg")
-    pictures = torch.cat([crew, torch.zeros_like(crew), crew.flip(3), crew, crew])
-    together = detector.detect(pictures, DetectionOptions())
+    images = torch.cat([crew, torch.zeros_like(crew), crew.flip(3), crew, crew])
+    together = detector.detect(images, DetectionOptions())
     assert {face.image_index for face in together} == {0, 2, 3, 4}
     for index in range(5):
-        alone = detector.detect(pictures[index : index + 1], DetectionOptions())
+        alone = detector.detect(images[index : index + 1], DetectionOptions())
         part = [face for face in together if face.image_index == index]
         assert len(part) == len(alone)
         for a, b in zip(part, alone, strict=True):
@@ -91,8 +91,8 @@ def test_options_reach_the_detector(photo, detector):
     assert len(detector.detect(crew, DetectionOptions(overlap=0.99))) > 7
 
 
-def test_resnet_runs_from_its_layout():
-    """The official ResNet-50 file is not at hand: its layout is filled at random and must load strictly and run."""
+def test_resnet_loads_synthetic_weights_in_the_official_layout():
+    """They load strictly and run; the official file is not part of the test data."""
     torch.manual_seed(0)
     empty = retinaface.RetinaFace(resnet=True)
     state = {f"module.{name}": torch.randn(value.shape) * 0.01 for name, value in empty.state_dict().items()}
@@ -125,7 +125,7 @@ def test_the_eye_distance_is_measured_between_the_eyes():
         assert not kept and skipped[0].face == one and "eyes 22.0 px apart" in skipped[0].reason
 
 
-def test_largest_and_central_are_chosen_in_each_image():
+def test_the_largest_and_the_central_face_are_selected_in_each_image():
     small, large = face(50, 50, 20), face(-10, -10, 40)
     other = face(80, 80, 10, image=1)
     faces = [small, large, other]
@@ -136,15 +136,15 @@ def test_largest_and_central_are_chosen_in_each_image():
     assert "not the face nearest to the centre" in skipped[0].reason
 
 
-def test_a_strip_of_pixels_is_not_blown_up(detector):
+def test_a_narrow_strip_is_not_enlarged_without_limit(detector):
     assert max(retinaface.detection_size(2, 2000, 640)) <= 8 * 640
     assert detector.detect(torch.rand(1, 3, 2, 2000), DetectionOptions()) == []
 
 
-def test_no_pictures_have_no_faces(detector):
+def test_an_empty_batch_has_no_faces(detector):
     assert detector.detect(torch.zeros(0, 3, 100, 100), DetectionOptions()) == []
 
 
-def test_pictures_in_half_precision_are_searched(photo, detector):
+def test_faces_are_detected_in_half_precision_images(photo, detector):
     crew = photo("photos/nasa_sts114_crew_7faces.jpg")
     assert len(detector.detect(crew.half(), DetectionOptions())) == 7

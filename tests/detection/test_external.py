@@ -40,23 +40,23 @@ class Blind:
 
 
 @pytest.mark.parametrize("value", [BOX, [BOX], [[BOX]], ({**BOX, "label": "face", "score": None},)])
-def test_one_box_serves_every_picture(value):
+def test_one_box_serves_every_image(value):
     box = (10.0, 20.0, 40.0, 60.0)
     assert read_bounding_boxes(value, 2, SIZE) == [FaceBox(0, box, 1.0), FaceBox(1, box, 1.0)]
 
 
-def test_boxes_of_each_picture():
+def test_each_image_has_its_own_boxes():
     other = {"x": 0, "y": 0, "width": 5, "height": 5, "score": 0.5}
     regions = read_bounding_boxes([[BOX], [], [other, BOX]], 3, SIZE)
     assert [(region.image_index, region.score) for region in regions] == [(0, 1.0), (2, 0.5), (2, 1.0)]
 
 
 @pytest.mark.parametrize("value", [[], [[]], [[], []]])
-def test_no_box_is_no_face(value):
+def test_no_boxes_give_no_faces(value):
     assert read_bounding_boxes(value, 2, SIZE) == []
 
 
-def test_a_box_may_reach_out_of_the_picture():
+def test_a_box_may_extend_beyond_the_image():
     assert read_bounding_boxes({**BOX, "x": -20}, 1, SIZE)[0].box == (-20, 20, 10, 60)
 
 
@@ -73,7 +73,7 @@ def test_a_box_may_reach_out_of_the_picture():
         ({**BOX, "x": 200}, r"a box at \(200, 20\) of 30 x 40, outside the image of 200 x 100"),
     ],
 )
-def test_what_is_no_box_is_said(value, said):
+def test_invalid_boxes_are_refused(value, said):
     with pytest.raises(ValueError, match=said):
         read_bounding_boxes(value, 2, SIZE)
 
@@ -99,7 +99,7 @@ def landmarks(points: np.ndarray) -> dict:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_the_mesh_gives_five_points_of_the_right_picture(mirrored):
+def test_the_face_mesh_gives_five_landmarks_in_the_right_image(mirrored):
     (face,), size = read_host_landmarks(landmarks(mesh(mirrored=mirrored)))
     assert (face.image_index, face.box, face.score, size) == (1, (70, 10, 130, 100), 0.75, SIZE)
     expected = [(68.5, 23.8), (131.5, 23.8), (100, 61.27), (75.44, 93.43), (124.56, 93.43)]
@@ -107,7 +107,7 @@ def test_the_mesh_gives_five_points_of_the_right_picture(mirrored):
 
 
 @pytest.mark.parametrize("angle", [0, 60, 90, 180, 250])
-def test_left_and_right_are_those_of_the_face_upright(angle):
+def test_left_and_right_are_those_of_the_upright_face(angle):
     """A hanging face is turned upright by the alignment, not mirrored: the crop's affine undoes the angle."""
     (face,), _ = read_host_landmarks(landmarks(mesh(angle)))
     image = torch.zeros(2, 3, *SIZE)
@@ -116,7 +116,7 @@ def test_left_and_right_are_those_of_the_face_upright(angle):
     assert (turned + angle + 180) % 360 - 180 == pytest.approx(0, abs=1)
 
 
-def test_landmarks_without_irises_and_other_values_are_said():
+def test_invalid_face_meshes_are_refused():
     with pytest.raises(ValueError, match=r"Found landmarks of shape \(468, 2\). Expected \(478, 2\)"):
         read_host_landmarks(landmarks(mesh()[:468]))
     with pytest.raises(ValueError, match="Expected the output of the host's face landmarker"):
@@ -143,17 +143,17 @@ def test_a_second_detection_finds_the_landmarks_in_shifted_boxes(photo, mobilene
         assert off.norm(dim=1).mean() < 0.15 * expected.eye_distance and face.score > 0.8
 
 
-def test_each_region_is_searched_in_its_own_picture(photo, mobilenet):
+def test_each_box_is_searched_in_its_own_image(photo, mobilenet):
     crew = photo(CREW)[:, :, :400, :500]
     face = mobilenet.detect(crew)[0]
-    pictures = torch.cat([torch.zeros_like(crew), crew])
-    faces, notes = locate_landmarks(pictures, [FaceBox(1, face.box, 1.0), FaceBox(0, face.box, 1.0)], mobilenet)
+    images = torch.cat([torch.zeros_like(crew), crew])
+    faces, notes = locate_landmarks(images, [FaceBox(1, face.box, 1.0), FaceBox(0, face.box, 1.0)], mobilenet)
     assert faces[0].image_index == 1 and faces[0].score > 0.9
     assert faces[1].image_index == 0 and faces[1].score == 0
     assert len(notes) == 1 and "of image 1: its pose is a guess" in notes[0]
 
 
-def test_the_detector_gets_the_doubtful_ones_in_bounded_parts():
+def test_boxes_are_searched_in_batches_of_limited_size():
     calls = []
 
     class Watched(Blind):
@@ -169,7 +169,7 @@ def test_the_detector_gets_the_doubtful_ones_in_bounded_parts():
     assert locate_landmarks(torch.zeros(1, 3, 10, 10), [], Blind()) == ([], [])
 
 
-def test_a_guess_keeps_the_proportions_of_a_face_in_any_box():
+def test_a_guessed_face_has_the_usual_aspect_ratio_in_any_box():
     face = frontal_face(FaceBox(0, (0.0, 0.0, 200.0, 50.0), 1.0))
     (x0, y0), (x1, _), _, (_, y3), _ = face.landmarks
     eyes, mouth = MEAN_LANDMARKS[0], MEAN_LANDMARKS[3]
@@ -190,7 +190,7 @@ def test_the_mean_landmarks_are_those_of_a_real_detector(photo, known_faces):
 FACE = Face(1, (10.0, 20.0, 40.0, 60.0), ((18.5, 35.0), (31.5, 35.0), (25.0, 43.0), (19.0, 49.0), (31.0, 49.0)), 0.875)
 
 
-def test_faces_follow_a_picture_to_another_size():
+def test_faces_are_scaled_to_images_of_another_size():
     (face,) = scale_faces([FACE], SIZE, 2, (200, 400))
     assert face.box == (20.5, 40.5, 80.5, 120.5) and face.landmarks[0] == (37.5, 70.5)
     points = torch.tensor(FACE.landmarks, dtype=torch.float64)
@@ -199,7 +199,7 @@ def test_faces_follow_a_picture_to_another_size():
     assert scale_faces([FACE], SIZE, 2, SIZE) == [FACE]
 
 
-def test_faces_of_other_pictures_are_refused():
+def test_faces_of_other_images_are_refused():
     with pytest.raises(ValueError, match="Found a face of image 2 and a batch of 1"):
         scale_faces([FACE], SIZE, 1, SIZE)
     with pytest.raises(ValueError, match="Found images of 200 x 200, but the faces were found in 200 x 100"):
@@ -209,7 +209,7 @@ def test_faces_of_other_pictures_are_refused():
 # --- faces as text
 
 
-def test_saved_faces_come_back_exactly():
+def test_saved_faces_are_read_back_exactly():
     faces = [FACE, FACE._replace(image_index=0, score=1 / 3)]
     text = to_json(faces, SIZE)
     assert from_json(text) == (faces, SIZE)
@@ -247,6 +247,6 @@ def changed(**entries) -> str:
         (changed(score=None), "Found None as the score"),
     ],
 )
-def test_what_is_no_saved_face_is_said(text, said):
+def test_invalid_saved_faces_are_refused(text, said):
     with pytest.raises(ValueError, match=said):
         from_json(text)

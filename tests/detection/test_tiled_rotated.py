@@ -27,7 +27,7 @@ def turned_point(x: float, y: float, turns: int, height: int, width: int) -> tup
     return x, y
 
 
-def test_the_turn_of_a_point_is_that_of_its_pixel():
+def test_points_are_rotated_like_their_pixels():
     image = torch.zeros(1, 1, 5, 7)
     image[0, 0, 1, 4] = 1
     for turns in range(4):
@@ -36,7 +36,7 @@ def test_the_turn_of_a_point_is_that_of_its_pixel():
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_turned_photo_gives_the_faces_of_the_upright_one(two, mobilenet, turns):
+def test_a_rotated_photo_gives_the_faces_of_the_upright_one(two, mobilenet, turns):
     upright = RotatedDetector(mobilenet).detect(two, OPTIONS)
     turned = RotatedDetector(mobilenet).detect(torch.rot90(two, turns, (2, 3)), OPTIONS)
     assert len(upright) == len(turned) == 2
@@ -48,7 +48,7 @@ def test_a_turned_photo_gives_the_faces_of_the_upright_one(two, mobilenet, turns
         assert abs((roll_angle(other) - roll_angle(face) + 90 * turns + 180) % 360 - 180) < 0.01
 
 
-def test_a_turned_face_is_cut_out_upright(two, mobilenet):
+def test_a_rotated_face_is_aligned_upright(two, mobilenet):
     upright, hanging = (
         align(image, RotatedDetector(mobilenet).detect(image, OPTIONS), 64).originals
         for image in (two, torch.rot90(two, 2, (2, 3)).contiguous())
@@ -69,12 +69,12 @@ def test_the_upright_pose_wins_over_a_more_certain_wrong_one(photo, mobilenet):
     assert RotatedDetector(mobilenet).detect(portrait) == [plain] and abs(roll_angle(plain)) < 5
 
 
-def test_what_leans_in_a_turned_picture_is_no_face(photo, mobilenet):
+def test_faces_with_a_large_roll_in_a_rotated_image_are_dropped(photo, mobilenet):
     painting = photo("ai/painting_s5.jpg")
     assert len(RotatedDetector(mobilenet).detect(painting)) == len(mobilenet.detect(painting)) == 1
 
 
-def test_a_batch_keeps_its_pictures_apart(two, mobilenet):
+def test_faces_of_a_batch_keep_their_image(two, mobilenet):
     batch = torch.cat([two, torch.zeros_like(two), torch.rot90(two, 2, (2, 3))])
     assert [face.image_index for face in RotatedDetector(mobilenet).detect(batch, OPTIONS)] == [0, 0, 2, 2]
 
@@ -88,7 +88,7 @@ def tiny(photo):
     return canvas
 
 
-def test_tiles_find_what_is_too_small_in_the_whole(photo, tiny, mobilenet):
+def test_tiles_find_faces_too_small_in_the_whole_image(photo, tiny, mobilenet):
     options = DetectionOptions(side=320)
     assert len(mobilenet.detect(tiny, options)) == 0
     found = TiledDetector(mobilenet, tile=192).detect(tiny, options)
@@ -114,7 +114,7 @@ class Blobs:
         return found
 
 
-def test_every_face_is_found_once_wherever_it_lies():
+def test_tiling_finds_each_face_once_wherever_it_is():
     images = torch.zeros(2, 3, 70, 90)
     spots = [(x, y) for x in range(2, 90, 12) for y in range(2, 70, 11)]
     for x, y in spots:
@@ -124,7 +124,7 @@ def test_every_face_is_found_once_wherever_it_lies():
     assert sorted(faces) == sorted(plain) and len(faces) == len(spots)
 
 
-def test_a_face_cut_by_a_tile_is_not_taken():
+def test_a_face_cut_by_a_tile_border_is_dropped():
     image = torch.zeros(1, 3, 32, 60)
     image[0, :, 16, 31] = 1  # two pixels of its box lie beyond the first tile
 
@@ -136,7 +136,7 @@ def test_a_face_cut_by_a_tile_is_not_taken():
     assert [face.box for face in faces] == [(27, 12, 36, 21)]
 
 
-def test_a_small_picture_is_searched_once():
+def test_an_image_no_larger_than_a_tile_is_searched_once():
     detector = Blobs()
     TiledDetector(detector, tile=64).detect(torch.zeros(3, 3, 64, 40), DetectionOptions())
     assert detector.sizes == [(3, 3, 64, 40)]
@@ -150,7 +150,7 @@ def test_tiles_cover_a_side_and_overlap(side, tile, overlap):
     assert all(0 < gap <= tile * (1 - overlap) + 1 for gap in gaps)
 
 
-def test_the_two_searches_combine(tiny, mobilenet):
+def test_tiling_and_rotation_combine(tiny, mobilenet):
     hanging = torch.rot90(tiny, 2, (2, 3))[:, :, 180:372, 300:492]  # a part is enough to show it
     options = DetectionOptions(side=192)
     detectors = (

@@ -95,7 +95,7 @@ def aligned(images) -> AlignedFaces:
 # --- parts ----------------------------------------------------------------------------------------------------------------
 
 
-def test_every_class_but_the_background_is_in_one_group():
+def test_every_class_but_the_background_is_in_one_part():
     assert sorted(number for numbers in PART_CLASSES.values() for number in numbers) == list(range(1, 19))
     assert {name: {PARSENET[number] for number in numbers} for name, numbers in PART_CLASSES.items()} == MEANT
 
@@ -107,7 +107,7 @@ def test_a_mask_is_one_in_the_chosen_parts_and_zero_elsewhere(groups):
     assert torch.equal(parts_mask(LABELS, groups), expected[:, None].float())
 
 
-def test_a_mask_for_smaller_crops_is_the_same_picture():
+def test_a_mask_of_parts_is_resized_to_the_crops():
     small = parts_mask(LABELS, ["skin", "nose"], side=64)
     assert small.shape == (3, 1, 64, 64)
     assert (small - F.avg_pool2d(parts_mask(LABELS, ["skin", "nose"]), 8)).abs().mean() < 0.05
@@ -118,7 +118,7 @@ def test_an_unknown_part_is_named():
         parts_mask(LABELS, ["skin", "beard"])
 
 
-def test_the_parser_sees_each_crop_once_and_few_at_a_time(aligned):
+def test_each_crop_is_parsed_once_in_small_batches(aligned):
     many = aligned.subset([0, 1, 2, 0, 1])
     parser = Drawn(torch.cat([LABELS, LABELS[:2]]))
     labels = parse_faces(many, parser, batch=2)
@@ -158,7 +158,7 @@ def bisenet_state() -> dict[str, torch.Tensor]:
     return facexlib_bisenet.BiSeNet(num_class=19).state_dict()
 
 
-def test_bisenet_runs_from_its_layout_as_facexlib_runs_it(bisenet_state):
+def test_bisenet_gives_the_labels_that_facexlib_gives(bisenet_state):
     crops = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     parser = networks.load(bisenet_state, name="parsing_bisenet.pth")
     assert isinstance(parser, BiSeNet) and parser.role == "parser"
@@ -233,7 +233,7 @@ def test_half_precision_masks_keep_their_type():
     assert soft.dtype == torch.half and (soft - grow_and_feather(block(), grow=-2, feather=3)).abs().max() < 1e-3
 
 
-def test_no_masks_stay_no_masks():
+def test_an_empty_batch_of_masks_stays_empty():
     assert grow_and_feather(torch.zeros(0, 1, 8, 8), grow=2, feather=2).shape == (0, 1, 8, 8)
 
 
@@ -252,7 +252,7 @@ def test_opencv_and_torch_blurs_agree(sigma, radius):
 # --- styles ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_face_style_is_the_reference_s(images):
+def test_the_face_style_matches_the_reference(images):
     """The steps of use_parse in face_restoration_helper.py."""
     aligned = align(images, [posed(90, 120, 0.3), posed(170, 120, 0.4, image=1)])
     mask_map = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0], np.float32)
@@ -293,7 +293,7 @@ def test_the_whole_crop_needs_no_parser(aligned):
         restrict_to_parts(aligned, ["skin"], None)
 
 
-def test_blend_lies_between_the_picture_and_the_face(images, aligned):
+def test_blend_lies_between_the_image_and_the_face(images, aligned):
     apart = aligned.subset([0, 2])  # one in each image: where two overlap, both are blended
     full, _ = paste(images, apart)
     quarter, mask = paste(images, with_opacity(apart, 0.25))
@@ -303,7 +303,7 @@ def test_blend_lies_between_the_picture_and_the_face(images, aligned):
     assert torch.equal(none, images)
 
 
-def test_blend_may_differ_from_face_to_face(aligned):
+def test_each_face_may_have_its_own_blend(aligned):
     limited = with_opacity(aligned, torch.tensor([0, 0.5, 1]))
     assert limited.masks.amax((1, 2, 3)).tolist() == limited.masks.amin((1, 2, 3)).tolist() == [0, 0.5, 1]
 
@@ -312,15 +312,15 @@ def test_blend_may_differ_from_face_to_face(aligned):
     ("blend", "says"),
     [(1.5, "Found a blend of 1.5"), (float("nan"), "Found a blend of nan"), (torch.ones(2), "2 blends for 3")],
 )
-def test_an_impossible_blend_is_refused(aligned, blend, says):
+def test_a_blend_outside_its_range_is_refused(aligned, blend, says):
     with pytest.raises(ValueError, match=says):
         with_opacity(aligned, blend)
 
 
-def test_no_faces_have_no_limits(images):
-    nobody = align(images, [], side=128)
+def test_limits_accept_an_empty_batch(images):
+    empty = align(images, [], side=128)
     parser = Drawn()
-    limited = exclude(with_opacity(restrict_to_parts(nobody, ["skin"], parser), 0.5), torch.ones(1, 1, 240, 320))
+    limited = exclude(with_opacity(restrict_to_parts(empty, ["skin"], parser), 0.5), torch.ones(1, 1, 240, 320))
     assert len(limited) == 0 and parser.calls == [] and crop_masks(limited).shape == (0, 1, 128, 128)
     assert not paste_mask(limited, 2).any()
 
@@ -346,7 +346,7 @@ def test_pixels_that_a_mask_forbids_are_bit_identical(images, aligned, hand, sty
     assert (free_mask[forbidden] > 0.5).sum() > 1000  # there was something to keep out
 
 
-def test_a_soft_mask_mixes(images, aligned):
+def test_a_soft_mask_blends_the_crop_with_the_image(images, aligned):
     apart = aligned.subset([0, 2])
     full, _ = paste(images, apart)
     mixed, _ = paste(images, exclude(apart, torch.full((1, 1, 240, 320), 0.75)))
@@ -361,7 +361,7 @@ def test_a_mask_of_another_size_is_stretched_over_the_images(images, aligned):
     assert not changed[..., :157].any() and torch.equal(changed[..., 163:], paste_mask(aligned, 2)[..., 163:])
 
 
-def test_limits_add_up(images, aligned, hand):
+def test_limits_are_combined(images, aligned, hand):
     holes = torch.zeros(1, 1, 60, 80)  # an area of another size, as holes to inpaint may have
     holes[..., 20:40, :] = 1
     both = paste_mask(exclude(restrict_to(aligned, holes), hand), 2)
@@ -401,12 +401,12 @@ def test_the_union_is_what_a_paste_covers(images, aligned, hand, style, scale):
     assert torch.equal(union, paste(large, limited, style, Drawn())[1]) and union[0].any() and union[1].any()
 
 
-def test_full_opacity_is_no_work():
+def test_full_opacity_computes_nothing():
     """The default of every fix: multiplying and checking would wait for a GPU once per image."""
-    nobody = align(torch.zeros(1, 3, 64, 64), [], 64)
-    assert with_opacity(nobody, 1.0) is nobody and with_opacity(nobody, 1) is nobody
+    empty = align(torch.zeros(1, 3, 64, 64), [], 64)
+    assert with_opacity(empty, 1.0) is empty and with_opacity(empty, 1) is empty
     with pytest.raises(ValueError, match="Found a blend of 1.5"):
-        with_opacity(nobody, 1.5)
+        with_opacity(empty, 1.5)
 
 
 def filling(side: int) -> AlignedFaces:
