@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 
 from .arguments import contradiction
 from .commands import COMMANDS, build_parser, parsed_arguments
+from .signals import interrupted_status, signals_interrupt
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
@@ -31,7 +33,8 @@ OTHER_NAMES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0 all done, 1 something failed, 2 wrong usage, 130 stopped with Ctrl-C."""
+    """Run one command. Returns the exit status: 0 all done, 1 something failed, 2 wrong usage, 128 + the signal that ended it
+    (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP)."""
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end the work
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
@@ -47,14 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parsed_arguments(namespace)
     if sentence := contradiction(arguments):
         return _refuse(f"codeformer {arguments.command}: {sentence}")
-    try:
-        return import_module(f".{namespace.module}", __package__).run(arguments)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader has left, as `| head` does: nothing more is printed, nor flushed at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    with signals_interrupt() as received:
+        try:
+            return import_module(f".{namespace.module}", __package__).run(arguments)
+        except KeyboardInterrupt as stop:
+            print("Stopped.", file=sys.stderr)
+            return interrupted_status(stop)
+        except OSError as error:  # the reader has left, as `| head` does, or the terminal is gone
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            for stream in (sys.stdout, sys.stderr):  # nothing more is printed, nor flushed at exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return 128 + received[0] if received else 1
 
 
 def _refuse(sentence: str) -> int:

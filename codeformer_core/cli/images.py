@@ -75,29 +75,36 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
     return apply_to_faces(image, context.detector, restorer.side, step, options, extras)
 
 
-def _crop(task: ImageTask, context: RunContext) -> ImageResult:
-    image = image_io.read(task.source).image.to(context.device)
+def _crop(task: ImageTask, context: RunContext) -> ImageResult | None:
+    image, prefix = image_io.read(task.source).image.to(context.device), task.target.with_suffix("")
     faces, skipped = detect(image, context.detector, context.options, read_mask(context.arguments.inside, task, image))
+    written = [_crop_path(prefix, number, "").is_file() for number in range(1, len(faces) + 1)]
+    if written and all(written) and not context.arguments.overwrite:
+        return None
     crops = align(image, faces, context.arguments.side, context.options.sampling).crops
-    _write_crops(crops, ImageFile(image), task.target.with_suffix(""), "", context)
+    _write_crops(crops, ImageFile(image), prefix, "", context)
     found, changed = len(faces) + len(skipped), len(faces)
     return ImageResult([f"{task.source}: {_outcome(found, changed, context)} -> {task.target.parent}"], found, changed)
 
 
-def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext) -> ImageResult:
-    """Read, work, write.
+def process_image(
+    step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext
+) -> ImageResult | None:
+    """Read, work, write; None where there is a result from before, in the format that the image needs.
 
     Args:
         step: (image (1, 3, H, W) RGB in [0, 1] on the device, task, context) -> the result, and sentences for the user.
             Without a result there was nothing to do, and the first sentence says why.
     """
     arguments, target = context.arguments, task.target
-    if not arguments.overwrite:
-        refuse_existing(target)  # before the work, not after it
     source = image_io.read(task.source)
     if not task.forced and not image_io.can_hold(target, source):
         target = target.with_suffix(".png")
         context.reserve(target)
+    if not arguments.overwrite:
+        if target.is_file():
+            return None
+        refuse_existing(target)  # a folder, before the work and not after it
     target.parent.mkdir(parents=True, exist_ok=True)
     image = source.image.to(context.device)
     fixed, lines = step(image, task, context)
@@ -151,10 +158,14 @@ def _write_beside(fixed: Fixed, source: ImageFile, written: ImageFile, task: Ima
     return [f"faces saved: {len(aligned)} -> {path}"]
 
 
+def _crop_path(prefix: Path, number: int, end: str) -> Path:
+    return prefix.with_name(f"{prefix.name}_{number:02d}{end}.png")
+
+
 def _write_crops(crops: Tensor, like: ImageFile, prefix: Path, end: str, context: RunContext) -> None:
     """Crops (N, 3, S, S) as PNG files, numbered as in --draw-boxes, with the bits and colours of a file."""
     for number, crop in enumerate(crops, 1):
-        path = prefix.with_name(f"{prefix.name}_{number:02d}{end}.png")
+        path = _crop_path(prefix, number, end)
         context.reserve(path)
         crop = ImageFile(crop[None], bits=like.bits, grey=like.grey, icc=like.icc)
         image_io.write(crop, path, context.arguments.overwrite)

@@ -86,6 +86,13 @@ def plan(arguments: Arguments, media: Media) -> list[ImageTask]:
     return tasks
 
 
+def without_results(arguments: Arguments, tasks: list[ImageTask]) -> list[ImageTask]:
+    """The tasks whose results do not exist; with --overwrite all. Which faces `codeformer crop` writes is not known yet."""
+    if arguments.overwrite or arguments.command == "crop":
+        return tasks
+    return [task for task in tasks if not task.target.is_file()]
+
+
 def _sources(arguments: Arguments, media: Media) -> list[tuple[Path, Path]]:
     """The files and where each belongs below the output folder, each file once."""
     out, recursive = arguments.out, arguments.recursive

@@ -13,15 +13,18 @@ import cv2
 import torch
 from tqdm import tqdm
 
+from ..runtime.atomic_write import remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
 from .commands import COMMANDS
 from .context import ImageResult, RunContext
 from .networks import device_of, load_networks
-from .plan import ImageTask, Media, ignored, plan
+from .plan import ImageTask, Media, ignored, plan, without_results
+from .signals import interrupted_status
 
-#: Reads one image or video, works on it and writes it; what it raises is about this one only.
-Process = Callable[[ImageTask, RunContext], ImageResult]
+#: Reads one image or video, works on it and writes it; None when its result is there already. What it raises is about this one
+#: only.
+Process = Callable[[ImageTask, RunContext], ImageResult | None]
 
 #: What one image or video may fail with while the others go on: files, formats, memory, and what the decoders say.
 FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
@@ -31,10 +34,10 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def process_all(arguments: Arguments, media: Media, process: Process) -> int:
-    """Do a command.
+    """Do a command; what has a result from before is not done again, unless --overwrite says so.
 
     Returns:
-        The exit status: 0 everything done, 1 some failed, 2 usage, 130 stopped by the user.
+        The exit status: 0 everything done, 1 some failed, 2 usage, 128 + a signal when one ended it.
     """
     status = 2  # wrong usage, until there is a plan
     try:
@@ -42,23 +45,28 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
         status = 1
         if note := ignored(arguments.paths, arguments.recursive, media):
             tqdm.write(f"Left out: {note}.", file=sys.stderr)
+        for folder in {file.parent for task in tasks for file in (task.target, task.crops) if file}:
+            remove_abandoned(folder)
+        todo = without_results(arguments, tasks)
         if device.type == "cpu":
             keep_memory()
-        context = load_networks(arguments, device)
+        context = load_networks(arguments, device) if todo else RunContext(arguments, device, arguments.options)
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
-    return _process_each(tasks, context, media, process)
+    return _process_each(tasks, todo, context, media, process)
 
 
-def _process_each(tasks: list[ImageTask], context: RunContext, media: Media, process: Process) -> int:
+def _process_each(tasks: list[ImageTask], todo: list[ImageTask], context: RunContext, media: Media, process: Process) -> int:
+    """Do some of the tasks and report on all: the others were done before."""
     results: list[ImageResult] = []
     failures: list[str] = []
-    begun, stopped, arguments, quiet = time.perf_counter(), False, context.arguments, context.arguments.quiet
+    before, status, arguments, quiet = len(tasks) - len(todo), 0, context.arguments, context.arguments.quiet
+    begun = time.perf_counter()
     hidden = quiet or None  # None: where there is no terminal
     with (
-        tqdm(tasks, unit=media.name, disable=hidden, position=0) as bar,
+        tqdm(todo, unit=media.name, disable=hidden, position=0) as bar,
         tqdm(total=0, disable=hidden, position=1, leave=False) as parts,
         torch.inference_mode(),
     ):
@@ -66,27 +74,32 @@ def _process_each(tasks: list[ImageTask], context: RunContext, media: Media, pro
         try:
             for task in bar:
                 try:
-                    results.append(process(task, context))
+                    result = process(task, context)
                 except FAILURES as error:
                     reason = str(error) or type(error).__name__
                     named = reason.startswith(task.source.name)  # `image_io.read` names the file
                     failures.append(f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}")
-                else:
-                    if not quiet:
-                        tqdm.write("\n    ".join(results[-1].lines))
-        except KeyboardInterrupt:
-            stopped = True
+                    continue
+                if result is None:
+                    before += 1
+                    continue
+                results.append(result)
+                if not quiet:
+                    tqdm.write("\n    ".join(result.lines))
+        except KeyboardInterrupt as stop:
+            status = interrupted_status(stop)
     if not quiet:
-        left = len(tasks) - len(results) - len(failures)
+        left = len(tasks) - before - len(results) - len(failures)
         found, changed = sum(result.found for result in results), sum(result.changed for result in results)
         tqdm.write(
             f"{media.name.capitalize()}s: {len(results)} of {len(tasks)} done, {len(failures)} failed"
+            f"{f', {before} done before (--overwrite does them again)' if before else ''}"
             f"{f', {left} not begun' if left else ''}. Faces: {found} found, {changed} {COMMANDS[arguments.command].done}, "
             f"{found - changed} skipped. {time.perf_counter() - begun:.1f} seconds."
         )
     for failure in failures:
         tqdm.write(f"failed: {failure}", file=sys.stderr)
-    return 130 if stopped else 1 if failures else 0
+    return status or (1 if failures else 0)
 
 
 def _progress(bar: tqdm, unit: str) -> Tick:

@@ -1,11 +1,20 @@
 """Atomic writes: a file appears under its name complete, by a rename, or not at all."""
 
 import os
+import platform
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+#: Temporary names that are in use by this process.
+_in_use: set[str] = set()
+
+#: What another computer's process has not touched for this many seconds is taken for abandoned.
+ABANDONED = 24 * 3600
 
 
 @contextmanager
@@ -20,7 +29,8 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """
     if not overwrite:
         refuse_existing(path)
-    temporary = path.with_name(f".codeformer-{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".codeformer-{_host()}-{os.getpid()}-{secrets.token_hex(8)}.part")
+    _in_use.add(temporary.name)
     try:
         yield temporary
         if overwrite:
@@ -32,10 +42,46 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
             _rename_to_free_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        _in_use.discard(temporary.name)
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove the temporary files of processes that were killed while they wrote into a folder; returns how many there were."""
+    count = 0
+    for part in folder.glob(".codeformer-*.part"):
+        with suppress(OSError):  # another process was faster; or Windows, which keeps what somebody has open
+            if not _is_being_written(part):
+                part.unlink()
+                count += 1
+    return count
+
+
+def _is_being_written(part: Path) -> bool:
+    named = re.fullmatch(r"\.codeformer-(.*)-(\d+)-\w+\.part", part.name)
+    if named is None or named[1] != _host():  # a process of another computer cannot be asked
+        return time.time() - part.stat().st_mtime < ABANDONED
+    process = int(named[2])
+    if process == os.getpid():  # in a container every run may be number 1
+        return part.name in _in_use
+    if os.name == "nt":  # where os.kill would end it
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", platform.node())
 
 
 def write_bytes(path: Path, data: bytes, overwrite: bool = False) -> None:
-    """`path.write_bytes(data)`, atomically; errors as in `atomic_write`."""
+    """`path.write_bytes(data)`, atomically; errors as in `atomic_write`, but a file with these very bytes is no error."""
+    if not overwrite and path.is_file() and path.read_bytes() == data:
+        return
     with atomic_write(path, overwrite) as temporary:
         temporary.write_bytes(data)
 

@@ -1,11 +1,15 @@
 """What every test of the command line needs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from codeformer_core.checkpoints import manifest
+from codeformer_core.networks.retinaface import RetinaFace
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +25,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector with weights of 0: every score is one half, below the threshold, so it finds no face."""
+    path = tmp_path_factory.mktemp("blind") / "detector.pth"
+    state = RetinaFace(resnet=False).state_dict()
+    torch.save({name: torch.zeros(value.shape, dtype=value.dtype) for name, value in state.items()}, path)
+    return path
+
+
+@pytest.fixture
+def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
+    """Options of a run that finds no face, in little time."""
+    return ["--model", str(tiny_checkpoint), "--detector", str(blind), "--detection-side", "32"]
+
+
+@pytest.fixture
+def with_faces(tiny_checkpoint: Path, data: Path) -> list[str]:
+    """Options of a run that has the faces of the portrait."""
+    return ["--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / "astronaut_1face.json")]
+
+
+@pytest.fixture
+def portrait(data: Path) -> np.ndarray:
+    """(512, 512, 3) uint8: one face, at the top in the middle."""
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
+        return np.asarray(image.convert("RGB"))

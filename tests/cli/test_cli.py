@@ -1,12 +1,9 @@
 """The command line does what it says, says what it does, and never loses a file."""
 
 import dataclasses
-import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn import draw, files
 from PIL import Image, ImageCms
 
 from codeformer_core import checkpoints, cli, image_io
@@ -22,56 +20,15 @@ from codeformer_core.cli import arguments, main
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.commands import parsed_arguments
 from codeformer_core.image_io.encode import FORMATS
-from codeformer_core.imaging.resize import rescale
+from codeformer_core.imaging.resize import resize
 from codeformer_core.imaging.tiling import TILE
 from codeformer_core.masks.holes import TOLERANCE
 from codeformer_core.networks.precision import CHOICES as PRECISIONS
-from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from codeformer_core.options.option import option
 
 ROOT = Path(__file__).resolve().parents[2]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(scope="session")
-def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector with weights of 0: every score is one half, below the threshold, so it finds no face."""
-    path = tmp_path_factory.mktemp("blind") / "detector.pth"
-    state = RetinaFace(resnet=False).state_dict()
-    torch.save({name: torch.zeros(value.shape, dtype=value.dtype) for name, value in state.items()}, path)
-    return path
-
-
-@pytest.fixture
-def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
-    """Options of a run that finds no face, in little time."""
-    return ["--model", str(tiny_checkpoint), "--detector", str(blind), "--detection-side", "32"]
-
-
-@pytest.fixture
-def with_faces(tiny_checkpoint: Path, data: Path) -> list[str]:
-    """Options of a run that has the faces of the portrait."""
-    return ["--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / "astronaut_1face.json")]
-
-
-@pytest.fixture
-def portrait(data: Path) -> np.ndarray:
-    """(512, 512, 3) uint8: one face, at the top in the middle."""
-    with Image.open(data / "photos" / "astronaut_1face.png") as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def draw(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:
-    """A small image of seeded noise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    Image.fromarray(noise).convert(mode).save(path, "PNG" if path.suffix == ".jpg" and mode == "RGBA" else None)
-    return path
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------------
@@ -274,20 +231,6 @@ def test_one_bad_file_does_not_stop_the_others(
     assert f"{tmp_path / 'in' / 'b.png'} is not an image" in said.err
 
 
-def test_an_existing_result_is_kept_unless_told_otherwise(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
-) -> None:
-    draw(tmp_path / "in" / "a.png")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.png").write_text("precious")
-    argv = ["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces]
-    assert main(argv) == 1
-    assert (tmp_path / "out" / "a.png").read_text() == "precious"
-    assert "exists already" in capsys.readouterr().err
-    assert main([*argv, "--overwrite"]) == 0
-    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "in" / "a.png").read_bytes()
-
-
 @pytest.mark.parametrize("second", ["b/x.png", "b/X.png"])
 def test_two_inputs_with_one_result_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str], second: str
@@ -348,26 +291,6 @@ def test_quiet_prints_nothing_on_success(tmp_path: Path, capsys: pytest.CaptureF
     assert said.out == "" and said.err == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console only")
-def test_ctrl_c_leaves_only_complete_files(tmp_path: Path, without_faces: list[str]) -> None:
-    for number in range(200):
-        draw(tmp_path / "in" / f"{number:03}.png")
-    out = tmp_path / "out"
-    argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
-    slow = ["--detection-side", "320", "--format", "tiff"]
-    with subprocess.Popen([*argv, *slow], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not list(out.glob("*.tif")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    written = sorted(os.listdir(out))
-    assert 0 < len(written) < 200
-    assert all(image_io.read(out / name).image.shape[-2:] == (30, 40) for name in written)
-    assert f"{len(written)} of 200 done" in said
-
-
 # --- faces ----------------------------------------------------------------------------------------------------------------
 
 
@@ -385,7 +308,7 @@ def test_sixteen_bits_alpha_and_profile_are_kept(tmp_path: Path, with_faces: lis
     assert main(["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "twice.png"), "--upscale", "2", *with_faces]) == 0
     twice = image_io.read(tmp_path / "twice.png")
     assert twice.bits == 16 and twice.image.shape == (1, 3, 1024, 1024)
-    assert (twice.alpha - rescale(source.alpha, 2)).abs().max() < 1e-4
+    assert (twice.alpha - resize(source.alpha, 1024)).abs().max() < 1e-4
 
 
 def test_a_grey_image_stays_grey(tmp_path: Path, with_faces: list[str], portrait: np.ndarray) -> None:

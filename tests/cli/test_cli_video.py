@@ -74,8 +74,9 @@ def test_a_folder_of_videos_goes_to_a_folder_and_a_broken_one_does_not_stop_it(c
 
 def test_an_existing_video_is_not_replaced(clip, networks, tmp_path, capsys):
     (tmp_path / "out.mp4").write_bytes(b"precious")
-    assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks]) == 1
-    assert (tmp_path / "out.mp4").read_bytes() == b"precious" and "--overwrite" in capsys.readouterr().err
+    assert main(["video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks]) == 0
+    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
+    assert "0 of 1 done, 0 failed, 1 done before (--overwrite does them again)" in capsys.readouterr().out
 
 
 def test_ctrl_c_leaves_no_file(clip, networks, tmp_path):

@@ -2,10 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
-from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
+from codeformer_core.runtime.atomic_write import ABANDONED, atomic_write, refuse_existing, remove_abandoned, write_bytes
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 
@@ -108,3 +111,32 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path, permissions):
     path.chmod(permissions)
     write(path, b"newer", overwrite=True)
     assert (path.read_bytes(), mode(path)) == (b"newer", permissions)
+
+
+def test_the_same_bytes_again_are_no_error(tmp_path):
+    write_bytes(tmp_path / "a.bin", b"same")
+    write_bytes(tmp_path / "a.bin", b"same")
+    with pytest.raises(FileExistsError):
+        write_bytes(tmp_path / "a.bin", b"other")
+
+
+def test_only_files_of_killed_processes_are_removed(tmp_path):
+    """This process writes one file, a living process another; a killed one has left a third, another computer two more."""
+    code = "from pathlib import Path; from codeformer_core.runtime.atomic_write import atomic_write\n"
+    code += "with atomic_write(Path('a.bin')) as part:\n    part.touch(); print(part.name, flush=True); input()"
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stdin=-1, stdout=-1, text=True) for _ in range(2)]
+    living, killed = (run.stdout.readline().strip() for run in runs)
+    runs[1].kill()
+    runs[1].wait()
+    fresh, old = tmp_path / ".codeformer-elsewhere-1-ab.part", tmp_path / ".codeformer-elsewhere-2-cd.part"
+    for path, age in ((fresh, ABANDONED / 2), (old, ABANDONED * 2)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    with atomic_write(tmp_path / "own.bin") as own:
+        own.write_bytes(b"half")
+        assert remove_abandoned(tmp_path) == 2
+        assert set(os.listdir(tmp_path)) == {living, own.name, fresh.name}
+    assert killed
+    runs[0].communicate("\n")
+    assert (tmp_path / "a.bin").exists()
