@@ -166,9 +166,7 @@ def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
     luminance is small and fades out (as a Gaussian) where it is large, so that damage is not brought back.
 
     Args:
-        pasted: (3, h, w) the warped crop.
-        region: (3, h, w) the image under it.
-        original: (3, h, w) the warped crop before restoration.
+        pasted, region, original: (3, h, w): the warped crop, the image under it, and the warped crop before restoration.
     """
     correction = luminance((pasted - original)[None])[0]
     return clamp_to_gamut((pasted + (region - original) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]

@@ -133,29 +133,20 @@ def fix_aligned(
 
 
 def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress) -> Step:
+    """Restores crops at the fidelity of the options and the fidelity mask, and postprocesses them."""
+
     def step(aligned: AlignedFaces) -> AlignedFaces:
-        return postprocess_crops(restore_crops(aligned, restorer, options, extras, progress), options, extras, progress)
+        chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
+        fidelity = fidelity_per_face(chosen, 0.5, len(aligned))
+        if extras.fidelity_mask is not None and len(aligned):
+            fidelity = fidelity_maps(aligned, fidelity, extras.fidelity_mask, inside=1.0)
+        batch, tick = batch_size(options, restorer), progress("face")
+        restored = restore(
+            aligned, restorer, fidelity, match_style=options.match_style, grey=options.grey, batch=batch, tick=tick
+        )
+        return postprocess_crops(restored, options, extras, progress)
 
     return step
-
-
-def restore_crops(
-    aligned: AlignedFaces, restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress
-) -> AlignedFaces:
-    """Restore crops at the fidelity of the options and the fidelity mask."""
-    chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
-    fidelity = fidelity_per_face(chosen, 0.5, len(aligned))
-    if extras.fidelity_mask is not None and len(aligned):
-        fidelity = fidelity_maps(aligned, fidelity, extras.fidelity_mask, inside=1.0)
-    return restore(
-        aligned,
-        restorer,
-        fidelity,
-        match_style=options.match_style,
-        grey=options.grey,
-        batch=batch_size(options, restorer),
-        tick=progress("face"),
-    )
 
 
 def batch_size(options: FixOptions, restorer: Restorer) -> int:

@@ -45,9 +45,8 @@ def read_bounding_boxes(value: Any, batch: int, image_size: Size) -> list[FaceBo
     Raises:
         ValueError: not such a value, another number of lists than images, an empty box or one outside the image.
     """
-    if isinstance(value, Mapping):
-        value = [[value]]
-    elif isinstance(value, Sequence) and any(isinstance(entry, Mapping) for entry in value):
+    value = [value] if isinstance(value, Mapping) else value
+    if isinstance(value, Sequence) and any(isinstance(entry, Mapping) for entry in value):
         value = [value]
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(frame, Sequence) for frame in value):
         raise ValueError(f"Found {value!r:.80} as boxes. Expected a box {{x, y, width, height}} or lists of them.")
