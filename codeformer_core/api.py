@@ -14,6 +14,7 @@ from . import checkpoints
 from .faces import Detector
 from .imaging.resize import resize
 from .networks.codeformer import CodeFormer
+from .networks.mtcnn import MTCNN
 from .networks.parsers import FaceParser
 from .networks.precision import suited
 from .networks.retinaface import RetinaFace
@@ -48,6 +49,10 @@ def load(
 
 
 @overload
+def load(model: Literal["mtcnn"], device: Device = "cpu", precision: str = "auto") -> MTCNN: ...
+
+
+@overload
 def load(model: Literal["yunet"], device: Device = "cpu", precision: str = "auto") -> YuNet: ...
 
 
@@ -64,6 +69,7 @@ def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "a
 
     Args:
         model: a path, or a name as in `codeformer models list` ("codeformer", "retinaface-resnet50") of an installed file.
+            "mtcnn" and "starter" always are: pip installs them with this package.
             Super-resolution networks are loaded by `upscaler.load_upscaler`.
         precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
 
@@ -74,7 +80,7 @@ def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "a
     path = checkpoints.find(str(model))
     if path is None:
         known = checkpoints.lookup(str(model))
-        do = f"Fetch it: codeformer models fetch {known.name}" if known else "Give the path of a file, or a name it lists"
+        do = f"Get it: {known.command}" if known else "Give the path of a file, or a name it lists"
         raise FileNotFoundError(f"There is no model file {str(model)!r} here. {do} (codeformer models list).")
     network = checkpoints.load(path, precision=suited(precision, torch.device(device)))
     return network.to(device) if isinstance(network, torch.nn.Module) else network

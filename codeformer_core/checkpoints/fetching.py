@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..runtime.progress import Tick, no_tick
-from .manifest import ModelFile
+from .manifest import ModelFile, find
 from .reading import load
 
 _CHUNK = 1 << 18  # bytes per read: at 100 kB/s Cancel takes effect within three seconds
@@ -33,7 +33,7 @@ _FULL = "There is not enough room in {}: {}. Make room, or choose another folder
 def verify(path: Path, model: ModelFile) -> None:
     """Raise ValueError unless the file is the catalogued one: by size, then SHA-256, or structurally where no hash is known."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{path.name} is not in {path.parent}. Expected {model.file} ({model.described}): fetch it first.")
     if difference := _difference(path, model, path.name):
         raise ValueError(
@@ -44,7 +44,7 @@ def verify(path: Path, model: ModelFile) -> None:
 
 def _difference(path: Path, model: ModelFile, name: str) -> str:
     """What was found and what was expected where they differ, else ""; `name` is what the file will be called."""
-    published, size = name not in model.stand_ins, path.stat().st_size
+    published, size = name not in model.stand_ins and not model.requirement, path.stat().st_size
     if published and model.bytes not in (None, size):
         return f"found {size:,} bytes, expected {model.bytes:,}"
     if published and model.sha256:
@@ -81,9 +81,14 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
             cancel; what was downloaded is kept for the next time.
 
     Raises:
-        ValueError: another file of that name is there already (it is left alone), or CODEFORMER_MIRROR is no web address.
+        ValueError: another file of that name is there already (it is left alone), CODEFORMER_MIRROR is no web address, or
+            the model comes with a Python package that is not installed.
         OSError: no URL gave the file, or the disk is full. The message says what to do by hand.
     """
+    if model.requirement:
+        if installed := find(model.name):
+            return installed
+        raise ValueError(f"{model.name} comes with a Python package that is not installed. Install it: {model.command}")
     target = Path(folder) / model.file
     part = target.with_name(f"{model.file}.part")
     if target.exists():

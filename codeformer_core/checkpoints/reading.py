@@ -38,7 +38,7 @@ def load(path: Path, operations: Any = None, precision: str = "exact", *, name: 
     """The network in a model file, in evaluation mode on the CPU.
 
     Args:
-        path: .onnx for YuNet; otherwise anything that `read` reads.
+        path: .onnx for YuNet; a folder for networks that work together, such as MTCNN's; otherwise anything that `read` reads.
         operations: where CodeFormer takes its layers from; None for `torch.nn`.
         precision: see `networks.load`.
         name, mapped: see `read`.
@@ -69,7 +69,8 @@ def load(path: Path, operations: Any = None, precision: str = "exact", *, name: 
 def read(path: Path, name: str = "", mapped: bool = True) -> dict[str, "Tensor"]:
     """The tensors of a checkpoint on the CPU, unwrapped (params_ema, params, state_dict) and without "module." prefixes.
 
-    Only tensors are ever built: torch.load runs with weights_only.
+    Of a folder those of every .pt file, with the file's name in front. Only tensors are ever built: torch.load runs with
+    weights_only.
 
     Args:
         name: what the file will be called, if not as now.
@@ -80,6 +81,9 @@ def read(path: Path, name: str = "", mapped: bool = True) -> dict[str, "Tensor"]
     """
     from torch import Tensor
 
+    if Path(path).is_dir():
+        parts = {part.stem: read(part, mapped=mapped) for part in sorted(Path(path).glob("*.pt"))}
+        return {f"{stem}.{key}": tensor for stem, tensors in parts.items() for key, tensor in tensors.items()}
     path, name = Path(path), name or Path(path).name
     content = _content(path, name, mapped)
     if not isinstance(content, Mapping):

@@ -95,7 +95,11 @@ class Arguments:
         "the starter model).",
         group="models",
     )
-    detector: str = option("retinaface-resnet50", "retinaface-resnet50, retinaface-mobile0.25 or yunet.", group="models")
+    detector: str | None = option(
+        None,
+        "retinaface-resnet50, retinaface-mobile0.25, yunet or mtcnn (default: the first that is installed; mtcnn always is).",
+        group="models",
+    )
     parser: str = option("parsenet", "For --mask face and --parts: parsenet or bisenet.", group="models")
     weights: tuple[Path, ...] = option(
         (), "Looks here first, and downloads into it; may be repeated.", read=named, group="models", metavar="FOLDER"

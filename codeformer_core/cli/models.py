@@ -32,7 +32,7 @@ def obtain(names: Sequence[str], arguments: Arguments) -> list[Path]:
         known = ", ".join(model.name for model in checkpoints.catalogue())
         lines = [
             f"{model.file} is not found ({model.size}, {model.licence}). "
-            f"Fetch it with `codeformer models fetch {model.name}`, or let this command do so with --download."
+            f"Get it with `{model.command}`{'' if model.requirement else ', or let this command do so with --download'}."
             if model
             else f"{name} is not found. Give the path of a file, or one of these names: {known}."
             for name, model in missing.items()
@@ -49,6 +49,9 @@ def fetch(model: ModelFile, arguments: Arguments) -> None:
 
     It goes into the first folder that the user named, with --weights or in CODEFORMER_WEIGHTS, else into the user's cache.
     """
+    if model.requirement:
+        tqdm.write(f"{model.name} comes with a Python package: {checkpoints.fetch(model, Path())}")
+        return
     chosen = os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep)[0]
     folder = [*arguments.weights, Path(chosen).expanduser() if chosen else checkpoints.cache_folder()][0]
     tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
@@ -69,7 +72,7 @@ def _list(arguments: Arguments) -> int:
         path = checkpoints.find(model.name, arguments.weights)
         kind = f"{model.role}, {model.task}" if model.task else model.role
         tqdm.write(f"{model.name}  ({kind})  {model.file}  {model.size}")
-        tqdm.write(f"    {path or f'not here; fetch it with: codeformer models fetch {model.name}'}")
+        tqdm.write(f"    {path or f'not here; get it with: {model.command}'}")
         tqdm.write(f"    {model.urls[0]}  SHA-256 {model.sha256 or 'not known'}")
         tqdm.write(f"    {model.licence}: {model.notice}")
     return 0

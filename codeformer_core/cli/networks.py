@@ -55,7 +55,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     options, task = arguments.options, COMMANDS[arguments.command].task
     wanted = {
         "restorer": task and (arguments.model or _find_restorer(arguments, task)),
-        "detector": None if arguments.aligned or arguments.faces_from else arguments.detector,
+        "detector": None if arguments.aligned or arguments.faces_from else arguments.detector or _find_detector(arguments),
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
         "upscaler": arguments.bg_upscaler,
         "face_upscaler": arguments.face_upscaler,
@@ -102,6 +102,17 @@ def _find_restorer(arguments: Arguments, task: str) -> str:
         f"`codeformer models fetch {published}` for full quality.",
         file=sys.stderr,
     )
+    return here
+
+
+def _find_detector(arguments: Arguments) -> str:
+    """The name of the best detector that is installed, as the last of them always is; with --download, of the best one."""
+    best, *_ = names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
+    here = next((name for name in names if checkpoints.find(name, arguments.weights)), best)
+    if arguments.download or here == best:
+        return best
+    if not arguments.quiet:
+        tqdm.write(f"Detector: {here}. `codeformer models fetch {best}` for the one that misses fewest faces.", file=sys.stderr)
     return here
 
 

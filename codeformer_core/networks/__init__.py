@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .codeformer import CodeFormer
 from .folding import fold_upsampling
+from .mtcnn import MTCNN
 from .parsers import BiSeNet, ParseNet
 from .precision import PRECISIONS
 from .retinaface import RetinaFace
@@ -32,6 +33,7 @@ FAMILIES: tuple[tuple[str, str, Callable[[State, Any], tuple[nn.Module, State]]]
         ),
     ),
     ("RetinaFace", "ClassHead.0.conv1x1.weight", lambda state, _: (RetinaFace("body.conv1.weight" in state), state)),
+    ("MTCNN", "pnet.conv4_1.weight", lambda state, _: (MTCNN(), state)),
     ("ParseNet", "out_mask_conv.conv2d.weight", lambda state, _: (ParseNet(), _prefixed(state))),
     ("BiSeNet", "conv_out16.conv_out.weight", lambda state, _: (BiSeNet(), _prefixed(state))),
 )
@@ -50,7 +52,7 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         precision: a row of `precision.PRECISIONS`, for CodeFormer and ParseNet; `precision.suited` names the one for a device.
 
     Returns:
-        A `CodeFormer`, `RetinaFace`, `ParseNet` or `BiSeNet`; its `role` says which.
+        A `CodeFormer`, `RetinaFace`, `MTCNN`, `ParseNet` or `BiSeNet`; its `role` says which.
 
     Raises:
         ValueError: no known family or precision, or tensors that are missing, superfluous or of another shape.

@@ -56,8 +56,9 @@ def _on_disk(role: str) -> dict[str, Path]:
 
 
 def _published(role: str) -> dict[str, checkpoints.ModelFile]:
-    """The files of this role that can be fetched, by name."""
-    return {model.file: model for model in checkpoints.catalogue() if model.role == role}
+    """The models of this role that everybody can have, by name: first those that pip has installed with the pack."""
+    models = (model for model in checkpoints.catalogue() if model.role == role)
+    return {model.file: model for model in sorted(models, key=lambda model: not model.requirement)}
 
 
 def model_names(role: str) -> list[str]:
@@ -71,7 +72,7 @@ def missing(role: str) -> dict[str, dict[str, Any]]:
     return {
         name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": folder}
         for name, model in _published(role).items()
-        if name not in here and checkpoints.find(model.name, _places(model)) is None
+        if name not in here and not model.requirement and checkpoints.find(model.name, _places(model)) is None
     }
 
 
@@ -119,7 +120,8 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
     path = _locate(role, name)
     if not isinstance(path, Path):
         folder = Path(_folders(role)[0])
-        progress.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
+        if not path.requirement:
+            progress.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
         path = checkpoints.fetch(path, folder, progress.progress())
         _FETCHED[path] = _status(path)
         progress.log_and_show(f"{name} is downloaded and checked.")
