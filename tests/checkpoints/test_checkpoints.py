@@ -38,7 +38,8 @@ PAYLOAD = random.Random(0).randbytes(1_500_000)
 def test_every_entry_of_the_manifest_is_complete() -> None:
     entries = json.loads((ROOT / "weights" / "manifest.json").read_text(encoding="utf-8"))["models"]
     for entry in entries:
-        assert set(entry) == {field.name for field in fields(ModelFile)}, entry["name"]
+        of_packages = set() if "requirement" in entry else {"requirement", "inside"}
+        assert set(entry) == {field.name for field in fields(ModelFile)} - of_packages, entry["name"]
         assert entry["role"] in ("restorer", "detector", "parser", "upscaler")
         assert (entry["task"] is not None) == (entry["role"] == "restorer")
         assert entry["urls"] and all(url.startswith("https://") for url in entry["urls"])
@@ -48,7 +49,7 @@ def test_every_entry_of_the_manifest_is_complete() -> None:
 
 
 def test_the_manifest_names_every_official_file_once() -> None:
-    names = [name for m in catalogue() for name in (m.name, m.file, *m.aliases, *m.stand_ins)]
+    names = [name for m in catalogue() for name in {m.name, m.file, *m.aliases, *m.stand_ins}]
     assert len(names) == len(set(names))
     assert {m.name for m in catalogue() if m.role == "restorer"} == {
         "codeformer",
@@ -60,6 +61,7 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "retinaface-resnet50",
         "retinaface-mobile0.25",
         "yunet",
+        "mtcnn",
         "parsenet",
         "bisenet",
         "realesrgan-x2plus",
