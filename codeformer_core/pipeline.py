@@ -61,12 +61,14 @@ class Fixed(NamedTuple):
         mask: (B, 1, H', W') in [0, 1], the paste mask: 0 where the images are unchanged.
         aligned: the faces that were restored.
         skipped: the detected faces that were not selected, and why.
+        found: every detected face, in the order of the detection; empty for images that are aligned faces.
     """
 
     images: Tensor
     mask: Tensor
     aligned: AlignedFaces
     skipped: list[Skipped]
+    found: tuple[Face, ...] = ()
 
 
 def detect(
@@ -122,12 +124,7 @@ def fix_aligned(
     extras: Extras = Extras(),
     progress: Progress = no_progress,
 ) -> Fixed:
-    """Restore images that are already aligned faces; without an upscaler the result has the restorer's side.
-
-    Args:
-        images: see `apply_to_aligned`.
-        extras, progress: see `fix_faces`.
-    """
+    """`fix_faces` for images that are already aligned faces; without an upscaler the result has the restorer's side."""
     step = _restoration_step(restorer, options, extras, progress)
     return apply_to_aligned(images, restorer.side, step, options, extras)
 
@@ -190,11 +187,12 @@ def apply_to_faces(
         background: the images to paste into, where they differ from `images`.
     """
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
-    faces, skipped = detect(images, detector, options, extras.inside)
+    found = wrap_detector(detector, options.detection).detect(images, options.detection)
+    faces, skipped = select_faces(images, found, options, extras.inside)
     aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
     target = images if background is None else background
     pasted, changed = paste(target, aligned, options.mask, extras.parser, options.keep_detail)
-    return Fixed(pasted, changed, aligned, skipped)
+    return Fixed(pasted, changed, aligned, skipped, tuple(found))
 
 
 def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:

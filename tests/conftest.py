@@ -1,5 +1,7 @@
 """Where the test data lies (tests/data/README.md), and the tests' own small networks."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,9 @@ import pytest
 from codeformer_core import checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: Looked for in this order when CHROMIUM names none.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
@@ -109,3 +114,13 @@ def photo(data: Path, request: pytest.FixtureRequest):
         return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
     return read
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program."""
+    named = os.environ.get("CHROMIUM")
+    path = shutil.which(named) if named else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("needs Chromium: install it (Debian: apt-get install chromium), or name one in CHROMIUM")
+    return path

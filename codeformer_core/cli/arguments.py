@@ -6,7 +6,7 @@ from pathlib import Path
 from ..checkpoints import ModelFile
 from ..options import FixOptions, option_fields
 from ..options.option import option
-from .values import existing, json_file, named
+from .values import existing, html_file, json_file, named
 
 #: Keys of tables in modules that are slow to import; tests compare them.
 CODECS = ("h264", "hevc", "av1")
@@ -58,6 +58,18 @@ class Arguments:
         None, "Also writes the crop of each face into this folder, before and after.", read=named, group="images", metavar="DIR"
     )
     draw_boxes: bool = option(False, "Draws the faces that were found into the results.", group="images")
+    compare: bool = option(False, "Also writes NAME_compare: before on the left, after on the right.", group="seeing")
+    gallery: Path | None = option(
+        None,
+        "Writes one page with all images before and after, to open in a browser; gallery.html in OUT if no FILE is given.",
+        read=html_file,
+        group="seeing",
+        metavar="FILE.html",
+        alone=Path(),
+    )
+    report: Path | None = option(
+        None, "Writes what became of every file and every face.", read=json_file, group="files", metavar="FILE.json"
+    )
     side: int = option(512, "Width and height of the face crops.", span=(16, 4096, 1), group="crops", metavar="PX")
     start: float = option(0.0, "Begins at this second.", limits=(0, 1e9), group="videos", metavar="S")
     duration: float = option(0.0, "Only this many seconds. 0: to the end.", limits=(0, 1e9), group="videos", metavar="S")
@@ -148,6 +160,8 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--faces-from does not search: leave out --rotated and --tiles."
     if faces_from and save_faces and faces_from.resolve() == save_faces.resolve():
         return "--save-faces would overwrite the file that --faces-from reads: name another file."
+    if arguments.report and save_faces and arguments.report.resolve() == save_faces.resolve():
+        return "--report and --save-faces would be written to the same file: name two."
     if not options.parts and (options.grow or options.feather):
         return "--grow and --feather shape the parts of a face: say which with --parts."
     if arguments.holes and "tolerance" in arguments.typed:

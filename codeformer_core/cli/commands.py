@@ -13,6 +13,7 @@ from .values import listed, model, named, number, one_of
 GROUPS: dict[str, tuple[str, str | None]] = {
     "files": ("files", None),
     "images": ("images", None),
+    "seeing": ("seeing the results", None),
     "crops": ("face crops", None),
     "videos": ("videos", None),
     "restoration": ("restoration", "one fidelity for all faces; of images also one for each face, such as 0.3,0.8"),
@@ -52,7 +53,7 @@ class Command(NamedTuple):
 #: Module of a command -> what it reads.
 _READ = {"images": "images (PNG, JPEG, WebP, BMP, TIFF)", "videos": "videos (MP4, MOV, MKV, WebM, ...)"}
 
-_FILES = ("files", "images", "saved faces")
+_FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
 _FACES = ("detection", "selection", "models", "speed")
 _VIDEO = ("files", "videos", *_PASTED, "steadiness", *_FACES)
@@ -196,7 +197,7 @@ def _help(field: OptionField) -> str:
         text += f" PART is one of {', '.join(about.choices)}."
     if default not in (None, "", ()) and not isinstance(default, bool):
         notes.append("default " + (f"{default:g}" if isinstance(default, float) else str(default).replace(" ", "-")))
-    if about.alone is not None:
+    if isinstance(about.alone, float):
         notes.append(f"{about.alone:g} if no value is given")
     return f"{text} ({'; '.join(notes)})".removesuffix(" ()").replace("%", "%%")
 

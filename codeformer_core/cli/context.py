@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,14 +14,6 @@ from ..pipeline import Extras
 from ..runtime.progress import Progress, no_progress
 from .arguments import Arguments
 from .plan import ImageTask
-
-
-class ImageResult(NamedTuple):
-    """What became of an image or video: sentences for the user, and how many faces were found and changed."""
-
-    lines: list[str]
-    found: int
-    changed: int
 
 
 @dataclass(frozen=True, eq=False)

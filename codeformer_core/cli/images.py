@@ -12,19 +12,22 @@ from torch import Tensor
 from .. import image_io, restoration
 from ..align import align
 from ..detection.faces_json import to_json
+from ..detection.tiled_rotated import wrap_detector
 from ..faces import AlignedFaces, Face, Skipped
 from ..image_io import ImageFile
 from ..image_io.encode import FORMATS
 from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
 from ..masks.holes import fade_edges, white_brush_mask
-from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect, fix_aligned, fix_faces
+from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, fix_aligned, fix_faces, select_faces
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
 from .commands import COMMANDS
-from .context import ImageResult, RunContext, read_mask
+from .context import RunContext, read_mask
+from .gallery import thumbnails
 from .plan import IMAGES, ImageTask
+from .report import FaceRecord, ImageResult, number_all
 from .run import process_all
 
 
@@ -75,22 +78,35 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
     return apply_to_faces(image, context.detector, restorer.side, step, options, extras)
 
 
-def _crop(task: ImageTask, context: RunContext) -> ImageResult | None:
-    image, prefix = image_io.read(task.source).image.to(context.device), task.target.with_suffix("")
-    faces, skipped = detect(image, context.detector, context.options, read_mask(context.arguments.inside, task, image))
-    written = [_crop_path(prefix, number, "").is_file() for number in range(1, len(faces) + 1)]
-    if written and all(written) and not context.arguments.overwrite:
-        return None
-    crops = align(image, faces, context.arguments.side, context.options.sampling).crops
-    _write_crops(crops, ImageFile(image), prefix, "", context)
-    found, changed = len(faces) + len(skipped), len(faces)
-    return ImageResult([f"{task.source}: {_outcome(found, changed, context)} -> {task.target.parent}"], found, changed)
+def _crop(task: ImageTask, context: RunContext) -> ImageResult:
+    arguments, options = context.arguments, context.options
+    source, prefix = image_io.read(task.source).image.to(context.device), task.target.with_suffix("")
+    found = wrap_detector(context.detector, options.detection).detect(source, options.detection)
+    faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
+    aligned = align(source, faces, arguments.side, options.sampling)
+    records = _face_records(Fixed(source, source[:, :1], aligned, skipped, tuple(found)), context)
+    numbers = [record.number for record in records if not record.left_alone]
+    written = [_crop_path(prefix, number, "").is_file() for number in numbers]
+    if written and all(written) and not arguments.overwrite:
+        return ImageResult(prefix.parent, before=True)
+    _write_crops(aligned.crops, numbers, ImageFile(source), prefix, "", context)
+    line = f"{task.source}: {_outcome(len(found), len(faces), context)} -> {prefix.parent}"
+    return ImageResult(prefix.parent, [line], len(found), len(faces), _size(source), records)
 
 
-def process_image(
-    step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext
-) -> ImageResult | None:
-    """Read, work, write; None where there is a result from before, in the format that the image needs.
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[3], image.shape[2]
+
+
+def _face_records(fixed: Fixed, context: RunContext) -> list[FaceRecord]:
+    """The faces that were changed and then the others, with their numbers."""
+    numbers = number_all(fixed, context.arguments.options.selection.order)
+    faces = [(face, "") for face in fixed.aligned.faces] + [(face, why) for face, why in fixed.skipped]
+    return [FaceRecord(number, face, why) for number, (face, why) in zip(numbers, faces, strict=True)]
+
+
+def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext) -> ImageResult:
+    """Read, work, write.
 
     Args:
         step: (image (1, 3, H, W) RGB in [0, 1] on the device, task, context) -> the result, and sentences for the user.
@@ -102,40 +118,65 @@ def process_image(
         target = target.with_suffix(".png")
         context.reserve(target)
     if not arguments.overwrite:
-        if target.is_file():
-            return None
+        if target.is_file():  # in the format that the image needs
+            return ImageResult(target, before=True)
         refuse_existing(target)  # a folder, before the work and not after it
     target.parent.mkdir(parents=True, exist_ok=True)
     image = source.image.to(context.device)
     fixed, lines = step(image, task, context)
-    written, result, found, changed = source, image, 0, 0
+    written, result, records, changed = source, image, [], 0
     if fixed is None:
         outcome = lines.pop(0)
     else:
-        result, changed, skipped = fixed.images, len(fixed.aligned), fixed.skipped
-        found = changed + len(skipped)
-        outcome = _outcome(found, changed, context)
+        result, changed, records = fixed.images, len(fixed.aligned), _face_records(fixed, context)
+        outcome = _outcome(len(records), changed, context)
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
-        lines += [f"skipped the face at ({f.centre[0]:.0f}, {f.centre[1]:.0f}): {why}" for f, why in skipped[:LINES]]
-        lines += [f"and skipped {len(skipped) - LINES} more faces"] if len(skipped) > LINES else []
+        lines += _left_alone(records[changed:])
         if arguments.command == "colorize" and changed and source.grey:
             lines += ["the colour profile is one for grey images: left out"] if source.icc else []
             written = replace(source, grey=False, icc=None)
-        lines += _write_beside(fixed, source, written, task, context)
+        lines += _write_beside(fixed, records, source, written, task, context)
         if arguments.draw_boxes:
-            scale = result.shape[3] / image.shape[3], result.shape[2] / image.shape[2]
-            left_alone = [Skipped(face.scaled(*scale), why) for face, why in skipped]
-            result = draw_faces(result, [face.scaled(*scale) for face in fixed.aligned.faces], left_alone)
+            result = _with_boxes(result, image, records, changed)
     same_format = FORMATS.get(task.source.suffix.lower()) is FORMATS[target.suffix.lower()]
+    alpha = None if source.alpha is None else resize(source.alpha, *result.shape[-2:])
+    if arguments.compare:
+        _write_compared(image, replace(written, image=result, alpha=alpha), target, context)
     if same_format and result.shape == image.shape and torch.equal(result, image):
         write_bytes(target, task.source.read_bytes(), arguments.overwrite)  # not even stored anew, so nothing is lost
         outcome += ", copied as it was"
     else:
-        alpha = None if source.alpha is None else resize(source.alpha, *result.shape[-2:])
         notices = image_io.write(replace(written, image=result, alpha=alpha), target, arguments.overwrite)
         lines += [*source.notices, *notices]
-    return ImageResult([f"{task.source}: {outcome} -> {target}", *lines], found, changed)
+    shown = thumbnails(image, result) if arguments.gallery else None
+    said = [f"{task.source}: {outcome} -> {target}", *lines]
+    return ImageResult(target, said, len(records), changed, _size(image), records, shown)
+
+
+def _left_alone(records: list[FaceRecord]) -> list[str]:
+    """A sentence for each face that was left alone; of many for the first ones."""
+    lines = [
+        f"skipped face {number} at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {why}" for number, face, why in records[:LINES]
+    ]
+    return [*lines, f"and skipped {len(records) - LINES} more faces"] if len(records) > LINES else lines
+
+
+def _with_boxes(result: Tensor, image: Tensor, records: list[FaceRecord], changed: int) -> Tensor:
+    """A result with the faces that were found in the image drawn in; the first so many were changed."""
+    scale = result.shape[3] / image.shape[3], result.shape[2] / image.shape[2]
+    faces = [record.face.scaled(*scale) for record in records]
+    left_alone = [Skipped(face, record.left_alone) for face, record in zip(faces, records, strict=True)][changed:]
+    return draw_faces(result, faces[:changed], left_alone, [record.number for record in records])
+
+
+def _write_compared(before: Tensor, after: ImageFile, target: Path, context: RunContext) -> None:
+    """Write an image before and after side by side, in the size and the format of the result."""
+    path = target.with_name(f"{target.stem}_compare{target.suffix}")
+    context.reserve(path)
+    sides = [resize(before, *after.image.shape[-2:]), after.image]
+    alpha = None if after.alpha is None else torch.cat([after.alpha] * 2, -1)
+    image_io.write(replace(after, image=torch.cat(sides, -1), alpha=alpha), path, context.arguments.overwrite)
 
 
 def _outcome(found: int, changed: int, context: RunContext) -> str:
@@ -145,12 +186,15 @@ def _outcome(found: int, changed: int, context: RunContext) -> str:
     return f"faces: {found} found, {changed} {done}" if found else "no face found"
 
 
-def _write_beside(fixed: Fixed, source: ImageFile, written: ImageFile, task: ImageTask, context: RunContext) -> list[str]:
+def _write_beside(
+    fixed: Fixed, records: list[FaceRecord], source: ImageFile, written: ImageFile, task: ImageTask, context: RunContext
+) -> list[str]:
     """The files that are asked for beside the result: crops of the faces, and where they are."""
     aligned, path = fixed.aligned, context.arguments.save_faces
     if task.crops:
-        _write_crops(aligned.originals, source, task.crops, "_aligned", context)
-        _write_crops(aligned.crops, written, task.crops, f"_{COMMANDS[context.arguments.command].done}", context)
+        numbers = [record.number for record in records[: len(aligned)]]
+        _write_crops(aligned.originals, numbers, source, task.crops, "_aligned", context)
+        _write_crops(aligned.crops, numbers, written, task.crops, f"_{COMMANDS[context.arguments.command].done}", context)
     if path is None:
         return []
     context.reserve(path)
@@ -162,9 +206,9 @@ def _crop_path(prefix: Path, number: int, end: str) -> Path:
     return prefix.with_name(f"{prefix.name}_{number:02d}{end}.png")
 
 
-def _write_crops(crops: Tensor, like: ImageFile, prefix: Path, end: str, context: RunContext) -> None:
-    """Crops (N, 3, S, S) as PNG files, numbered as in --draw-boxes, with the bits and colours of a file."""
-    for number, crop in enumerate(crops, 1):
+def _write_crops(crops: Tensor, numbers: list[int], like: ImageFile, prefix: Path, end: str, context: RunContext) -> None:
+    """Crops (N, 3, S, S) as PNG files with the numbers of their faces, and with the bits and colours of a file."""
+    for number, crop in zip(numbers, crops, strict=True):
         path = _crop_path(prefix, number, end)
         context.reserve(path)
         crop = ImageFile(crop[None], bits=like.bits, grey=like.grey, icc=like.icc)

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,14 +18,15 @@ from ..runtime.atomic_write import remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
 from .commands import COMMANDS
-from .context import ImageResult, RunContext
+from .context import RunContext
 from .networks import device_of, load_networks
 from .plan import ImageTask, Media, ignored, plan, without_results
+from .report import ImageResult, Outcome
+from .review import Review, begin_review, write_review
 from .signals import interrupted_status
 
-#: Reads one image or video, works on it and writes it; None when its result is there already. What it raises is about this one
-#: only.
-Process = Callable[[ImageTask, RunContext], ImageResult | None]
+#: Reads one image or video, works on it and writes it; what it raises is about this one only.
+Process = Callable[[ImageTask, RunContext], ImageResult]
 
 #: What one image or video may fail with while the others go on: files, formats, memory, and what the decoders say.
 FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
@@ -41,7 +43,7 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
     """
     status = 2  # wrong usage, until there is a plan
     try:
-        tasks, device = plan(arguments, media), device_of(arguments.device)
+        tasks, device, review = plan(arguments, media), device_of(arguments.device), begin_review(arguments)
         status = 1
         if note := ignored(arguments.paths, arguments.recursive, media):
             tqdm.write(f"Left out: {note}.", file=sys.stderr)
@@ -55,15 +57,16 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
-    return _process_each(tasks, todo, context, media, process)
+    return _process_each(tasks, todo, context, media, process, review)
 
 
-def _process_each(tasks: list[ImageTask], todo: list[ImageTask], context: RunContext, media: Media, process: Process) -> int:
+def _process_each(
+    tasks: list[ImageTask], todo: list[ImageTask], context: RunContext, media: Media, process: Process, review: Review
+) -> int:
     """Do some of the tasks and report on all: the others were done before."""
-    results: list[ImageResult] = []
-    failures: list[str] = []
-    before, status, arguments, quiet = len(tasks) - len(todo), 0, context.arguments, context.arguments.quiet
-    begun = time.perf_counter()
+    before = {task: Outcome(task.source, "done before", 0.0, ImageResult(task.target, before=True)) for task in tasks}
+    outcomes = before | {task: Outcome(task.source, "not begun") for task in todo}
+    status, begun, arguments, quiet = 0, time.perf_counter(), context.arguments, context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
     with (
         tqdm(todo, unit=media.name, disable=hidden, position=0) as bar,
@@ -73,33 +76,46 @@ def _process_each(tasks: list[ImageTask], todo: list[ImageTask], context: RunCon
         context = replace(context, progress=partial(_progress, parts))
         try:
             for task in bar:
-                try:
-                    result = process(task, context)
-                except FAILURES as error:
-                    reason = str(error) or type(error).__name__
-                    named = reason.startswith(task.source.name)  # `image_io.read` names the file
-                    failures.append(f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}")
-                    continue
-                if result is None:
-                    before += 1
-                    continue
-                results.append(result)
-                if not quiet:
-                    tqdm.write("\n    ".join(result.lines))
+                outcomes[task] = outcome = _attempt(task, context, process)
+                if outcome.status == "done" and outcome.result and not quiet:
+                    tqdm.write("\n    ".join(outcome.result.lines))
         except KeyboardInterrupt as stop:
             status = interrupted_status(stop)
+    failures = [outcome.error for outcome in outcomes.values() if outcome.status == "failed"]
+    said = [_summary(list(outcomes.values()), media, COMMANDS[arguments.command].done, time.perf_counter() - begun)]
+    try:
+        said += write_review(review, arguments.command, list(outcomes.values()))
+    except OSError as error:
+        failures.append(str(error))
     if not quiet:
-        left = len(tasks) - before - len(results) - len(failures)
-        found, changed = sum(result.found for result in results), sum(result.changed for result in results)
-        tqdm.write(
-            f"{media.name.capitalize()}s: {len(results)} of {len(tasks)} done, {len(failures)} failed"
-            f"{f', {before} done before (--overwrite does them again)' if before else ''}"
-            f"{f', {left} not begun' if left else ''}. Faces: {found} found, {changed} {COMMANDS[arguments.command].done}, "
-            f"{found - changed} skipped. {time.perf_counter() - begun:.1f} seconds."
-        )
+        tqdm.write("\n".join(said))
     for failure in failures:
         tqdm.write(f"failed: {failure}", file=sys.stderr)
     return status or (1 if failures else 0)
+
+
+def _attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
+    begun = time.perf_counter()
+    try:
+        result = process(task, context)
+    except FAILURES as error:
+        reason = str(error) or type(error).__name__
+        named = reason.startswith(task.source.name)  # `image_io.read` names the file
+        said = f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}"
+        return Outcome(task.source, "failed", time.perf_counter() - begun, error=said)
+    return Outcome(task.source, "done before" if result.before else "done", time.perf_counter() - begun, result)
+
+
+def _summary(outcomes: list[Outcome], media: Media, changed: str, seconds: float) -> str:
+    counts = Counter(outcome.status for outcome in outcomes)
+    results = [outcome.result for outcome in outcomes if outcome.result]
+    found, worked_on = sum(result.found for result in results), sum(result.changed for result in results)
+    before = f", {counts['done before']} done before (--overwrite does them again)" if counts["done before"] else ""
+    left = f", {counts['not begun']} not begun" if counts["not begun"] else ""
+    return (
+        f"{media.name.capitalize()}s: {counts['done']} of {len(outcomes)} done, {counts['failed']} failed{before}{left}. "
+        f"Faces: {found} found, {worked_on} {changed}, {found - worked_on} skipped. {seconds:.1f} seconds."
+    )
 
 
 def _progress(bar: tqdm, unit: str) -> Tick:

@@ -65,9 +65,18 @@ def existing(text: str) -> Path:
 
 def json_file(text: str) -> Path:
     """The path of a JSON file, so that no image is overwritten by mistake."""
+    return _ending(text, ".json")
+
+
+def html_file(text: str) -> Path:
+    """The path of an HTML file."""
+    return _ending(text, ".html")
+
+
+def _ending(text: str, end: str) -> Path:
     path = Path(text)
-    if path.suffix.lower() != ".json":
-        raise argparse.ArgumentTypeError(f"{text} does not end in .json")
+    if path.suffix.lower() != end:
+        raise argparse.ArgumentTypeError(f"{text} does not end in {end}")
     return path
 
 

@@ -3,8 +3,9 @@
 from ..video.pipeline import fix_video
 from ..video_io import CONTAINERS, read_frames
 from .arguments import Arguments
-from .context import ImageResult, RunContext
+from .context import RunContext
 from .plan import ImageTask, Media
+from .report import ImageResult
 from .run import process_all
 
 #: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
@@ -41,4 +42,4 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
     )
     faces = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else "no face found"
     line = f"{task.source}: {done.frames} frames, {faces} -> {task.target}"
-    return ImageResult([line, *done.notices], done.people, done.people)
+    return ImageResult(task.target, [line, *done.notices], done.people, done.people)

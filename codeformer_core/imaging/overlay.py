@@ -17,19 +17,28 @@ SURE, GUESSED = (0.0, 0.7, 0.2), (1.0, 0.0, 0.0)
 TINT = 0.6
 
 
-def draw_faces(images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = ()) -> Tensor:
-    """Copies of images (B, 3, H, W) with boxes, landmarks, numbers from 1 in each, scores and sizes; skipped faces are orange.
+def draw_faces(
+    images: Tensor, faces: Sequence[Face], skipped: Sequence[Skipped] = (), numbers: Sequence[int] | None = None
+) -> Tensor:
+    """Copies of images (B, 3, H, W) with boxes, landmarks, numbers, scores and sizes of faces; skipped ones are orange.
+
+    Args:
+        numbers: those of the faces and then of the skipped ones; None numbers the faces alone, from 1 in each image.
 
     The size is that of the box's longer side in image pixels, as `Selection.min_size` means it.
     """
     drawn = images.clone()
+    everyone = [*faces, *(face for face, _ in skipped)]
     for index, image in enumerate(drawn):
-        own = [face for face in faces if face.image_index == index]
-        kept = [(face, f"{number}: {_described(face)}") for number, face in enumerate(own, 1)]
-        left_alone = [(skip.face, _described(skip.face)) for skip in skipped if skip.face.image_index == index]
-        for marks, colour in ((kept, KEPT), (left_alone, SKIPPED)):
-            if marks:
-                coverage = torch.from_numpy(_draw_marks(marks, *image.shape[-2:])).to(image) / 255
+        marks: dict[bool, list[tuple[Face, str]]] = {True: [], False: []}  # kept or not
+        for row, face in enumerate(everyone):
+            if face.image_index == index:
+                kept = row < len(faces)
+                number = numbers[row] if numbers else len(marks[True]) + 1 if kept else None
+                marks[kept].append((face, f"{number}: {_described(face)}" if number else _described(face)))
+        for kept, colour in ((True, KEPT), (False, SKIPPED)):
+            if marks[kept]:
+                coverage = torch.from_numpy(_draw_marks(marks[kept], *image.shape[-2:])).to(image) / 255
                 image.copy_(torch.lerp(image, image.new_tensor(colour).reshape(3, 1, 1), coverage))
     return drawn
 

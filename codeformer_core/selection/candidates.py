@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..faces import AlignedFaces, Face
 from ..paste import paste
-from .select import ORDERS, Size
+from .select import ORDERS, Size, number_faces
 
 #: The longer side of a thumbnail in pixels: what a node shows on a large screen.
 LARGEST = 1024
@@ -47,19 +47,15 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
         image_size: (H, W) of those images.
         reasons: why faces are skipped, by their index, see `select_rows`.
     """
-    numbers: list[dict[str, int]] = [{} for _ in faces]
-    for name, order in ORDERS.items():
-        counted: dict[int, int] = {}
-        for row in sorted(range(len(faces)), key=lambda row: order.key(faces[row], image_size)):
-            index = faces[row].image_index
-            counted[index] = numbers[row][name] = counted.get(index, 0) + 1
+    by_order = {name: number_faces(faces, image_size, name) for name in ORDERS}
     height, width = image_size
     candidates = []
     for row, face in enumerate(faces):
         x0, y0, x1, y1 = face.box
         place = x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height
         reason = (reasons or {}).get(row, "")
-        candidates.append(Candidate(face.image_index, place, numbers[row], face.score, face.pixels, reason))
+        numbers = {name: by_order[name][row] for name in ORDERS}
+        candidates.append(Candidate(face.image_index, place, numbers, face.score, face.pixels, reason))
     return candidates
 
 

@@ -121,6 +121,15 @@ def select(
     return [faces[row] for row in kept], [Skipped(faces[row], why) for row, why in reasons.items()]
 
 
+def number_faces(faces: Sequence[Face], image_size: Size, order: str) -> list[int]:
+    """The number of each face in its image, from 1, in a row of `ORDERS`: what `Selection.numbers` counts."""
+    numbers, counted = [0] * len(faces), dict[int, int]()
+    for row in sorted(range(len(faces)), key=lambda row: ORDERS[order].key(faces[row], image_size)):
+        index = faces[row].image_index
+        counted[index] = numbers[row] = counted.get(index, 0) + 1
+    return numbers
+
+
 def select_rows(
     faces: Sequence[Face],
     image_size: Size,

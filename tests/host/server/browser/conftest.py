@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-#: Looked for in this order when CHROMIUM names none.
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
 #: What a person sees of a first start, and what only costs time.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
@@ -135,16 +132,6 @@ def couple(server: Any, shared: Path) -> Any:
     picture = picture.resize((picture.width // 2, picture.height // 2))
     picture.save(server.base / "input" / "couple.png")
     return np.array(picture)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser's program."""
-    named = os.environ.get("CHROMIUM")
-    path = shutil.which(named) if named else next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip("needs Chromium: install it (Debian: apt-get install chromium), or name one in CHROMIUM")
-    return path
 
 
 @pytest.fixture(scope="session")
