@@ -124,7 +124,12 @@ def fix_aligned(
     extras: Extras = Extras(),
     progress: Progress = no_progress,
 ) -> Fixed:
-    """`fix_faces` for images that are already aligned faces; without an upscaler the result has the restorer's side."""
+    """Restore images that are already aligned faces; without an upscaler the result has the restorer's side.
+
+    Args:
+        images: see `apply_to_aligned`.
+        extras, progress: see `fix_faces`.
+    """
     step = _restoration_step(restorer, options, extras, progress)
     return apply_to_aligned(images, restorer.side, step, options, extras)
 

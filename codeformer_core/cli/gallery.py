@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import image_io
 from ..imaging.resize import resize
+from .commands import COMMANDS
 from .report import FaceRecord, ImageResult, Outcome
 
 #: The longer side of the images on the page, and their JPEG quality: about 200 KB for both of one.
@@ -44,7 +45,7 @@ def to_html(command: str, outcomes: Sequence[Outcome], earlier: Mapping[str, str
     return page.substitute(
         title=f"codeformer {escape(command)}",
         summary=", ".join(f"{count} {status}" for status, count in counts.items()),
-        sections="\n".join(_section(outcome, earlier) for outcome in outcomes),
+        sections="\n".join(_section(outcome, COMMANDS[command].done, earlier) for outcome in outcomes),
     )
 
 
@@ -60,7 +61,7 @@ def from_html(text: str) -> dict[str, str]:
     return {unescape(match[1]): match[0] for match in found}
 
 
-def _section(outcome: Outcome, earlier: Mapping[str, str]) -> str:
+def _section(outcome: Outcome, done: str, earlier: Mapping[str, str]) -> str:
     source, result = str(outcome.source.resolve()), outcome.result
     if outcome.status == "done before" and source in earlier:
         return earlier[source]
@@ -70,7 +71,7 @@ def _section(outcome: Outcome, earlier: Mapping[str, str]) -> str:
     else:
         head += f" → {escape(str(result.path))}"
         told = "done before" if result.before else f"{outcome.seconds:.1f} seconds"
-        body = f'{_slider(outcome.source, result)}\n<p class="quiet">{told}</p>\n{_table(result)}'
+        body = f'{_slider(outcome.source, result)}\n<p class="quiet">{told}</p>\n{_table(result, done)}'
     return f'<section data-source="{escape(source)}">\n<h2>{head}</h2>\n{body}\n</section>'
 
 
@@ -97,9 +98,9 @@ def _mark(record: FaceRecord, size: tuple[int, int]) -> str:
     return f'<b{kind} style="left: {left:.1f}%; top: {top:.1f}%">{record.number}</b>'
 
 
-def _table(result: ImageResult) -> str:
+def _table(result: ImageResult, done: str) -> str:
     rows = [
-        f"<tr><td>{number}<td>{face.score:.2f}<td>{face.pixels:.0f} px<td>{escape(alone) or 'changed'}"
+        f"<tr><td>{number}<td>{face.score:.2f}<td>{face.pixels:.0f} px<td>{escape(alone) or done}"
         for number, face, alone in sorted(result.faces)
     ]
     if not rows:

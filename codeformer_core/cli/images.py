@@ -157,7 +157,8 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
 def _left_alone(records: list[FaceRecord]) -> list[str]:
     """A sentence for each face that was left alone; of many for the first ones."""
     lines = [
-        f"skipped face {number} at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {why}" for number, face, why in records[:LINES]
+        f"skipped face {number} at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {why}"
+        for number, face, why in sorted(records)[:LINES]
     ]
     return [*lines, f"and skipped {len(records) - LINES} more faces"] if len(records) > LINES else lines
 

@@ -182,6 +182,6 @@ def test_the_page_holds_everything_and_works_from_the_disk(
         assert page.evaluate(visible) in ("inset(0px)", "inset(0px 0px 0px 0%)")
         assert page.locator("tr").count() == 8 and page.locator("figure b").count() == 7
         assert page.get_by_text("not the face nearest to the centre").count() == 6
-        assert page.locator("tr", has_text="changed").count() == 1
+        assert page.locator("tr", has_text="restored").count() == 1
         assert set(requests) <= {"file", "data"} and wrong == []
         browser.close()
