@@ -36,7 +36,7 @@ KEPT = ("icc_profile", "dpi", "exif")
 
 @overload
 def load(
-    model: Literal["codeformer", "codeformer-colorization", "codeformer-inpainting"],
+    model: Literal["codeformer", "codeformer-colorization", "codeformer-inpainting", "starter"],
     device: Device = "cpu",
     precision: str = "auto",
 ) -> CodeFormer: ...

@@ -47,6 +47,15 @@ def test_loaders_offer_what_the_user_has_and_not_files_of_another_role(pack, mod
             path.unlink()
 
 
+def test_the_detector_that_pip_brings_is_listed_first_and_finds_faces_without_being_fetched(pack, photo):
+    combo = next(i for i in pack.nodes["CodeFormerFaceDetectorLoader"].define_schema().inputs if i.id == "model_name")
+    assert combo.options[0] == "mtcnn" and "mtcnn" not in combo.as_dict()["missing"]
+    (detector,) = pack.run("CodeFormerFaceDetectorLoader", model_name="mtcnn").result
+    crew = photo("photos/nasa_sts114_crew_7faces.jpg")
+    found = detector.detect(torch.cat([crew, crew]))
+    assert [face.image_index for face in found] == [0] * 7 + [1] * 7
+
+
 def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack):
     name = "codeformer_starter.safetensors"
     combo = next(i for i in pack.nodes["CodeFormerModelLoader"].define_schema().inputs if i.id == "model_name")
