@@ -74,8 +74,8 @@ class CodeFormerFaceDetectorLoader(_Loader):
             search_aliases=["face detection", "retinaface", "yunet", "mtcnn", "facedetection", "codeformer", "人脸检测"],
             inputs=[
                 cls.file_input(
-                    "The file of the network. mtcnn comes with the pack; Resnet50 misses fewest faces, mobilenet0.25 is small and "
-                    "fast, yunet is the smallest and runs on the CPU."
+                    "The file of the network. mtcnn comes with the pack; Resnet50 misses fewest faces, mobilenet0.25 is small "
+                    "and fast, yunet is the smallest and runs on the CPU."
                 )
             ],
             outputs=[inputs.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],
