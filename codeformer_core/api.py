@@ -30,8 +30,11 @@ Device = torch.device | str
 #: An image as (B, 3 or 4, H, W) float32 in [0, 1], and the conversion back to its type.
 _Opened = tuple[Tensor, Callable[[Tensor], Any]]
 
-#: Entries of a PIL image's `info` that stay valid after a fix: colour profile, resolution, metadata.
-KEPT = ("icc_profile", "dpi", "exif")
+#: Entries of a PIL image's `info` that stay valid after a fix: colour profile, resolution, metadata. Texts (PNG's) do too.
+KEPT = ("icc_profile", "dpi", "exif", "xmp")
+
+#: Mode of a PIL image -> the mode that it is fixed in.
+MODES = {"RGB": "RGB", "RGBA": "RGBA", "L": "RGB", "LA": "RGBA", "1": "RGB", "P": "RGB", "PA": "RGBA", "I;16": "I;16"}
 
 
 @overload
@@ -39,32 +42,38 @@ def load(
     model: Literal["codeformer", "codeformer-colorization", "codeformer-inpainting", "starter"],
     device: Device = "cpu",
     precision: str = "auto",
+    download: bool = False,
 ) -> CodeFormer: ...
 
 
 @overload
 def load(
-    model: Literal["retinaface-resnet50", "retinaface-mobile0.25"], device: Device = "cpu", precision: str = "auto"
+    model: Literal["retinaface-resnet50", "retinaface-mobile0.25"],
+    device: Device = "cpu",
+    precision: str = "auto",
+    download: bool = False,
 ) -> RetinaFace: ...
 
 
 @overload
-def load(model: Literal["mtcnn"], device: Device = "cpu", precision: str = "auto") -> MTCNN: ...
+def load(model: Literal["mtcnn"], device: Device = "cpu", precision: str = "auto", download: bool = False) -> MTCNN: ...
 
 
 @overload
-def load(model: Literal["yunet"], device: Device = "cpu", precision: str = "auto") -> YuNet: ...
+def load(model: Literal["yunet"], device: Device = "cpu", precision: str = "auto", download: bool = False) -> YuNet: ...
 
 
 @overload
-def load(model: Literal["parsenet", "bisenet"], device: Device = "cpu", precision: str = "auto") -> FaceParser: ...
+def load(
+    model: Literal["parsenet", "bisenet"], device: Device = "cpu", precision: str = "auto", download: bool = False
+) -> FaceParser: ...
 
 
 @overload
-def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto") -> Any: ...
+def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto", download: bool = False) -> Any: ...
 
 
-def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto") -> Any:
+def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto", download: bool = False) -> Any:
     """The restorer, detector or parser in a model file, on a device.
 
     Args:
@@ -72,14 +81,18 @@ def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "a
             "mtcnn" and "starter" always are: pip installs them with this package.
             Super-resolution networks are loaded by `upscaler.load_upscaler`.
         precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
+        download: fetch a published file that is not here into `checkpoints.cache_folder`. Its licence is what `codeformer
+            models list` says.
 
     Raises:
-        FileNotFoundError: it is not installed; the message says how to get it. Nothing is fetched.
+        FileNotFoundError: it is not here and not to be downloaded; the message says how to get it.
+        OSError: the download failed; the message says what to do by hand.
         ValueError: see `checkpoints.load`.
     """
-    path = checkpoints.find(str(model))
+    path, known = checkpoints.find(str(model)), checkpoints.lookup(str(model))
+    if path is None and known and download:
+        path = checkpoints.fetch(known, checkpoints.cache_folder())
     if path is None:
-        known = checkpoints.lookup(str(model))
         do = f"Get it: {known.command}" if known else "Give the path of a file, or a name it lists"
         raise FileNotFoundError(f"There is no model file {str(model)!r} here. {do} (codeformer models list).")
     network = checkpoints.load(path, precision=suited(precision, torch.device(device)))
@@ -90,15 +103,19 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
     """The same image with restored faces: `pipeline.fix_faces` for images of PIL, NumPy and torch.
 
     Args:
-        image: a PIL image (RGB, RGBA, L or LA; an EXIF rotation is applied); an RGB array (H, W),
+        image: a PIL image (RGB, RGBA, L, LA or I;16; 1 becomes L and P becomes RGB or RGBA; an EXIF rotation is applied); an
+            RGB array (H, W),
             (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor (3 or 4, H, W) or
             (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: convert them with [..., ::-1].
         detector, restorer: see `load`.
         options, extras: see `fix_faces`.
 
     Raises:
-        TypeError, ValueError: an image of another kind, or networks on two devices.
+        TypeError, ValueError: an image of another kind, swapped networks, or networks on two devices.
     """
+    for role, network, method in (("detector", detector, "detect"), ("restorer", restorer, "restore")):
+        if not hasattr(network, method):
+            raise TypeError(f"Found a {type(network).__name__} as the {role}. Expected fix(image, detector, restorer).")
     pixels, back = _opened(image)
     low, high = (float(value) for value in pixels.aminmax())
     if not (low >= 0 and high <= 1):
@@ -131,14 +148,18 @@ def _opened(image: Any) -> _Opened:
 
 def _opened_pil(image: Image.Image) -> _Opened:
     mode = image.mode
-    if mode not in ("RGB", "RGBA", "L", "LA"):
-        raise ValueError(f'Found a PIL image of mode {mode}. Expected RGB, RGBA, L or LA: convert it, as in .convert("RGB").')
+    if mode not in MODES:
+        do = "give its values as an array of floats in [0, 1]" if mode in ("I", "F") else 'convert it, as in .convert("RGB")'
+        raise ValueError(f"Found a PIL image of mode {mode}. Expected RGB, RGBA, L, LA, I;16, 1 or P: {do}.")
     upright = ImageOps.exif_transpose(image)
-    pixels, back = _opened_array(np.asarray(upright.convert("RGBA" if "A" in mode else "RGB")))
+    worked = "RGBA" if mode == "P" and "transparency" in upright.info else MODES[mode]
+    returned = {"1": "L", "P": worked, "PA": worked}.get(mode, mode)
+    pixels, back = _opened_array(np.asarray(upright if mode == worked else upright.convert(worked)))
 
     def back_to_pil(images: Tensor) -> Image.Image:
-        image = Image.fromarray(back(images)).convert(mode)
-        image.info |= {key: upright.info[key] for key in KEPT if key in upright.info}
+        image = Image.fromarray(back(images))
+        image = image if image.mode == returned else image.convert(returned)
+        image.info |= {key: value for key, value in upright.info.items() if key in KEPT or isinstance(value, str)}
         return image
 
     return pixels, back_to_pil

@@ -86,7 +86,7 @@ def test_upscale_enlarges_the_image(networks, portrait):
 
 def test_colour_profile_and_resolution_are_kept(networks, portrait):
     image = portrait.copy()
-    image.info |= {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
+    image.info = {"icc_profile": b"wide", "dpi": (300, 300), "transparency": 7}
     assert fix(image, *networks).info == {"icc_profile": b"wide", "dpi": (300, 300)}
 
 
@@ -120,11 +120,41 @@ def test_load_applies_the_precision(tiny_checkpoint):
         (np.full((4, 4, 3), 200.0), r"\[0, 1\]"),
         (torch.zeros(5, 4, 3), r"\(3 or 4, H, W\)"),
         (Image.new("CMYK", (4, 4)), "convert"),
+        (Image.new("F", (4, 4)), "array of floats"),
     ],
 )
 def test_unsupported_images_are_refused(networks, wrong, words):
     with pytest.raises((TypeError, ValueError), match=words):
         fix(wrong, *networks)
+
+
+@pytest.mark.parametrize(("mode", "returned"), [("1", "L"), ("P", "RGB"), ("I;16", "I;16")])
+def test_other_modes_of_pil_are_fixed_in_the_nearest_one(networks, portrait, mode, returned):
+    deep = np.asarray(portrait.convert("L")).astype(np.uint16) * 257
+    image = Image.fromarray(deep) if mode == "I;16" else portrait.convert(mode)
+    result = fix(image, *networks)
+    assert result.mode == returned and result.size == image.size
+    changed = not np.array_equal(np.asarray(result), np.asarray(image.convert(returned)))
+    assert changed == (mode != "1")  # in whose dither no face is found
+
+
+def test_a_palette_with_transparency_keeps_it(networks, portrait):
+    image = portrait.convert("P")
+    image.info["transparency"] = 0
+    result = fix(image, *networks)
+    assert result.mode == "RGBA" and np.array_equal(np.asarray(result)[..., 3], np.asarray(image.convert("RGBA"))[..., 3])
+
+
+def test_metadata_and_texts_of_a_pil_image_are_kept(networks, portrait):
+    image = portrait.copy()
+    image.info = {"xmp": b"<x/>", "dpi": (300, 300), "parameters": "a portrait, 20 steps", "transparency": (1, 2, 3)}
+    info = fix(image, *networks).info
+    assert info == {"xmp": b"<x/>", "dpi": (300, 300), "parameters": "a portrait, 20 steps"}
+
+
+def test_swapped_networks_are_named(networks, portrait):
+    with pytest.raises(TypeError, match=r"as the detector. Expected fix\(image, detector, restorer\)"):
+        fix(portrait, *reversed(networks))
 
 
 def test_a_missing_model_is_not_fetched_and_the_error_says_how_to_get_it(monkeypatch, tmp_path):

@@ -152,7 +152,7 @@ def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[f
             cv2.warpAffine(compact, affine, size, sample, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, value)
             cv2.accumulate(sample, out)
         if others:
-            cv2.multiply(out, 1 / len(affines), out)
+            out *= 1 / len(affines)
 
 
 def _warp_torch(image: Tensor, affines: list[Tensor], height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:

@@ -1,6 +1,7 @@
 """YuNet, the small detector with the most liberal licence (MIT), through OpenCV; it runs on the CPU."""
 
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from .retinaface import detection_scale, detection_size, resized
 
 
 class YuNet:
-    """A face detector with five landmarks, from an ONNX file of OpenCV's model zoo.
+    """A face detector with five landmarks, from an ONNX file of OpenCV's model zoo. Threads may share it; it pickles by path.
 
     Attributes:
         role: "detector".
@@ -21,7 +22,8 @@ class YuNet:
 
     def __init__(self, path: str | Path) -> None:
         """Read the file. Raises ValueError when OpenCV finds no YuNet in it."""
-        size = (320, 320)
+        self.path, size = path, (320, 320)
+        self._lock = Lock()  # OpenCV's detector keeps size and thresholds between the calls
         try:
             try:  # from memory, because OpenCV's reader cannot open every Unicode path on Windows
                 self.network = cv2.FaceDetectorYN.create("onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), size)
@@ -33,19 +35,23 @@ class YuNet:
                 "Expected face_detection_yunet_2023mar.onnx or a later one: `codeformer models fetch yunet`."
             ) from error
 
+    def __reduce__(self) -> tuple[type["YuNet"], tuple[str | Path]]:
+        return YuNet, (self.path,)
+
     def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1], best first within each image."""
         height, width = images.shape[-2:]
         size = detection_size(height, width, options.side)
-        self.network.setInputSize(size[::-1])
-        self.network.setScoreThreshold(options.confidence)
-        self.network.setNMSThreshold(options.overlap)
         scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
         for index in range(len(images)):
             image = resized(images[index : index + 1].float(), size)[0]
             pixels = (image.flip(0) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
-            _, rows = self.network.detect(pixels)  # (n, 15): x, y, w, h, five points, score
+            with self._lock:
+                self.network.setInputSize(size[::-1])
+                self.network.setScoreThreshold(options.confidence)
+                self.network.setNMSThreshold(options.overlap)
+                _, rows = self.network.detect(pixels)  # (n, 15): x, y, w, h, five points, score
             for x, y, w, h, *points, score in sorted([] if rows is None else rows.tolist(), key=lambda row: -row[-1]):
                 box = (x / scale, y / scale, (x + w) / scale, (y + h) / scale)
                 marks = tuple((points[i] / scale, points[i + 1] / scale) for i in range(0, 10, 2))

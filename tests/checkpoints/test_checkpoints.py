@@ -22,7 +22,7 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from codeformer_core import checkpoints
+from codeformer_core import api, checkpoints
 from codeformer_core.checkpoints import ModelFile, catalogue, fetch, fetching, find, lookup, read, verify
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
@@ -634,3 +634,16 @@ def test_load_recognises_networks_by_the_content_of_the_file(shared: Path, tmp_p
     assert checkpoints.load(detectors / "detection_mobilenet0.25_Final.pth").role == "detector"
     assert checkpoints.load(detectors / "face_detection_yunet_2026may.onnx").role == "detector"
     assert checkpoints.load(checkpoint_for("inpainting", tmp_path / "codeformer.pth")).task == "inpainting"
+
+
+def test_load_downloads_a_published_file_when_asked_to(shared, server, tmp_path, monkeypatch) -> None:
+    known = lookup("retinaface-mobile0.25")
+    server.files = {f"/{known.file}": (shared / "data" / "detectors" / known.file).read_bytes()}
+    monkeypatch.setenv("CODEFORMER_MIRROR", server.address)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError):
+        api.load(known.name)
+    assert api.load(known.name, download=True).role == "detector"
+    assert api.load(known.name).role == "detector" and len(server.asked) == 1

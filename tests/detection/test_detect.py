@@ -1,6 +1,8 @@
 """Detectors find the faces of real photographs, and no others, where the reference finds them."""
 
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -148,3 +150,17 @@ def test_an_empty_batch_has_no_faces(detector):
 def test_faces_are_detected_in_half_precision_images(photo, detector):
     crew = photo("photos/nasa_sts114_crew_7faces.jpg")
     assert len(detector.detect(crew.half(), DetectionOptions())) == 7
+
+
+def test_threads_share_a_detector(detector, photo):
+    images = [photo("photos/astronaut_1face.png"), photo("photos/nasa_sts114_crew_7faces.jpg")]
+    alone = [detector.detect(image, DetectionOptions()) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda index: detector.detect(images[index % 2], DetectionOptions()), range(8)))
+    assert [len(faces) for faces in alone] == [1, 7]
+    assert all(faces == alone[index % 2] for index, faces in enumerate(together))
+
+
+def test_a_pickled_detector_finds_the_same(detector, photo):
+    image = photo("photos/astronaut_1face.png")
+    assert pickle.loads(pickle.dumps(detector)).detect(image, DetectionOptions()) == detector.detect(image, DetectionOptions())
