@@ -2,6 +2,8 @@
 
 import copy
 import importlib.util
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,11 @@ def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path)
     with pytest.raises(ValueError, match=r"pip install"):
         checkpoints.fetch(checkpoints.lookup("mtcnn"), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_threads_may_share_it_and_copies_may_be_pickled(mtcnn, photo):
+    images = [photo("photos/astronaut_1face.png"), photo("photos/astronaut_1face.png").flip(3), torch.zeros(1, 3, 90, 70)] * 3
+    expected = [mtcnn.detect(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(mtcnn.detect, images)) == expected
+    assert pickle.loads(pickle.dumps(mtcnn)).detect(images[0]) == expected[0]
