@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import errno
 import os
 import sys
@@ -12,6 +11,7 @@ from importlib import import_module
 from .arguments import contradiction
 from .commands import COMMANDS, build_parser, parsed_arguments
 from .signals import interrupted_status, signals_interrupt
+from .values import did_you_mean
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
@@ -26,6 +26,8 @@ OTHER_NAMES = {
     "face_upsample": "--face-upscaler",
     "detection_model": "--detector",
     "has_aligned": "--aligned",
+    "s": "--upscale",
+    "save_video_fps": "--fps",
     "only_center_face": "--only-center",
     "draw_box": "--draw-boxes",
     "use_parse": "--mask",
@@ -74,6 +76,7 @@ def _unrecognised(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> st
     wrong = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
     known = [option for action in parser._actions for option in action.option_strings]  # argparse has no public list
     theirs = OTHER_NAMES.get(wrong.replace("-", "_").lstrip("_"))
-    meant = [theirs] if theirs in known else difflib.get_close_matches(wrong, known, n=1)
-    hint = f" Did you mean {meant[0]}?" if meant else ""
+    if wrong in ("-i", "--input_path"):
+        return f"{parser.prog}: {wrong} is not needed: name files and folders right after `{parser.prog}`."
+    hint = f" Did you mean {theirs}?" if theirs in known else did_you_mean(wrong, known)
     return f"{parser.prog}: {wrong} is not known.{hint} See `{parser.prog} --help`."

@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
 from .. import checkpoints
 from ..options import OptionField, option_fields, with_values
 from .arguments import Arguments
-from .values import listed, model, named, number, one_of
+from .values import did_you_mean, listed, model, named, number, one_of
 
 #: The headings of the help: group of options -> (title, what is said below it).
 GROUPS: dict[str, tuple[str, str | None]] = {
@@ -82,6 +83,18 @@ _ACTIONS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what a misspelt command may have meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # argparse has no public way
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            hint = did_you_mean(value, action.choices)
+            if Path(value).exists():
+                hint = f" Say what to do with it, as in `codeformer fix {value} -o OUT`."
+            raise argparse.ArgumentError(action, f"{value!r} is none of {', '.join(action.choices)}.{hint}")
+        super()._check_value(action, value)
+
+
 class _ShowVersion(argparse.Action):
     """`action="version"`, but the version is looked up only when asked for: that takes as long as all of --help."""
 
@@ -94,7 +107,7 @@ class _ShowVersion(argparse.Action):
 
 def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
     """The parser of every command; the options are those of `defaults`, see `add_options`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="codeformer",
         description="Restore, colour and complete faces in images and videos with CodeFormer.",
         epilog="Help on a command: codeformer fix --help",
@@ -135,7 +148,7 @@ def _add_parser(
         allow_abbrev=False,  # --weight is no short way to say --weights
         argument_default=argparse.SUPPRESS,  # what was not typed is left to the defaults of `Arguments`
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no report")
+    parser.add_argument("-q", "--quiet", action="store_true", help="nothing but errors")
     parser.set_defaults(module=module, subparser=parser)
     return parser
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from .. import checkpoints
 from ..checkpoints import ModelFile
 from .arguments import Arguments
+from .values import did_you_mean
 
 
 def run(arguments: Arguments) -> int:
@@ -29,12 +30,13 @@ def obtain(names: Sequence[str], arguments: Arguments) -> list[Path]:
     """
     missing = {name: checkpoints.lookup(name) for name in names if checkpoints.find(name, arguments.weights) is None}
     if missing and (not arguments.download or None in missing.values()):
-        known = ", ".join(model.name for model in checkpoints.catalogue())
+        known = [model.name for model in checkpoints.catalogue()]
         lines = [
             f"{model.file} is not found ({model.size}, {model.licence}). "
             f"Get it with `{model.command}`{'' if model.requirement else ', or let this command do so with --download'}."
             if model
-            else f"{name} is not found. Give the path of a file, or one of these names: {known}."
+            else f"{name} is not found.{did_you_mean(name, known)} "
+            f"Give the path of a file, or one of these names: {', '.join(known)}."
             for name, model in missing.items()
         ]
         looked = ", ".join(map(str, checkpoints.places(arguments.weights)))
@@ -54,8 +56,9 @@ def fetch(model: ModelFile, arguments: Arguments) -> None:
         return
     chosen = os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep)[0]
     folder = [*arguments.weights, Path(chosen).expanduser() if chosen else checkpoints.cache_folder()][0]
-    tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
-    tqdm.write(f"  Licence of {model.name}: {model.licence}. {model.notice}")
+    if not arguments.quiet:
+        tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
+        tqdm.write(f"  Licence of {model.name}: {model.licence}. {model.notice}")
     hidden = arguments.quiet or None  # None: where there is no terminal
     with tqdm(total=model.bytes, unit="B", unit_scale=True, desc=model.file, disable=hidden, leave=False) as bar:
 
@@ -64,7 +67,8 @@ def fetch(model: ModelFile, arguments: Arguments) -> None:
             bar.update(done - bar.n)
 
         path = checkpoints.fetch(model, folder, progress)
-    tqdm.write(f"  {path}: ok")
+    if not arguments.quiet:
+        tqdm.write(f"  {path}: ok")
 
 
 def _list(arguments: Arguments) -> int:

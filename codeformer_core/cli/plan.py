@@ -1,5 +1,6 @@
 """Which file is written for which, decided and checked before any work begins."""
 
+import glob
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ class Media(NamedTuple):
         written: how those end that can be written; others become `other`.
         other: how a result ends whose input's format cannot be written.
         foreign: how files end that are of its kind, and cannot be read.
+        wrong: how files end that another command is for.
+        hint: what such a file is and which command that is.
     """
 
     name: str
@@ -24,6 +27,8 @@ class Media(NamedTuple):
     written: Collection[str]
     other: str
     foreign: Collection[str] = ()
+    wrong: Collection[str] = ()
+    hint: str = ""
 
 
 #: Images as cameras, phones and editors store them.
@@ -31,7 +36,12 @@ _FOREIGN = (
     ".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
 )  # fmt: skip
 
-IMAGES = Media("image", IMAGE_FORMATS, IMAGE_FORMATS, ".png", _FOREIGN)
+#: How videos end that are taken from folders; PyAV reads many more kinds, when they are named.
+VIDEO_ENDS = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv",
+)  # fmt: skip
+
+IMAGES = Media("image", IMAGE_FORMATS, IMAGE_FORMATS, ".png", _FOREIGN, VIDEO_ENDS, "a video: use `codeformer video`")
 
 
 class ImageTask(NamedTuple):
@@ -100,19 +110,41 @@ def _sources(arguments: Arguments, media: Media) -> list[tuple[Path, Path]]:
     for path in arguments.paths:
         if path.is_dir():
             files = _files(path, recursive, media.read)
-            files = [file for file in files if out.resolve() not in file.resolve().parents or path == out]
+            if path.resolve() in out.resolve().parents:  # results of an earlier run lie among the inputs
+                files = [file for file in files if out.resolve() not in file.resolve().parents]
             if not files:
                 below = not recursive and bool(_files(path, True, media.read))
                 hint = " Add --recursive to look into its folders too." if below else ""
+                wrong = _files(path, recursive, media.wrong)
+                hint += f" {wrong[0].name} is {media.hint}." if wrong else ""
                 hint += f" Found {others}." if (others := ignored([path], recursive, media)) else ""
                 raise ValueError(f"{path} holds no {media.name} ({', '.join(media.read)}).{hint}")
             for file in files:
                 found.setdefault(file.resolve(), (file, file.parent.relative_to(path)))
         elif path.is_file():
+            if path.suffix.lower() in media.wrong:
+                raise ValueError(f"{path} is {media.hint}.")
             found.setdefault(path.resolve(), (path, Path()))
         else:
             raise ValueError(f"{path} does not exist.")
     return list(found.values())
+
+
+def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, with wildcards replaced by what they match, as shells do it and Windows does not.
+
+    Raises:
+        ValueError: one matches nothing.
+    """
+    found: list[Path] = []
+    for path in paths:
+        matches = [path]
+        if not path.exists() and glob.has_magic(str(path)):
+            matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+            if not matches:
+                raise ValueError(f"{path} matches no file.")
+        found += matches
+    return tuple(found)
 
 
 def ignored(paths: Iterable[Path], recursive: bool, media: Media) -> str:

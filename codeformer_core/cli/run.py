@@ -20,7 +20,7 @@ from .arguments import Arguments
 from .commands import COMMANDS
 from .context import RunContext
 from .networks import device_of, load_networks
-from .plan import ImageTask, Media, ignored, plan, without_results
+from .plan import ImageTask, Media, expanded, ignored, plan, without_results
 from .report import ImageResult, Outcome
 from .review import Review, begin_review, write_review
 from .signals import interrupted_status
@@ -43,9 +43,11 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
     """
     status = 2  # wrong usage, until there is a plan
     try:
+        arguments = replace(arguments, paths=expanded(arguments.paths))
         tasks, device, review = plan(arguments, media), device_of(arguments.device), begin_review(arguments)
         status = 1
-        if note := ignored(arguments.paths, arguments.recursive, media):
+        note = ignored(arguments.paths, arguments.recursive, media)
+        if note and not arguments.quiet:
             tqdm.write(f"Left out: {note}.", file=sys.stderr)
         for folder in {file.parent for task in tasks for file in (task.target, task.crops) if file}:
             remove_abandoned(folder)

@@ -1,8 +1,9 @@
 """Types of values for argparse, each with a sentence for what it refuses."""
 
 import argparse
+import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,13 @@ def model(name: str) -> checkpoints.ModelFile:
     """An entry of the catalogue."""
     entry = checkpoints.lookup(name)
     if entry is None:
-        known = ", ".join(entry.name for entry in checkpoints.catalogue())
-        raise argparse.ArgumentTypeError(f"{name!r} is not a model of the catalogue. Use one of: {known}")
+        known = [entry.name for entry in checkpoints.catalogue()]
+        hint = did_you_mean(name, known) or f" Use one of: {', '.join(known)}"
+        raise argparse.ArgumentTypeError(f"{name!r} is not a model of the catalogue.{hint}")
     return entry
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a misspelt word may have meant, as a sentence to append; empty where nothing is near."""
+    meant = difflib.get_close_matches(word.lower(), list(known), n=1)
+    return f" Did you mean {meant[0]}?" if meant else ""

@@ -4,14 +4,11 @@ from ..video.pipeline import fix_video
 from ..video_io import CONTAINERS, read_frames
 from .arguments import Arguments
 from .context import RunContext
-from .plan import ImageTask, Media
+from .plan import IMAGES, VIDEO_ENDS, ImageTask, Media
 from .report import ImageResult
 from .run import process_all
 
-#: How files end that are taken from folders; PyAV reads many more kinds, when they are named.
-READ = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv")
-
-VIDEOS = Media("video", READ, tuple(CONTAINERS), ".mp4")
+VIDEOS = Media("video", VIDEO_ENDS, tuple(CONTAINERS), ".mp4", wrong=IMAGES.read, hint="an image: use `codeformer fix`")
 
 
 def run(arguments: Arguments) -> int:

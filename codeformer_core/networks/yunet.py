@@ -24,6 +24,8 @@ class YuNet:
         """Read the file. Raises ValueError when OpenCV finds no YuNet in it."""
         self.path, size = path, (320, 320)
         self._lock = Lock()  # OpenCV's detector keeps size and thresholds between the calls
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns about its own choice of a target
         try:
             try:  # from memory, because OpenCV's reader cannot open every Unicode path on Windows
                 self.network = cv2.FaceDetectorYN.create("onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), size)
@@ -34,6 +36,8 @@ class YuNet:
                 f"{Path(path).name} is not a YuNet that OpenCV {cv2.__version__} can read ({error.err}). "
                 "Expected face_detection_yunet_2023mar.onnx or a later one: `codeformer models fetch yunet`."
             ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
     def __reduce__(self) -> tuple[type["YuNet"], tuple[str | Path]]:
         return YuNet, (self.path,)
