@@ -73,6 +73,12 @@ class Arguments:
     side: int = option(512, "Width and height of the face crops.", span=(16, 4096, 1), group="crops", metavar="PX")
     start: float = option(0.0, "Begins at this second.", limits=(0, 1e9), group="videos", metavar="S")
     duration: float = option(0.0, "Only this many seconds. 0: to the end.", limits=(0, 1e9), group="videos", metavar="S")
+    fps: float = option(
+        0.0,
+        "Frames per second of the result, at the same speed: frames are left out or repeated. 0: as in the video.",
+        limits=(0, 1000),
+        group="videos",
+    )
     codec: str | None = option(
         None,
         "h264 plays everywhere; hevc and av1 make smaller files (default h264; WebM av1).",

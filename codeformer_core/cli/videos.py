@@ -31,6 +31,7 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         extras,
         start=arguments.start,
         duration=arguments.duration,
+        fps=arguments.fps,
         codec=arguments.codec,
         crf=arguments.crf,
         overwrite=arguments.overwrite,

@@ -16,7 +16,7 @@ from ..options import FixOptions
 from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
-from ..video_io import Source, VideoWriter, estimate_frames, read_frames
+from ..video_io import Source, VideoWriter, estimate_frames, frame_rate, read_frames, resample
 from . import stages
 from .stages import F, FrameState, SteadyRestorer
 
@@ -140,6 +140,7 @@ def fix_video(
     *,
     start: float = 0.0,
     duration: float = 0.0,
+    fps: float = 0.0,
     codec: str | None = None,
     crf: int | None = None,
     overwrite: bool = False,
@@ -155,6 +156,7 @@ def fix_video(
         path: of the new file, which is written atomically.
         detector, restorer, options, extras: see `fix_stream`.
         start, duration: seconds; the part that is read and written. A duration of 0 goes to the end.
+        fps: frames per second of the new file, at the same speed; 0 keeps every frame and its time.
         codec, crf: a row of `video_io.CODECS`, and its quality: lower is better and larger. None is the container's first
             codec, and the codec's default.
         overwrite: replace an existing file.
@@ -167,11 +169,16 @@ def fix_video(
     """
     reader = read_frames(source, start, duration)
     total, frames, with_faces, tracks = estimate_frames(reader.video, start, duration), 0, 0, set()
+    rate = frame_rate(fps) if fps else None
+    if rate is not None:
+        total = round(total / reader.video.rate * rate) if reader.video.rate else 0
     whole_frame = stages.changes_every_pixel(options, extras)
     tick(0, total)
     with (
-        VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, overwrite=overwrite) as writer,
-        prefetch(reader, PREFETCHED) as prefetched,
+        VideoWriter(
+            path, source, codec=codec, crf=crf, start=start, duration=duration, rate=rate, overwrite=overwrite
+        ) as writer,
+        prefetch(reader if rate is None else resample(reader, rate), PREFETCHED) as prefetched,
     ):
         for done in fix_stream(prefetched, detector, restorer, options, extras, device):
             writer.write(done.frame, done.image, None if whole_frame else done.mask)

@@ -4,7 +4,20 @@ from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
 from .probe import Source, probe
 from .reader import Frame, read_frames
+from .resample import frame_rate, resample
 from .time_range import estimate_frames
 from .writer import VideoWriter
 
-__all__ = ["CODECS", "CONTAINERS", "Frame", "Source", "VideoWriter", "estimate_frames", "probe", "read_audio", "read_frames"]
+__all__ = [
+    "CODECS",
+    "CONTAINERS",
+    "Frame",
+    "Source",
+    "VideoWriter",
+    "estimate_frames",
+    "frame_rate",
+    "probe",
+    "read_audio",
+    "read_frames",
+    "resample",
+]

@@ -20,7 +20,7 @@ class FrameComposer:
     """Composes frames of one size and pixel format for an encoder.
 
     Attributes:
-        video: the source.
+        video: the source, with the new frame rate where there is one.
         size: (H, W) of the encoded frames, in storage orientation: the source's, or larger.
         pixel_format: of the encoded frames, FFmpeg's name.
         colours: the colour space of their samples.
@@ -28,13 +28,23 @@ class FrameComposer:
         notices: sentences on properties of the source that the encoder cannot preserve.
     """
 
-    def __init__(self, video: Video, window: TimeRange, encoder: codecs.Encoder, first: Frame, image: Tensor | None) -> None:
-        """`first` and `image` are the first to be composed; `window` is the time range that is read.
+    def __init__(
+        self,
+        video: Video,
+        window: TimeRange,
+        encoder: codecs.Encoder,
+        first: Frame,
+        image: Tensor | None,
+        rate: Fraction | None = None,
+    ) -> None:
+        """`first` and `image` are the first to be composed; `window` is the time range that is read, `rate` a new frame rate.
 
         Raises:
             ValueError: the encoder does not support frames of this size.
         """
-        self.video, self._window = video, window
+        self.video, self._window, self._rate = video, window, rate
+        if rate is not None:
+            self.video = replace(video, rate=rate, time_base=Fraction(1, rate.numerator))
         self.size = self._stored_size(image)
         source = planes.planar(first.raw).format
         self.pixel_format = codecs.pixel_format(encoder, source.name, *self.size)
@@ -74,7 +84,7 @@ class FrameComposer:
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.time_base
         result.pts = round(Fraction(frame.time) / self.video.time_base)
-        result.duration = frame.raw.duration or 0
+        result.duration = (frame.raw.duration or 0) if self._rate is None else self._rate.denominator
         if self._window.seconds is not None:
             result.duration = min(result.duration, round((self._window.seconds - frame.time) / self.video.time_base))
         return result

@@ -56,6 +56,7 @@ class VideoWriter:
         crf: int | None = None,
         start: float = 0.0,
         duration: float = 0.0,
+        rate: Fraction | None = None,
         overwrite: bool = False,
     ) -> None:
         """Nothing is written yet.
@@ -66,6 +67,7 @@ class VideoWriter:
             codec: a row of `CODECS`; None is the container's first.
             crf: quality, lower is better; None is the codec's default.
             start, duration: the time range that the frames were read with, in seconds; all streams are cut to it.
+            rate: that of the frames, where they were resampled.
             overwrite: replace an existing file.
 
         Raises:
@@ -97,6 +99,7 @@ class VideoWriter:
         if not overwrite:
             refuse_existing(self.path)
         self._source, self._video, self._overwrite = source, probe(source), overwrite
+        self._rate = rate
         self._window = time_range(self._video, start, duration)
         self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
@@ -157,8 +160,8 @@ class VideoWriter:
         item = next(items, None)
         if item is None:
             raise ValueError(f"Got no frame for {self.path.name}, expected at least one. Choose another part of the video.")
-        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1])
-        options = self._container.options_for(self._video.time_base)
+        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1], self._rate)
+        options = self._container.options_for(composer.video.time_base)
         with av.open(str(path), "w", format=self._container.format, options=options) as output:
             encoder = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
             copier = StreamCopier(self._source, output, encoder.stream, self._container, self._window)

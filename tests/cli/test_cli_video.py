@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -125,3 +126,24 @@ def test_damage_in_a_video_is_reported(clip, networks, tmp_path, capsys):
 
 def test_the_codecs_match_the_core():
     assert tuple(CODECS) == arguments.CODECS
+
+
+@pytest.mark.parametrize(("fps", "rate", "count"), [("12", Fraction(12), 12), ("59.94", Fraction(60000, 1001), 60)])
+def test_another_frame_rate_keeps_the_speed_and_the_sound(clip, networks, tmp_path, fps, rate, count):
+    out = tmp_path / "out.mp4"
+    argv = ["video", str(clip), "-o", str(out), *networks, "--duration", "1.001", "-q", "--fps", fps]
+    argv += ["--crf", "0", "--blend", "0"]
+    assert main(argv) == 0
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == rate
+        times = [frame.pts * stream.time_base for frame in container.decode(stream)]
+    assert len(times) == count and {late - early for early, late in zip(times, times[1:], strict=False)} == {1 / rate}
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        old = [(frame.pts * stream.time_base, frame.to_ndarray(format="rgb24")) for frame in container.decode(stream)]
+    for time, new in zip(times, frames(out), strict=True):  # what is seen at a time is what was seen then, or half a frame off
+        near = [image for at, image in old if abs(at - time) <= max(1 / rate, Fraction(1001, 30000))]
+        assert min(np.abs(new - image).mean() for image in near) < 1
+    sound = packets(out)
+    assert sound and sound == packets(clip)[: len(sound)]

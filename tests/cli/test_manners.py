@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("fix -i DIR -o OUT", "-i is not needed: name files and folders right after `codeformer fix`"),
         ("fix --input_path DIR -o OUT", "--input_path is not needed"),
         ("fix DIR -o OUT -s 2", "Did you mean --upscale?"),
+        ("video DIR -o OUT --save_video_fps 24", "Did you mean --fps?"),
         ("fxi DIR -o OUT", "Did you mean fix?"),
         ("Colourize DIR -o OUT", "Did you mean colorize?"),
         ("a.png", "as in `codeformer fix a.png -o OUT`"),
