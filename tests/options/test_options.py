@@ -2,6 +2,7 @@
 
 import pytest
 
+from codeformer_core.faces import Face
 from codeformer_core.imaging import colour
 from codeformer_core.masks import parsing, styles
 from codeformer_core.options import fix, selection
@@ -12,7 +13,7 @@ from codeformer_core.selection import select
     ("names", "table"),
     [
         (fix.COLOURS, colour.COLOURS),
-        (fix.MASKS, styles.MASKS),
+        (fix.MASKS, ("auto", *styles.MASKS)),
         (fix.PARTS, parsing.PART_CLASSES),
         (selection.ORDERS, select.ORDERS),
     ],
@@ -23,4 +24,7 @@ def test_names_of_options_are_those_of_their_table(names, table):
 
 
 def test_every_choice_of_faces_has_an_order():
-    assert set(selection.CHOICES) == {"all", *select._ORDER_OF_CHOICE}
+    faces = [Face(0, (x, 0.0, x + 9.0, 9.0), ((0.0, 0.0),) * 5, 1.0) for x in (0.0, 20.0)]
+    for choice in selection.CHOICES:
+        kept, _ = select.select(faces, (10, 30), selection.Selection(choice=choice, duplicates=True))
+        assert len(kept) == (2 if choice == "all" else 1)
