@@ -97,11 +97,12 @@ def _find_restorer(arguments: Arguments, task: str) -> str:
     here = next((name for name in names if checkpoints.find(name, arguments.weights)), published)
     if arguments.download or here == published:
         return published
-    tqdm.write(
-        "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
-        f"`codeformer models fetch {published}` for full quality.",
-        file=sys.stderr,
-    )
+    if not arguments.quiet:
+        tqdm.write(
+            "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
+            f"`codeformer models fetch {published}` for full quality.",
+            file=sys.stderr,
+        )
     return here
 
 

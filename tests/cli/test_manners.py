@@ -71,13 +71,15 @@ def test_results_may_go_to_the_parent_folder(tmp_path: Path, monkeypatch: pytest
     assert files(tmp_path) == ["a.png", "scans/a.png"]
 
 
-def test_quiet_says_nothing_but_errors(tmp_path: Path, data: Path, tiny_checkpoint: Path) -> None:
+@pytest.mark.parametrize("restorer", ["a file", "the starter model"])
+def test_quiet_says_nothing_but_errors(tmp_path: Path, data: Path, tiny_checkpoint: Path, restorer: str) -> None:
     """In a process of its own: what libraries print beside Python's streams counts too."""
     source = tmp_path / "in"
     source.mkdir()
     (source / "photo.png").write_bytes((data / "photos" / "astronaut_1face.png").read_bytes())
     (source / "raw.cr2").touch()
-    argv = [sys.executable, "-m", "codeformer_core", "fix", str(source), "-q", "--model", str(tiny_checkpoint)]
+    argv = [sys.executable, "-m", "codeformer_core", "fix", str(source), "-q"]
+    argv += ["--model", str(tiny_checkpoint)] if restorer == "a file" else []
     argv += ["--report", str(tmp_path / "report.json"), "--gallery"]
     detector = ROOT.parent / "shared" / "data" / "detectors" / "face_detection_yunet_2026may.onnx"
     faces = data / "faces" / "astronaut_1face.json"
