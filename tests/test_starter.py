@@ -1,5 +1,6 @@
 """The starter model: it comes with the project, and is used until the published one is here."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,20 @@ def test_it_is_the_file_that_the_catalogue_describes():
 
 
 @pytest.mark.usefixtures("nothing_else_here")
-def test_the_first_command_needs_no_network(tmp_path, capsys):
+def test_the_first_command_fixes_a_whole_photo_with_what_comes_along(tmp_path, capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = re.search(r"\.venv/bin/codeformer (fix .*) -o out (.*)", readme)
+    argv = [*words[1].split(), "-o", str(tmp_path / "out"), *words[2].split(), "--device", "cpu"]
+    argv[1] = str(ROOT / argv[1])
+    assert main(argv) == 0
+    said = capsys.readouterr()
+    assert (said.out + said.err).count(NOTICE) == 1 and "Faces: 7 found, 7 restored" in said.out + said.err
+    before, after = Image.open(argv[1]), Image.open(tmp_path / "out" / "crew.jpg")
+    assert after.size == (2 * before.width, 2 * before.height) and (tmp_path / "out" / "crew_compare.jpg").exists()
+
+
+@pytest.mark.usefixtures("nothing_else_here")
+def test_an_aligned_face_is_restored_with_the_starter_model(tmp_path, capsys):
     assert restored(tmp_path / "out") == 0
     said = capsys.readouterr()
     assert (said.out + said.err).count(NOTICE) == 1
