@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .faces import AlignedFaces, Face, check_images
+from .faces import AlignedFaces, Box, Face, check_images
 from .imaging import buffers
 from .imaging.affine import compose, fit_similarity, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.colour import is_grey
@@ -25,6 +25,10 @@ FFHQ_TEMPLATE = torch.tensor(
 )
 
 TEMPLATE_SIDE = 512
+
+#: A detector's box in an aligned crop of side 1: the mean of 75 faces (the annotated photographs, the group and
+#: portrait photographs and the mosaic of the test data; RetinaFace MobileNet0.25, standard deviation of the centre 0.05, 0.02).
+CROP_BOX: Box = (0.22, 0.19, 0.78, 0.92)
 
 #: Fills the part of a crop that is outside the image: the reference's grey (135, 133, 132 in BGR), as RGB in [0, 1].
 FILL = (132 / 255, 133 / 255, 135 / 255)
@@ -112,3 +116,21 @@ def _warp_to_crop(image: Tensor, affine: Tensor, crop: Tensor, fill: Sequence[fl
     to_crop = compose(translation(x0, y0), affine[None])
     warp(image[None, :, y0:y1, x0:x1], to_crop, side, side, fill, out=crop[None], antialias=antialias)
     return True
+
+
+def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
+    """Images (B, 3, H, W) RGB in [0, 1] that are already aligned faces, as `AlignedFaces` with crops of `side` pixels."""
+    height, width = images.shape[-2:]
+    crops = resize(images, side)
+    landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
+    x0, y0, x1, y1 = CROP_BOX
+    box = (x0 * width, y0 * height, x1 * width, y1 * height)
+    return AlignedFaces(
+        faces=tuple(Face(index, box, landmarks, 1.0) for index in range(len(images))),
+        originals=crops,
+        crops=crops,
+        affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
+        masks=crops.new_ones(len(images), 1, side, side),
+        grey=is_grey(images),
+        image_size=(height, width),
+    )

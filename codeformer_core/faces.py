@@ -11,6 +11,9 @@ from .options import DetectionOptions
 
 Point = tuple[float, float]
 
+#: The side of the published networks' crops. What draws fewer pixels, such as the starter, can take detail away from a face.
+FULL_SIDE = 512
+
 Box = tuple[float, float, float, float]
 
 Size = tuple[int, int]
@@ -131,6 +134,15 @@ class AlignedFaces:
     def side(self) -> int:
         """S: the side of `originals`, the target of `affines`."""
         return self.originals.shape[-1]
+
+    @property
+    def small(self) -> bool:
+        """Whether the network draws fewer pixels than the published ones."""
+        return min(self.side, self.crops.shape[-1]) < FULL_SIDE
+
+    def image_scales(self) -> list[float]:
+        """Of each face, image pixels for a pixel of `originals`: above 1 it is larger in its image than in its crop."""
+        return torch.linalg.det(self.affines[:, :, :2]).abs().rsqrt().tolist()
 
     def with_crops(self, crops: Tensor) -> "AlignedFaces":
         """The same faces with other crops (N, 3, S', S')."""

@@ -17,6 +17,7 @@ from .imaging.morphology import seam_mask
 from .imaging.resize import resize
 from .masks.parsing import Parser
 from .masks.styles import automatic_style, get_mask_style
+from .options.fix import switch_word
 from .runtime.prefetch import prefetch
 
 #: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
@@ -29,7 +30,7 @@ def paste(
     aligned: AlignedFaces,
     mask: str = "auto",
     parser: Parser | None = None,
-    keep_detail: bool = False,
+    keep_detail: str | bool = "off",
 ) -> tuple[Tensor, Tensor]:
     """Warp the crops back into their images and composite them under their masks.
 
@@ -38,7 +39,7 @@ def paste(
         aligned: the faces; their masks are multiplied with the mask style.
         mask: "auto" or a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
-        keep_detail: see `_with_detail`: for faces that are larger in the image than in the crop.
+        keep_detail: see `with_detail` and `FixOptions.keep_detail`.
 
     Returns:
         The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1], in the dtype of `images`, which are not
@@ -50,6 +51,7 @@ def paste(
     batch, _, height, width = images.shape
     originals, crops, masks = (tensor.to(images.dtype) for tensor in (aligned.originals, aligned.crops, aligned.masks))
     aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype
+    detailed = keeps_detail(aligned, keep_detail)
     changed = buffers.zeros(images, batch, 1, height, width)
     placements = _placements(aligned, batch, (height, width), mask, parser)
     if not len(aligned):
@@ -61,8 +63,8 @@ def paste(
         for row, place, to_region, weight in ready:
             region = result[place]
             pasted = _warp_crop(aligned.crops[row], aligned, to_region, region)
-            if keep_detail:
-                pasted = _with_detail(pasted, images[place], _warp_crop(aligned.originals[row], aligned, to_region, region))
+            if detailed[row]:
+                pasted = with_detail(pasted, images[place], _warp_crop(aligned.originals[row], aligned, to_region, region))
             for rows in strips(region):
                 part, share = region[:, rows], weight[:, rows]
                 torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
@@ -158,7 +160,21 @@ def _warp_crop(crop: Tensor, aligned: AlignedFaces, to_region: Tensor, region: T
     return warp(crop[None], affine, height, width, repeat=border, antialias=aligned.sampling == "exact")[0]
 
 
-def _with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
+def keeps_detail(aligned: AlignedFaces, keep_detail: str | bool) -> list[bool]:
+    """Of each face whether the image's own detail is kept.
+
+    "auto" is for faces that are larger in the image than in the crop, and for small networks: smaller faces lose detail too
+    when they are enlarged, drawn and shrunk again. 41 faces of 35 to 106 px in the test data, drawn by the starter, have 0.85
+    of their gradient energy in the median, with their own detail 0.96.
+    """
+    word = switch_word(keep_detail)
+    if word != "auto":
+        return [word == "on"] * len(aligned)
+    enlarged = aligned.crops.shape[-1] / aligned.side
+    return [aligned.small or scale > enlarged for scale in aligned.image_scales()]
+
+
+def with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
     """A pasted crop with the fine detail of the image where the network corrected little.
 
     A crop of a large face has a lower resolution than the image, so a plain paste softens the face. The detail that the crop

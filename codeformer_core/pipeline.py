@@ -7,22 +7,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .align import align, template
+from .align import align, wrap_aligned_images
 from .detection.tiled_rotated import wrap_detector
 from .faces import AlignedFaces, Detector, Face, Skipped
 from .fidelity import fidelity_maps, fidelity_per_face
-from .imaging.affine import resize_affine
-from .imaging.colour import is_grey, match_colours
+from .imaging.colour import match_colours
 from .imaging.resize import rescale, resize
 from .imaging.tiling import ImageModel, upscale_images
 from .masks.limits import exclude, restrict_to_parts, with_opacity
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
-from .paste import paste
+from .paste import keeps_detail, paste, with_detail
 from .restoration import Restorer, restore
 from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
+from .selection.harm import without_harmed
 from .selection.select import select
 from .selection.sharpness import measure_sharpness
 
@@ -60,7 +60,7 @@ class Fixed(NamedTuple):
         images: (B, 3, H', W') RGB in [0, 1].
         mask: (B, 1, H', W') in [0, 1], the paste mask: 0 where the images are unchanged.
         aligned: the faces that were restored.
-        skipped: the detected faces that were not selected, and why.
+        skipped: the detected faces that were left alone, and why.
         found: every detected face, in the order of the detection; empty for images that are aligned faces.
     """
 
@@ -114,7 +114,12 @@ def fix_faces(
     """
     step = _restoration_step(restorer, options, extras, progress)
     background = upscale_background(images, options, extras, progress)
-    return apply_to_faces(images, detector, restorer.side, step, options, extras, background)
+    fixed = apply_to_faces(images, detector, restorer.side, step, options, extras, background)
+    aligned, harmed = without_harmed(images, background, fixed.images, fixed.aligned, options.always)
+    if not harmed:
+        return fixed
+    pasted, changed = paste(background, aligned, options.mask, extras.parser, options.keep_detail)
+    return fixed._replace(images=pasted, mask=changed, aligned=aligned, skipped=fixed.skipped + harmed)
 
 
 def fix_aligned(
@@ -124,14 +129,18 @@ def fix_aligned(
     extras: Extras = Extras(),
     progress: Progress = no_progress,
 ) -> Fixed:
-    """Restore images that are already aligned faces; without an upscaler the result has the restorer's side.
+    """Restore images that are already aligned faces; the result has at least the restorer's side and the images' own.
 
     Args:
         images: see `apply_to_aligned`.
         extras, progress: see `fix_faces`.
     """
-    step = _restoration_step(restorer, options, extras, progress)
-    return apply_to_aligned(images, restorer.side, step, options, extras)
+    fixed = apply_to_aligned(images, restorer.side, _restoration_step(restorer, options, extras, progress), options, extras)
+    before = resize(images, *fixed.images.shape[-2:])
+    aligned, harmed = without_harmed(images, before, fixed.images, fixed.aligned, options.always)
+    for index in [face.image_index for face, _ in harmed]:
+        fixed.images[index], fixed.mask[index] = before[index], 0
+    return fixed._replace(aligned=aligned, skipped=harmed)
 
 
 def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress) -> Step:
@@ -218,11 +227,13 @@ def apply_to_aligned(
         side, step: see `apply_to_faces`.
 
     Returns:
-        See `Fixed`. The images have the size of the crops that `step` returns; but where the paste is limited to an area, as by
-        `inpaint` and a keep-out mask, they keep their own size, and pixels outside the area are bit-identical.
+        See `Fixed`. The images have the size of the crops that `step` returns; they keep their own where that is smaller, or
+        the paste is limited to an area (as by `inpaint` and a keep-out mask), outside which pixels are bit-identical.
     """
     aligned = limit_paste_area(step(wrap_aligned_images(images, side)), options, extras)
-    size = aligned.crops.shape[-2:] if aligned.within is None else images.shape[-2:]
+    smaller = max(images.shape[-2:]) > aligned.crops.shape[-1]
+    size = images.shape[-2:] if smaller or aligned.within is not None else aligned.crops.shape[-2:]
+    detailed = keeps_detail(aligned, options.keep_detail)
     result = resize(images, *size).clone()
     changed = result.new_zeros(len(images), 1, *size)
     for row, face in enumerate(aligned.faces):
@@ -230,24 +241,10 @@ def apply_to_aligned(
         if aligned.within is not None:
             weight = weight * aligned.within[face.image_index if len(aligned.within) > 1 else 0]
         image = result[face.image_index]
-        mixed = torch.lerp(image, resize(aligned.crops[row : row + 1], *size)[0], weight)
+        crop = resize(aligned.crops[row : row + 1], *size)[0]
+        if detailed[row]:
+            crop = with_detail(crop, image, resize(aligned.originals[row : row + 1], *size)[0])
+        mixed = torch.lerp(image, crop, weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight
     return Fixed(result, changed, aligned, [])
-
-
-def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
-    """Images (B, 3, H, W) RGB in [0, 1] that are already aligned faces, as `AlignedFaces` with crops of `side` pixels."""
-    height, width = images.shape[-2:]
-    crops = resize(images, side)
-    landmarks = tuple((x * width / height, y) for x, y in template(height).tolist())
-    box = (0.0, 0.0, float(width), float(height))
-    return AlignedFaces(
-        faces=tuple(Face(index, box, landmarks, 1.0) for index in range(len(images))),
-        originals=crops,
-        crops=crops,
-        affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
-        masks=crops.new_ones(len(images), 1, side, side),
-        grey=is_grey(images),
-        image_size=(height, width),
-    )

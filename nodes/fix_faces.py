@@ -50,6 +50,10 @@ class CodeFormerFixFaces(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, keep_detail: str | bool = "auto") -> bool | str:
+        return inputs.accept_saved_switch(keep_detail)
+
+    @classmethod
     def execute(
         cls,
         image: Tensor,

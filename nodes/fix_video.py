@@ -4,6 +4,7 @@ from typing import Any
 
 from comfy_api.latest import Input, io
 
+from ..codeformer_core.selection.report import left_as_they_are
 from ..codeformer_core.video.pipeline import fix_video
 from ..codeformer_core.video_io import CODECS
 from ..codeformer_core.video_io.codecs import find_encoder
@@ -54,6 +55,10 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, keep_detail: str | bool = "auto", codec: Any = None) -> bool | str:
+        return inputs.accept_saved_switch(keep_detail)  # the host passes a DynamicCombo to whatever it calls
+
+    @classmethod
     def execute(
         cls,
         video: Input.Video,
@@ -78,7 +83,9 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 device=model.device,
                 tick=progress_callback(progress.progress()),
             )
-        people = {0: "no face was found", 1: "1 face was tracked"}.get(done.people, f"{done.people} faces were tracked")
-        report = " ".join([f"{done.frames} frames, {done.with_faces} of them with faces; {people}.", *done.notices])
+        none = "no face was restored" if done.left_alone else "no face was found"
+        people = {0: none, 1: "1 face was tracked"}.get(done.people, f"{done.people} faces were tracked")
+        alone = [f"{sentence}." for sentence in left_as_they_are(done.left_alone)]
+        report = " ".join([f"{done.frames} frames, {done.with_faces} of them with faces; {people}.", *alone, *done.notices])
         progress.log_and_show(report)
         return io.NodeOutput(temporary_video(path), done.people, report)

@@ -14,6 +14,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
+from ..codeformer_core.options.fix import switch_word
 from ..codeformer_core.pipeline import Extras
 from .host import networks
 
@@ -119,6 +120,14 @@ def extras(values: Mapping[str, Any]) -> Extras:
     models = [values.get(upscaler.id) for upscaler in UPSCALERS]
     upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
     return Extras(values.get("parser"), upscaler, face_upscaler)
+
+
+def accept_saved_switch(keep_detail: Any) -> bool | str:
+    """Whether a value of keep detail is one of its choices, or true or false, which workflows of the first version saved."""
+    try:
+        return bool(switch_word(keep_detail))
+    except ValueError as error:
+        return str(error)
 
 
 def parse_numbers(text: str, whole: bool = False) -> list[float]:

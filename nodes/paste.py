@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
-from ..codeformer_core.imaging.colour import COLOURS, match_colours
+from ..codeformer_core.imaging.colour import match_colours
 from . import inputs
 from .host import networks, tensors
 
@@ -37,14 +37,18 @@ class CodeFormerPasteBack(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, keep_detail: str | bool = "auto") -> bool | str:
+        return inputs.accept_saved_switch(keep_detail)
+
+    @classmethod
     def execute(
         cls,
         image: Tensor,
         faces: AlignedFaces,
         mask: str,
         parser: networks.HostedParser | None = None,
-        keep_detail: bool = False,
-        colour: str = next(iter(COLOURS)),
+        keep_detail: str | bool = "auto",
+        colour: str = "auto",
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))

@@ -1,5 +1,7 @@
 """The steps in their order: what is restored, what is left alone, and what stops the run."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -13,6 +15,9 @@ from codeformer_core.options import FixOptions, Selection
 from codeformer_core.paste import paste
 from codeformer_core.pipeline import Extras, apply_to_faces, fix_aligned
 from codeformer_core.restoration import colorize, inpaint
+
+#: The defaults for a network of 512 pixels; the small ones of these tests would be held to doing no harm, see test_harm.py.
+as_published = partial(FixOptions, always=True, keep_detail="off", colour="as restored")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ class Recorder:
 
 
 def test_seven_faces_are_restored(crew, known_faces, tiny):
-    fixed = fix_faces(crew, known_faces, tiny, FixOptions(fidelity=0.7))
+    fixed = fix_faces(crew, known_faces, tiny, as_published(fidelity=0.7))
     assert len(fixed.aligned) == 7 and not fixed.skipped
     assert fixed.aligned.crops.shape == (7, 3, tiny.side, tiny.side)
     for face in fixed.aligned.faces:
@@ -56,12 +61,12 @@ def test_seven_faces_are_restored(crew, known_faces, tiny):
 
 def test_an_image_without_faces_is_returned_unchanged(crew, known_faces, tiny):
     image = crew[..., 420:, :]  # below the faces
-    fixed = fix_faces(image, known_faces, tiny)
+    fixed = fix_faces(image, known_faces, tiny, as_published())
     assert torch.equal(fixed.images, image) and not fixed.mask.any() and len(fixed.aligned) == 0
 
 
 def test_faces_that_are_not_selected_keep_their_pixels(crew, known_faces, tiny):
-    fixed = fix_faces(crew, known_faces, tiny, FixOptions(selection=Selection(choice="largest")))
+    fixed = fix_faces(crew, known_faces, tiny, as_published(selection=Selection(choice="largest")))
     assert len(fixed.aligned) == 1 and len(fixed.skipped) == 6
     for face, reason in fixed.skipped:
         assert reason == "not the largest face of the image"
@@ -70,20 +75,20 @@ def test_faces_that_are_not_selected_keep_their_pixels(crew, known_faces, tiny):
 
 
 def test_small_images_keep_their_size(portrait, known_faces, tiny):
-    fixed = fix_faces(portrait, known_faces, tiny)
+    fixed = fix_faces(portrait, known_faces, tiny, as_published())
     assert fixed.images.shape == portrait.shape and len(fixed.aligned) == 1
 
 
 @pytest.mark.parametrize("upscale", [2, 1.5, 0.5])
 def test_upscale_sets_the_size(portrait, known_faces, tiny, upscale):
     height, width = portrait.shape[-2:]
-    images = fix_faces(portrait, known_faces, tiny, FixOptions(upscale=upscale)).images
+    images = fix_faces(portrait, known_faces, tiny, as_published(upscale=upscale)).images
     assert images.shape[-2:] == (int(height * upscale), int(width * upscale))
 
 
 def test_faces_go_through_the_network_in_batches(crew, known_faces):
     recorder, ticks = Recorder(), []
-    options = FixOptions(batch=3, fidelity=0.2, match_style=False)
+    options = as_published(batch=3, fidelity=0.2, match_style=False)
     fix_faces(crew, known_faces, recorder, options, progress=lambda unit: lambda *t: ticks.append(t))
     assert recorder.calls == [(3, 0.2, False), (3, 0.2, False), (1, 0.2, False)]
     assert ticks == [(0, 7), (3, 7), (6, 7), (7, 7)]
@@ -91,7 +96,7 @@ def test_faces_go_through_the_network_in_batches(crew, known_faces):
 
 def test_each_batch_gets_the_fidelities_of_its_faces(crew, known_faces):
     recorder = Recorder()
-    fix_faces(crew, known_faces, recorder, FixOptions(batch=4, fidelity=tuple(number / 7 for number in range(7))))
+    fix_faces(crew, known_faces, recorder, as_published(batch=4, fidelity=tuple(number / 7 for number in range(7))))
     assert [len(call[1]) for call in recorder.calls] == [4, 3]
     assert torch.equal(torch.cat([call[1] for call in recorder.calls]), torch.arange(7) / 7)
 
@@ -104,7 +109,7 @@ def test_a_tick_that_raises_stops_the_run(crew, known_faces):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fix_faces(crew, known_faces, recorder, progress=lambda unit: stop)
+        fix_faces(crew, known_faces, recorder, as_published(), progress=lambda unit: stop)
     assert len(recorder.calls) == 2
 
 
@@ -114,18 +119,18 @@ def test_crops_that_are_not_finite_are_never_pasted(crew, known_faces):
             return crops * float("nan")
 
     with pytest.raises(RuntimeError, match="The network gave values that are not finite for face 1, 2, .*nothing was pasted"):
-        fix_faces(crew, known_faces, Broken())
+        fix_faces(crew, known_faces, Broken(), as_published())
 
 
 def test_greyscale_images_stay_grey(photo, known_faces, tiny):
     image = photo("photos/camera_gray_L_1face.png")
-    fixed = fix_faces(image, known_faces, tiny, FixOptions(grey="auto"))
+    fixed = fix_faces(image, known_faces, tiny, as_published(grey="auto"))
     assert len(fixed.aligned) == 1 and not torch.equal(fixed.images, image)
     red, green, blue = fixed.images[0]
     assert torch.equal(red, green) and torch.equal(green, blue)
     original, crop = fixed.aligned.originals, fixed.aligned.crops
     assert torch.allclose(crop.mean(), original.mean(), atol=0.02) and torch.allclose(crop.std(), original.std(), atol=0.03)
-    red, green, _ = fix_faces(image, known_faces, tiny, FixOptions(grey="off")).images[0]
+    red, green, _ = fix_faces(image, known_faces, tiny, as_published(grey="off")).images[0]
     assert not torch.equal(red, green)
 
 
@@ -139,22 +144,22 @@ def test_grey_on_makes_crops_of_colour_images_grey(crew, known_faces, tiny):
 def test_sepia_keeps_its_tint(photo, known_faces, tiny):
     tint = torch.tensor([0.12, 0.06, 0.0]).reshape(1, 3, 1, 1)
     image = photo("photos/camera_gray_L_1face.png") * 0.7 + tint
-    crop = fix_faces(image, known_faces, tiny).aligned.crops
+    crop = fix_faces(image, known_faces, tiny, as_published()).aligned.crops
     assert float((crop[:, 0] - crop[:, 2]).mean()) == pytest.approx(0.12, abs=0.02)
 
 
 def test_aligned_images_are_restored_as_a_whole(tiny):
-    images = torch.rand(2, 3, 100, 100, generator=torch.Generator().manual_seed(0))
-    restored = fix_aligned(images, tiny, FixOptions(fidelity=0.3)).images
-    assert restored.shape == (2, 3, tiny.side, tiny.side)
+    for side, expected in ((tiny.side - 24, tiny.side), (tiny.side + 36, tiny.side + 36)):
+        images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+        assert fix_aligned(images, tiny, as_published(fidelity=0.3)).images.shape == (2, 3, expected, expected)
     exact = torch.rand(1, 3, tiny.side, tiny.side, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(fix_aligned(exact, tiny, FixOptions(fidelity=0.3, grey="off")).images, tiny.restore(exact, 0.3))
+    assert torch.equal(fix_aligned(exact, tiny, as_published(fidelity=0.3, grey="off")).images, tiny.restore(exact, 0.3))
 
 
 def test_faces_of_several_images_share_a_batch(crew, known_faces):
     pair = crew[..., 1030:]  # two of the seven
     recorder = Recorder()
-    fixed = fix_faces(torch.cat([pair, pair.roll(9, 3)]), known_faces, recorder, FixOptions(batch=8))
+    fixed = fix_faces(torch.cat([pair, pair.roll(9, 3)]), known_faces, recorder, as_published(batch=8))
     assert [call[0] for call in recorder.calls] == [4]
     assert [face.image_index for face in fixed.aligned.faces] == [0, 0, 1, 1]
 
@@ -170,7 +175,7 @@ def test_parsenet_loads_synthetic_weights_in_the_official_layout(crew, known_fac
 
 
 def test_detection_options_reach_the_detector(crew, known_faces):
-    fix_faces(crew, known_faces, Recorder(), FixOptions(detection=DetectionOptions(side=64)))
+    fix_faces(crew, known_faces, Recorder(), as_published(detection=DetectionOptions(side=64)))
     assert known_faces.options == DetectionOptions(side=64)
 
 
@@ -203,7 +208,7 @@ class Filler:
 def test_keep_luminance_changes_only_chroma(photo, known_faces):
     image = photo("photos/camera_gray_L_1face.png")
     fixed = apply_to_faces(
-        image, known_faces, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), FixOptions(keep_detail=True)
+        image, known_faces, 128, lambda a: colorize(a, HalfBrown(), keep_luminance=True), as_published(keep_detail=True)
     )
     assert len(fixed.aligned) == 1
     assert (luminance(fixed.images) - luminance(image)).abs().max() < 2e-3
@@ -244,7 +249,7 @@ def test_keep_detail_keeps_a_large_face_sharp(photo, known_faces):
             return (crops + 0.01).clamp(0, 1)
 
     def energy(restorer, keep_detail):
-        fixed = fix_faces(image, known_faces, restorer, FixOptions(keep_detail=keep_detail))
+        fixed = fix_faces(image, known_faces, restorer, as_published(keep_detail=keep_detail))
         inside = (fixed.mask > 0.99)[..., 1:, 1:]
         return gradient_energy(fixed.images)[inside].mean(), gradient_energy(image)[inside].mean()
 
@@ -263,8 +268,8 @@ def test_keep_detail_adds_no_detail_where_the_network_corrected(photo, known_fac
         def restore(self, crops, fidelity, match_style):
             return torch.full_like(crops, 0.5)
 
-    fixed = fix_faces(image, known_faces, Flat(), FixOptions(keep_detail=True))
-    shown = fix_faces(image, known_faces, Recorder()).images  # the image as coarse as the crop
+    fixed = fix_faces(image, known_faces, Flat(), as_published(keep_detail=True))
+    shown = fix_faces(image, known_faces, Recorder(), as_published()).images  # the image as coarse as the crop
     far = (luminance(shown) - 0.5).abs() > 0.15
     inside = far & (fixed.mask > 0.999)
     assert inside.any() and (fixed.images - 0.5).abs().amax(1, keepdim=True)[inside].max() < 0.05
@@ -276,13 +281,13 @@ def test_colour_matching_gives_crops_the_colours_of_the_originals(crew, known_fa
             return (crops * torch.tensor([0.7, 1.0, 0.8]).reshape(1, 3, 1, 1)).clamp(0, 1)
 
     def shift(colour):
-        aligned = fix_faces(crew, known_faces, Tinted(), FixOptions(colour=colour)).aligned
+        aligned = fix_faces(crew, known_faces, Tinted(), as_published(colour=colour)).aligned
         return (aligned.crops - aligned.originals).mean((0, 2, 3)).abs().max()
 
     assert shift("as restored") > 0.1
     assert shift("mean and spread") < 0.01 and shift("coarse colours") < 0.01
-    with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: as restored"):
-        fix_faces(crew, known_faces, Tinted(), FixOptions(colour="vivid"))
+    with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: auto, as restored"):
+        fix_faces(crew, known_faces, Tinted(), as_published(colour="vivid"))
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -301,7 +306,7 @@ def test_upscaled_crops_and_backgrounds_are_used(crew, known_faces):
 
     double = Double()
     extras = Extras(upscaler=double, face_upscaler=double)
-    fixed = fix_faces(crew, known_faces, Recorder(), FixOptions(upscale=2, tile=0), extras)
+    fixed = fix_faces(crew, known_faces, Recorder(), as_published(upscale=2, tile=0), extras)
     assert fixed.images.shape[-2:] == (2 * crew.shape[-2], 2 * crew.shape[-1])
     assert fixed.aligned.crops.shape[-1] == 256
     outside = (fixed.mask == 0).expand_as(fixed.images)
@@ -311,7 +316,7 @@ def test_upscaled_crops_and_backgrounds_are_used(crew, known_faces):
 def test_only_faces_inside_an_area_are_restored(crew, known_faces):
     area = torch.zeros(1, 1, 10, 10)
     area[..., :5] = 1
-    fixed = fix_faces(crew, known_faces, Recorder(), extras=Extras(inside=area))
+    fixed = fix_faces(crew, known_faces, Recorder(), as_published(), Extras(inside=area))
     middle = crew.shape[-1] / 2
     assert fixed.aligned.faces and all(face.centre[0] < middle for face in fixed.aligned.faces)
     assert all(face.centre[0] > middle - 60 for face, _ in fixed.skipped) and len(fixed.aligned) + len(fixed.skipped) == 7
@@ -320,7 +325,7 @@ def test_only_faces_inside_an_area_are_restored(crew, known_faces):
 def test_sharp_faces_can_be_skipped(crew, known_faces):
     blurred = torch.nn.functional.avg_pool2d(crew, 9, stride=1, padding=4)
     half = torch.cat([crew[..., : crew.shape[-1] // 2], blurred[..., crew.shape[-1] // 2 :]], dim=3)
-    fixed = fix_faces(half, known_faces, Recorder(), FixOptions(selection=Selection(sharpness=0.3)))
+    fixed = fix_faces(half, known_faces, Recorder(), as_published(selection=Selection(sharpness=0.3)))
     assert fixed.skipped and all("good already" in reason for _, reason in fixed.skipped)
     assert fixed.aligned.faces and all(face.centre[0] > crew.shape[-1] / 2 - 60 for face in fixed.aligned.faces)
 
@@ -343,13 +348,13 @@ def test_crops_of_another_side_are_resized_for_the_network(crew, known_faces):
     restored = restore(aligned, Recorder(), 0.5)
     assert aligned.side == 512 and restored.crops.shape[-1] == Recorder.side == 128 and restored.side == 512
     pasted, mask = paste(crew, restored)
-    direct = fix_faces(crew, known_faces, Recorder())
+    direct = fix_faces(crew, known_faces, Recorder(), as_published())
     assert (pasted - direct.images).abs().mean() < 1e-3 and torch.allclose(mask, direct.mask, atol=0.1)
 
 
 def test_a_negative_batch_is_refused(crew, known_faces):
     with pytest.raises(ValueError, match="Found a batch of -1 faces"):
-        fix_faces(crew, known_faces, Recorder(), FixOptions(batch=-1))
+        fix_faces(crew, known_faces, Recorder(), as_published(batch=-1))
 
 
 def test_colorizing_with_keep_luminance_keeps_the_restoration(photo, known_faces):
@@ -365,4 +370,4 @@ def test_colorizing_with_keep_luminance_keeps_the_restoration(photo, known_faces
 
 def test_without_faces_any_number_of_fidelities_is_accepted(crew, known_faces, tiny):
     image = crew[..., 420:, :]  # below the faces
-    assert torch.equal(fix_faces(image, known_faces, tiny, FixOptions(fidelity=(0.2, 0.8))).images, image)
+    assert torch.equal(fix_faces(image, known_faces, tiny, as_published(fidelity=(0.2, 0.8))).images, image)

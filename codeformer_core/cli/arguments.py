@@ -141,7 +141,7 @@ class Arguments:
 
 #: What makes no sense for images that are aligned faces already: groups of options, and single ones.
 _NOT_ALIGNED = ("detection", "selection", "saved faces")
-_NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "keep_detail", "upscale", "bg_upscaler", "mask")
+_NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "upscale", "bg_upscaler", "mask")
 
 
 def contradiction(arguments: Arguments) -> str | None:

@@ -71,7 +71,7 @@ def _inpaint(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed
 def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, context: RunContext) -> Fixed:
     """Apply `colorize` or `inpaint` to the faces of an image, or to the aligned face that it is."""
     restorer, extras = context.restorer, context.extras(task, image)
-    options = replace(context.options, keep_detail=context.arguments.keep_luminance)
+    options = replace(context.options, keep_detail="on" if context.arguments.keep_luminance else "off")
     step = partial(step, restorer=restorer, batch=batch_size(options, restorer), tick=context.progress("face"))
     if context.arguments.aligned:
         return apply_to_aligned(image, restorer.side, step, options, extras)

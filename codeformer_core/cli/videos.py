@@ -1,5 +1,6 @@
 """`codeformer video`: videos in, videos with restored faces out."""
 
+from ..selection.report import left_as_they_are
 from ..video.pipeline import fix_video
 from ..video_io import CONTAINERS, read_frames
 from .arguments import Arguments
@@ -38,6 +39,8 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         device=context.device,
         tick=context.progress("frame"),
     )
-    faces = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else "no face found"
+    none = "no face restored" if done.left_alone else "no face found"
+    faces = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else none
     line = f"{task.source}: {done.frames} frames, {faces} -> {task.target}"
-    return ImageResult(task.target, [line, *done.notices], done.people, done.people)
+    alone = sum(done.left_alone.values())
+    return ImageResult(task.target, [line, *left_as_they_are(done.left_alone), *done.notices], done.people + alone, done.people)

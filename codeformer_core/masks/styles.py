@@ -91,5 +91,4 @@ def get_mask_style(name: str, parser: Parser | None) -> MaskStyle | None:
 
 def automatic_style(aligned: AlignedFaces) -> MaskStyle:
     """The style "auto": the oval for crops below 512 pixels, whose blur shows most in hair and background; else the square."""
-    small = min(aligned.side, aligned.crops.shape[-1]) < TEMPLATE_SIDE
-    return MASKS["oval" if small else "square"]
+    return MASKS["oval" if aligned.small else "square"]

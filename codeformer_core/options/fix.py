@@ -8,10 +8,13 @@ from .selection import Selection
 from .steadiness import Steadiness
 
 #: How the colours of crops are matched to the originals; the functions are `imaging.colour.COLOURS`.
-COLOURS = ("as restored", "mean and spread", "coarse colours")
+COLOURS = ("auto", "as restored", "mean and spread", "coarse colours")
 
 #: Whether a crop becomes grey with its original.
 GREY = ("auto", "on", "off")
+
+#: Whether the image's own fine detail is kept in a pasted face.
+KEEP_DETAIL = ("auto", "on", "off")
 
 #: Where a crop covers the image; the functions are `masks.styles.MASKS`.
 MASKS = ("auto", "square", "face", "box", "oval")
@@ -30,7 +33,8 @@ class FixOptions:
     """The options of a fix; its optional networks and masks are `pipeline.Extras`.
 
     Several fidelities are one for each face, in the order of the faces. `grow` and `feather` are pixels of the crop. Without
-    `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only.
+    `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only. For
+    `keep_detail` True and False are accepted too.
     """
 
     fidelity: float | tuple[float, ...] = option(
@@ -76,17 +80,29 @@ class FixOptions:
         label="black and white",
     )
     detection: DetectionOptions = DetectionOptions()
-    keep_detail: bool = option(
-        False,
-        "For faces that are larger in the image than the 512 pixels of the network: where nothing had to be repaired the image "
-        "keeps its own fine detail, so that the face does not get softer.",
+    keep_detail: str | bool = option(
+        "auto",
+        "Where nothing had to be repaired the image keeps its own fine detail, so that the face does not get softer. auto: for "
+        "faces that are larger in the image than the network draws them, and for models that draw small faces, such as the "
+        "starter; on: for all; off: for none.",
+        choices=KEEP_DETAIL,
         label="keep detail",
         advanced=False,
+        switches=(
+            ("--keep-detail", "on", "Keeps the image's own fine detail in every face where nothing had to be repaired."),
+            (
+                "--no-keep-detail",
+                "off",
+                "Keeps it in no face. Without either it is kept in faces that are larger than the network draws them, and with "
+                "models that draw small faces.",
+            ),
+        ),
     )
     colour: str = option(
-        "as restored",
+        "auto",
         "How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours and "
-        "contrast over the whole face; coarse colours: the same colours everywhere, with the new detail.",
+        "contrast over the whole face; coarse colours: the same colours everywhere, with the new detail. auto: coarse colours "
+        "for models that draw small faces, such as the starter, else as restored.",
         choices=COLOURS,
         label="colours",
     )
@@ -140,3 +156,20 @@ class FixOptions:
         label="frames at once",
         group="steadiness",
     )
+    always: bool = option(
+        False,
+        "Repairs every face. Otherwise models that draw small faces, such as the starter, leave faces as they are that would "
+        "get softer.",
+        label="even if softer",
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep_detail", switch_word(self.keep_detail))
+
+
+def switch_word(value: str | bool) -> str:
+    """One of `KEEP_DETAIL`; True and False are on and off."""
+    word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    if word not in KEEP_DETAIL:
+        raise ValueError(f"{value!r} is no choice for keep detail. Use one of: {', '.join(KEEP_DETAIL)}.")
+    return word

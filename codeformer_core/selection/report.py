@@ -1,11 +1,21 @@
 """Reports in plain words: which faces were kept, which skipped and why."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from ..faces import Face, Skipped
+from .harm import HARM
 
 #: A report names this many faces of each kind; a video has thousands.
 LINES = 20
+
+
+def left_as_they_are(counts: Mapping[str, int]) -> list[str]:
+    """Sentences on faces that a small network would make softer, by the reasons of `harm.harm_reasons`."""
+    return [
+        f"{count} {'face is' if count == 1 else 'faces are'} {why}: left as {'it is' if count == 1 else 'they are'}"
+        for why, count in counts.items()
+    ]
 
 
 def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
@@ -14,8 +24,12 @@ def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
     faces = {0: "No face found: the image stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
     if not skipped:
         return f"{faces}."
-    reasons = list(dict.fromkeys(entry.reason for entry in skipped))
-    return f"{faces}. Left alone: {len(skipped)} ({'; '.join(reasons[:3])})."
+    harmed = Counter(entry.reason for entry in skipped if HARM in entry.reason)
+    others = [entry.reason for entry in skipped if HARM not in entry.reason]
+    sentences = [faces, *left_as_they_are(harmed)]
+    if others:
+        sentences.append(f"Left alone: {len(others)} ({'; '.join(list(dict.fromkeys(others))[:3])})")
+    return ". ".join(sentences) + "."
 
 
 def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..align import CROP_BOX
 from ..faces import Box, Face
 
 #: The two scales, as sides of the face in pixels: detail is what the finer one shows and the coarser one cannot.
@@ -15,12 +16,8 @@ FINE, COARSE = 128, 32
 #: The middle part of a box that is measured, so that the background is not.
 INNER = 0.8
 
-#: A detector's box in an aligned crop of side 1: the mean of 75 faces (the annotated photographs, the group and
-#: portrait photographs and the mosaic of the test data; RetinaFace MobileNet0.25, standard deviation of the centre 0.05, 0.02).
-CROP_BOX: Box = (0.22, 0.19, 0.78, 0.92)
 
-
-def measure_sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
+def measure_sharpness(images: Tensor, faces: Sequence[Face], fine: int = FINE) -> list[float]:
     """How sharp faces are: 0 shows no detail finer than 1/32 of the face, 1 has crisp edges, above 1 there is fine texture.
 
     It compares the energy of the gradients at two sizes of the face. A smooth image has 1/16 of the energy per pixel when it
@@ -30,8 +27,9 @@ def measure_sharpness(images: Tensor, faces: Sequence[Face]) -> list[float]:
     Args:
         images: (B, 3, H, W) RGB in [0, 1].
         faces: faces of these images; only their boxes are read.
+        fine: the finer scale, a side of the face in pixels; the coarser one is a quarter of it.
     """
-    return [_sharpness(images[face.image_index : face.image_index + 1], face.box) for face in faces]
+    return [_sharpness(images[face.image_index : face.image_index + 1], face.box, fine) for face in faces]
 
 
 def measure_crop_sharpness(crops: Tensor) -> list[float]:
@@ -44,7 +42,7 @@ def measure_crop_sharpness(crops: Tensor) -> list[float]:
     return [_sharpness(crop[None], (x0, y0, x1, y1)) for crop in crops]
 
 
-def _sharpness(image: Tensor, box: Box) -> float:
+def _sharpness(image: Tensor, box: Box, finer: float = FINE) -> float:
     """Of the face in `box` of an image (1, 3, H, W)."""
     height, width = image.shape[-2:]
     x0, y0, x1, y1 = box
@@ -56,7 +54,7 @@ def _sharpness(image: Tensor, box: Box) -> float:
         return 0.0
     weights = image.new_tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
     luminance = (image[:, :, top:bottom, left:right] * weights).sum(1, keepdim=True).float()
-    fine, coarse = (_energy(luminance, side / longer) for side in (FINE, COARSE))
+    fine, coarse = (_energy(luminance, side / longer) for side in (finer, finer * COARSE / FINE))
     # Less than half a level of 255 between neighbours is no face, whatever the ratio says.
     if coarse < (0.5 / 255) ** 2 or fine <= 0:
         return 0.0

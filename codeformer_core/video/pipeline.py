@@ -1,8 +1,10 @@
 """Restore the faces of consecutive frames and of video files: the steps of `pipeline`, with every face tracked over time."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -120,14 +122,16 @@ class FixedVideo(NamedTuple):
     Attributes:
         frames: the number of frames written.
         with_faces: how many of them have a restored face.
-        people: the number of tracks; a face that leaves and comes back counts twice.
+        people: the number of tracks with a restored face; a face that leaves and comes back counts twice.
         notices: sentences on damage in the source, and on what the new file could not keep.
+        left_alone: the number of tracks that are left as they are lest they get softer, by the reason.
     """
 
     frames: int
     with_faces: int
     people: int
     notices: list[str]
+    left_alone: Mapping[str, int] = MappingProxyType({})
 
 
 def fix_video(
@@ -168,7 +172,7 @@ def fix_video(
         ValueError, RuntimeError: see `read_frames`, `VideoWriter` and `fix_stream`.
     """
     reader = read_frames(source, start, duration)
-    total, frames, with_faces, tracks = estimate_frames(reader.video, start, duration), 0, 0, set()
+    total, frames, with_faces, tracks, harmed = estimate_frames(reader.video, start, duration), 0, 0, set(), {}
     rate = frame_rate(fps) if fps else None
     if rate is not None:
         total = round(total / reader.video.rate * rate) if reader.video.rate else 0
@@ -185,5 +189,7 @@ def fix_video(
             frames += 1
             with_faces += bool(done.tracked)
             tracks.update(tracked.track for tracked in done.tracked)
+            harmed |= done.harmed
             tick(frames, max(total, frames) if total else 0)
-    return FixedVideo(frames, with_faces, len(tracks), [*reader.notices, *writer.notices])
+    left_alone = Counter(why for track, why in harmed.items() if track not in tracks)
+    return FixedVideo(frames, with_faces, len(tracks), [*reader.notices, *writer.notices], left_alone)

@@ -5,9 +5,10 @@ length of a video. No result depends on how frames are grouped into batches.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
@@ -24,7 +25,9 @@ from ..paste import paste
 from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
 from ..restoration import Restorer, check_finite
 from ..runtime.batching import BatchLimit
+from ..selection.harm import harm_reasons
 from .code_averaging import LogitAverager
+from .harm import HarmFilter
 from .scene_cuts import SceneCutDetector
 from .tracking import Tracked, Tracker
 
@@ -58,11 +61,12 @@ class FrameState(NamedTuple, Generic[F]):
     Attributes:
         frame: the frame that came in.
         skipped: the faces that were detected in it and are left alone, and why.
-        tracked: after `track_stage`, its faces.
+        tracked: after `track_stage`, its faces; after `paste_stage`, those that were pasted.
         aligned: after `align_stage`, the same faces with degraded crops, later with restored ones; None without faces.
         encoded: between `encode_stage` and `decode_stage`, their encodings with averaged logits.
         image: after `paste_stage`, (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
         mask: after `paste_stage`, (1, 1, H', W') in [0, 1], where faces were pasted; None without any.
+        harmed: after `paste_stage`, the tracks that are left alone lest they get softer, and why.
     """
 
     frame: F
@@ -72,6 +76,7 @@ class FrameState(NamedTuple, Generic[F]):
     encoded: EncodedFaces | None = None
     image: Tensor | None = None
     mask: Tensor | None = None
+    harmed: Mapping[int, str] = MappingProxyType({})
 
 
 def track_stage(
@@ -158,15 +163,40 @@ def paste_stage(
     states: Iterable[FrameState[F]], options: FixOptions, extras: Extras, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
     """Enlarge frames where an enlargement is asked for, and paste the faces back."""
+    harm, whole_frame = HarmFilter(), changes_every_pixel(options, extras)
     for state in states:
-        if state.aligned or changes_every_pixel(options, extras):
-            image = upscale_background(state.frame.image(device), options, extras)
+        if state.aligned or whole_frame:
+            frame = state.frame.image(device)
+            image = upscale_background(frame, options, extras)
             if state.aligned:
-                aligned = limit_paste_area(state.aligned, options, extras)
-                image, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
-                state = state._replace(aligned=aligned, mask=mask)
-            state = state._replace(image=image)
+                state = state._replace(aligned=limit_paste_area(state.aligned, options, extras))
+                state = _pasted(state, frame, image, options, extras, None if options.always else harm)
+            if whole_frame and state.image is None:
+                state = state._replace(image=image)
         yield state
+
+
+def _pasted(
+    state: FrameState[F], frame: Tensor, image: Tensor, options: FixOptions, extras: Extras, harm: HarmFilter | None
+) -> FrameState[F]:
+    """A frame with its aligned faces pasted into `image`, but for those that would get softer."""
+    aligned, tracked = state.aligned, state.tracked
+    pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
+    if harm is not None and aligned.small:
+        reasons = harm_reasons(frame, image, pasted, aligned)
+        weights = harm.push([one.track for one in tracked], reasons)
+        if min(weights) < 1:
+            kept = [row for row, weight in enumerate(weights) if weight > 0]
+            alone = {one.track: why for one, why, weight in zip(tracked, reasons, weights, strict=True) if why and not weight}
+            left = [Skipped(one.face._replace(image_index=0), alone[one.track]) for one in tracked if one.track in alone]
+            state = state._replace(skipped=[*state.skipped, *left], tracked=[tracked[row] for row in kept], harmed=alone)
+            if not kept:
+                return state._replace(aligned=None)
+            opacity = aligned.masks.new_tensor([weights[row] for row in kept]).reshape(-1, 1, 1, 1)
+            aligned = aligned.subset(kept)
+            aligned = aligned.with_masks(aligned.masks * opacity)
+            pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
+    return state._replace(aligned=aligned, image=pasted, mask=mask)
 
 
 def changes_every_pixel(options: FixOptions, extras: Extras) -> bool:

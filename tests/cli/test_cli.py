@@ -354,10 +354,19 @@ def test_aligned_images_are_restored_without_detection(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_checkpoint: Path
 ) -> None:
     draw(tmp_path / "a.png", "RGBA", (100, 100))
-    argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--aligned", "--model", str(tiny_checkpoint)]
+    argv = [
+        "fix",
+        str(tmp_path / "a.png"),
+        "-o",
+        str(tmp_path / "out"),
+        "--aligned",
+        "--always",
+        "--model",
+        str(tiny_checkpoint),
+    ]
     assert main(argv) == 0
     found = image_io.read(tmp_path / "out" / "a.png")
-    assert found.image.shape == (1, 3, 64, 64) and found.alpha is not None
+    assert found.image.shape == (1, 3, 100, 100) and found.alpha is not None
     assert "1 restored" in capsys.readouterr().out
 
 

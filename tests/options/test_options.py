@@ -12,7 +12,7 @@ from codeformer_core.selection import select
 @pytest.mark.parametrize(
     ("names", "table"),
     [
-        (fix.COLOURS, colour.COLOURS),
+        (fix.COLOURS, ("auto", *colour.COLOURS)),
         (fix.MASKS, ("auto", *styles.MASKS)),
         (fix.PARTS, parsing.PART_CLASSES),
         (selection.ORDERS, select.ORDERS),
@@ -28,3 +28,13 @@ def test_every_choice_of_faces_has_an_order():
     for choice in selection.CHOICES:
         kept, _ = select.select(faces, (10, 30), selection.Selection(choice=choice, duplicates=True))
         assert len(kept) == (2 if choice == "all" else 1)
+
+
+@pytest.mark.parametrize(("given", "word"), [(True, "on"), (False, "off"), ("auto", "auto")])
+def test_keep_detail_may_still_be_a_switch(given, word):
+    assert fix.FixOptions(keep_detail=given).keep_detail == word
+
+
+def test_an_unknown_way_to_keep_detail_is_refused():
+    with pytest.raises(ValueError, match="'yes' is no choice for keep detail. Use one of: auto, on, off"):
+        fix.FixOptions(keep_detail="yes")
