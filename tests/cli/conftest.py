@@ -44,8 +44,8 @@ def without_faces(tiny_checkpoint: Path, blind: Path) -> list[str]:
 
 @pytest.fixture
 def with_faces(tiny_checkpoint: Path, data: Path) -> list[str]:
-    """Options of a run that has the faces of the portrait."""
-    return ["--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / "astronaut_1face.json")]
+    """Options of a run that has the faces of the portrait, and restores them though the network draws 64 pixels only."""
+    return ["--always", "--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / "astronaut_1face.json")]
 
 
 @pytest.fixture

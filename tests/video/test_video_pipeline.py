@@ -13,7 +13,7 @@ from codeformer_core.pipeline import Extras
 from codeformer_core.video.pipeline import fix_frames, fix_stream
 
 FRAMES = 14
-OPTIONS = FixOptions(detection=DetectionOptions(side=160))
+OPTIONS = FixOptions(always=True, detection=DetectionOptions(side=160))
 
 
 @pytest.fixture(scope="module")
