@@ -46,7 +46,7 @@ def fixing(**options):
     return {
         **parts,
         "model": {"class_type": "CodeFormerModelLoader", "inputs": {"model_name": "codeformer.pth"}},
-        "fix": {"class_type": "CodeFormerFixFaces", "inputs": {**inputs, "grey": "auto", **options}},
+        "fix": {"class_type": "CodeFormerFixFaces", "inputs": {**inputs, "grey": "auto", "always": True, **options}},
         "show": {"class_type": "PreviewImage", "inputs": {"images": ["fix", 0]}},
     }
 
@@ -67,6 +67,15 @@ def test_the_templates_are_offered_with_a_thumbnail(server):
         assert Image.open(io.BytesIO(thumbnail)).format == "JPEG" and len(thumbnail) < 40_000
 
 
+def run_as_shipped(server, path):
+    """The prompt of a shipped workflow. The tests' network draws 64 pixels: it is told to draw all the same."""
+    prompt = server.prompt(json.loads(path.read_text()))
+    for node in prompt.values():
+        if node["class_type"] == "CodeFormerFixFaces":
+            node["inputs"]["always"] = True
+    return prompt
+
+
 #: Shipped workflows that give something else than the picture with other faces: how many pictures, and of which size.
 OTHERS = {
     "Restore aligned faces": (1, 512),
@@ -78,7 +87,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
 def test_a_shipped_workflow_runs_as_it_is(server, portrait, path):
-    prompt = server.prompt(json.loads(path.read_text()))
+    prompt = run_as_shipped(server, path)
     ends = [key for key, node in prompt.items() if node["class_type"] in ("SaveImage", "PreviewImage")]
     entry = server.wait(server.queue(prompt))
     assert entry["status"]["status_str"] == "success", entry["status"]
@@ -92,7 +101,7 @@ def test_a_shipped_workflow_runs_as_it_is(server, portrait, path):
 
 @pytest.mark.parametrize("path", [path for path in PICTURES if path.stem not in OTHERS], ids=lambda path: path.stem)
 def test_a_shipped_workflow_changes_the_face_and_nothing_else(server, portrait, path):
-    prompt = server.prompt(json.loads(path.read_text()))
+    prompt = run_as_shipped(server, path)
     changed = next(key for key, node in prompt.items() if node["class_type"] in ("CodeFormerFixFaces", "CodeFormerPasteBack"))
     saved = next(key for key, node in prompt.items() if node["class_type"] == "SaveImage")
     prompt["mask"] = {"class_type": "MaskToImage", "inputs": {"mask": [changed, 1]}}
@@ -231,3 +240,29 @@ def test_cancel_takes_effect_within_a_face(server, portrait):
     entry = server.wait(prompt_id, 20)
     assert "execution_interrupted" in [kind for kind, _ in entry["status"]["messages"]]
     assert time.monotonic() - asked < 5
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("name", ["Fix faces", "Step by step"])
+def test_workflows_that_saved_keep_detail_as_a_switch_run(server, portrait, name, saved):
+    (path,) = [path for path in WORKFLOWS if path.stem == name]
+    graph = json.loads(path.read_text())
+    for node in graph["nodes"]:
+        node["widgets_values"] = [saved if value == "auto" else value for value in node.get("widgets_values", [])]
+    prompt = server.prompt(graph)
+    asked = [node["inputs"] for node in prompt.values() if "keep_detail" in node["inputs"]]
+    assert [inputs["keep_detail"] for inputs in asked] == [saved]
+    for inputs in asked:
+        inputs["mask"], inputs["colour"] = "square", "as restored"
+    for node in prompt.values():
+        if node["class_type"] in ("CodeFormerFixFaces", "CodeFormerRestore"):
+            node["inputs"]["grey"] = "auto"
+        if "precision" in node["inputs"]:
+            node["inputs"]["precision"] = "auto"
+    entry = server.wait(server.queue(prompt))
+    assert entry["status"]["status_str"] == "success", entry["status"]
+
+
+def test_an_unknown_way_to_keep_detail_is_refused_before_the_work(server, portrait):
+    answer = server.post("/prompt", {"prompt": fixing(keep_detail="maybe")})
+    assert "'maybe' is no choice for keep detail" in json.dumps(answer["node_errors"])

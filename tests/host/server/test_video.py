@@ -27,7 +27,7 @@ def prompt(server, speech):
     graph = server.prompt(json.loads(WORKFLOW.read_text()))
     inputs = {node["class_type"]: node["inputs"] for node in graph.values()}
     inputs["CodeFormerModelLoader"]["model_name"] = "tiny.pth"
-    inputs["CodeFormerFixFacesInVideo"]["side"] = 256
+    inputs["CodeFormerFixFacesInVideo"] |= {"side": 256, "always": True, "keep_detail": False}  # a switch once, so it was saved
     return graph, inputs
 
 
