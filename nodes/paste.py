@@ -5,9 +5,21 @@ from torch import Tensor
 
 from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
-from ..codeformer_core.imaging.colour import match_colours
+from ..codeformer_core.imaging.colour import COLOURS, match_colours
 from . import inputs
 from .host import networks, tensors
+
+#: Without "auto": these faces may be colorized or edited, and coarse colours would undo that.
+COLOUR = io.Combo.Input(
+    "colour",
+    display_name="colours",
+    options=list(COLOURS),
+    default=next(iter(COLOURS)),
+    optional=True,
+    advanced=True,
+    tooltip="How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours "
+    "and contrast over the whole face; coarse colours: the same colours everywhere, with the new detail.",
+)
 
 
 class CodeFormerPasteBack(io.ComfyNode):
@@ -28,7 +40,8 @@ class CodeFormerPasteBack(io.ComfyNode):
                 inputs.Faces.Input("faces", tooltip="The faces to put back. Connect CodeFormer Restore."),
                 *inputs.widgets("mask"),
                 inputs.PARSER,
-                *inputs.widgets("keep_detail", "colour", optional=True),
+                *inputs.widgets("keep_detail", optional=True),
+                COLOUR,
             ],
             outputs=[
                 io.Image.Output("pasted", display_name="image", tooltip="The images with the faces in place."),
@@ -48,7 +61,7 @@ class CodeFormerPasteBack(io.ComfyNode):
         mask: str,
         parser: networks.HostedParser | None = None,
         keep_detail: str | bool = "auto",
-        colour: str = "auto",
+        colour: str = next(iter(COLOURS)),
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))

@@ -28,7 +28,7 @@ IDS = [
     "CodeFormerPasteBack",
 ]
 DETECTION = {"choice": "all", "side": 640, "confidence": 0.8, "overlap": 0.4, "eye_distance": 5.0}
-FIXING = {**DETECTION, "fidelity": 0.5, "upscale": 1.0, "mask": "square", "match_style": True, "grey": "auto"}
+FIXING = {**DETECTION, "fidelity": 0.5, "upscale": 1.0, "mask": "square", "match_style": True, "grey": "auto", "always": True}
 
 
 def test_the_pack_has_these_nodes(pack):
@@ -78,7 +78,7 @@ def test_step_by_step_without_a_face_the_image_is_unchanged(pack, restorer, pict
 
     faces, boxes, count, _, _ = pack.run("CodeFormerFaceDetect", image=picture, detector=pack.finds(), **DETECTION).result
     assert boxes == [[], []] and count == 0
-    options = {"fidelity": 0.5, "match_style": True, "grey": "auto"}
+    options = {"fidelity": 0.5, "match_style": True, "grey": "auto", "always": True}
     restored, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **options).result
     assert isinstance(crops, ExecutionBlocker)
     pasted, _ = pack.run("CodeFormerPasteBack", image=picture, faces=restored, mask="square").result

@@ -139,7 +139,8 @@ def _widgets(specs: dict[str, Any], values: Iterator[Any], linked: dict[str, Any
     for name, (kind, *options) in specs.items():
         forced = bool(options) and options[0].get("forceInput")
         if (isinstance(kind, list) or kind in kinds) and prefix + name not in linked and not forced:
-            found[prefix + name] = next(values)
+            default = options[0].get("default") if options else None  # of a widget that is newer than the workflow
+            found[prefix + name] = next(values, default)
         if kind == "IMAGECOMPARE":
             found[prefix + name] = {"__value__": ["", ""]}  # what is not saved and is sent all the same
         if kind == "COMFY_DYNAMICCOMBO_V3":
