@@ -78,7 +78,7 @@ def test_step_by_step_without_a_face_the_image_is_unchanged(pack, restorer, pict
 
     faces, boxes, count, _, _ = pack.run("CodeFormerFaceDetect", image=picture, detector=pack.finds(), **DETECTION).result
     assert boxes == [[], []] and count == 0
-    options = {"fidelity": 0.5, "match_style": True, "grey": "auto", "always": True}
+    options = {"fidelity": 0.5, "match_style": True, "grey": "auto"}
     restored, crops = pack.run("CodeFormerRestore", faces=faces, model=restorer, **options).result
     assert isinstance(crops, ExecutionBlocker)
     pasted, _ = pack.run("CodeFormerPasteBack", image=picture, faces=restored, mask="square").result
