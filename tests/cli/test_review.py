@@ -29,7 +29,7 @@ def crew(data: Path) -> Path:
 @pytest.fixture
 def seven_faces(crew: Path, data: Path, tiny_checkpoint: Path) -> list[str]:
     """Options of a run that has the faces of the crew."""
-    return ["--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / f"{crew.stem}.json")]
+    return ["--always", "--model", str(tiny_checkpoint), "--faces-from", str(data / "faces" / f"{crew.stem}.json")]
 
 
 def items(path: Path) -> list[dict[str, Any]]:
