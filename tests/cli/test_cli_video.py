@@ -50,7 +50,7 @@ def packets(path: Path) -> list[bytes]:
 
 def test_faces_of_a_video_are_restored_and_its_sound_kept(clip, networks, tmp_path, capsys):
     out = tmp_path / "out.mp4"
-    assert main(["video", str(clip), "-o", str(out), *networks, "--duration", "0.5", "--crf", "12"]) == 0
+    assert main(["video", str(clip), "-o", str(out), *networks, "--always", "--duration", "0.5", "--crf", "12"]) == 0
     said = capsys.readouterr().out
     assert "15 frames, faces in 15 of them: 1 found and restored" in said and "Videos: 1 of 1 done" in said
     old, new = frames(clip)[:15], frames(out)
