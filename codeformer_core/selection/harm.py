@@ -15,8 +15,8 @@ HARM = "this model draws"
 #: ones (`BLURRED`) would keep 0.39 to 1.11, and the blurred one gains. Of the 41 smaller ones 19 would keep 0.54 to 0.94.
 SOFTER = 0.95
 
-#: The same in enlarged images, where a part of the gradients is enlarged JPEG artefacts: the seven faces of docs/crew.jpg at twice
-#: its size, all of them cleaner, have 0.92 to 1.20.
+#: The same in enlarged images, where a part of the gradients is enlarged JPEG artefacts: the seven faces of docs/crew.jpg at
+#: twice its size, all of them cleaner, have 0.92 to 1.20.
 SOFTER_ENLARGED = 0.9
 
 
