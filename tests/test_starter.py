@@ -15,7 +15,7 @@ from codeformer_core.training.dataset import split
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICE = (
-    "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
+    "Starter model, small and limited: it draws 128 x 128 pixels a face and leaves larger, sharp ones as they are. "
     "`codeformer models fetch codeformer` for full quality."
 )
 

@@ -99,7 +99,7 @@ def _find_restorer(arguments: Arguments, task: str) -> str:
         return published
     if not arguments.quiet:
         tqdm.write(
-            "Starter model, small and limited: it draws 128 x 128 pixels a face, so larger faces get softer. "
+            "Starter model, small and limited: it draws 128 x 128 pixels a face and leaves larger, sharp ones as they are. "
             f"`codeformer models fetch {published}` for full quality.",
             file=sys.stderr,
         )
