@@ -169,18 +169,24 @@ def paste_stage(
             frame = state.frame.image(device)
             image = upscale_background(frame, options, extras)
             if state.aligned:
-                state = state._replace(aligned=limit_paste_area(state.aligned, options, extras))
-                state = _pasted(state, frame, image, options, extras, None if options.always else harm)
+                aligned = limit_paste_area(state.aligned, options, extras)
+                state = _pasted(state, aligned, frame, image, options, extras, None if options.always else harm)
             if whole_frame and state.image is None:
                 state = state._replace(image=image)
         yield state
 
 
 def _pasted(
-    state: FrameState[F], frame: Tensor, image: Tensor, options: FixOptions, extras: Extras, harm: HarmFilter | None
+    state: FrameState[F],
+    aligned: AlignedFaces,
+    frame: Tensor,
+    image: Tensor,
+    options: FixOptions,
+    extras: Extras,
+    harm: HarmFilter | None,
 ) -> FrameState[F]:
     """A frame with its aligned faces pasted into `image`, but for those that would get softer."""
-    aligned, tracked = state.aligned, state.tracked
+    tracked = state.tracked
     pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
     if harm is not None and aligned.small:
         reasons = harm_reasons(frame, image, pasted, aligned)
