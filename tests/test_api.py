@@ -132,7 +132,7 @@ def test_unsupported_images_are_refused(networks, wrong, words):
 def test_other_modes_of_pil_are_fixed_in_the_nearest_one(networks, portrait, mode, returned):
     deep = np.asarray(portrait.convert("L")).astype(np.uint16) * 257
     image = Image.fromarray(deep) if mode == "I;16" else portrait.convert(mode)
-    result = fix(image, *networks)
+    result = fix(image, *networks, FixOptions(always=True))
     assert result.mode == returned and result.size == image.size
     changed = not np.array_equal(np.asarray(result), np.asarray(image.convert(returned)))
     assert changed == (mode != "1")  # in whose dither no face is found

@@ -160,12 +160,12 @@ def test_faces_are_found_where_the_picture_is(shared, photo):
 
 def test_a_picture_is_worked_on_where_it_is(picture, made):
     """Nothing but single numbers comes and goes between finding the faces and having them pasted, few for each of them."""
-    numbers = []
+    numbers, options = [], FixOptions(batch=4, mask="square", keep_detail="off", always=True)
     with FakeCuda() as device:
         image = picture.image.to(DEVICE)
         for count in (1, 3):
             device.copies.clear()
-            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], FixOptions(batch=4, mask="square"))
+            fix_faces(image, Known(picture.faces[:count]), made[DEVICE]["restorer"], options)
             assert all(copy.elements <= SMALL for copy in device.copies)
             numbers.append(len(device.copies))
     assert numbers[1] - numbers[0] == 2  # the seam asks how large each face is
