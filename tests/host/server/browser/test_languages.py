@@ -99,7 +99,7 @@ def test_the_options_of_a_combo_are_chinese(chinese):
     chinese.setting("Comfy.VueNodes.Enabled", True)
     try:
         chinese.page.evaluate(EVERY, ["CodeFormerPasteBack"])
-        chinese.page.locator("[data-node-id]").get_by_text("自动（auto）").click()
+        chinese.page.get_by_role("combobox", name="融合方式").click()
         for shown in CHINESE["CodeFormerPasteBack"]["inputs"]["mask"]["options"].values():
             chinese.page.get_by_role("option", name=shown).wait_for()
         chinese.page.get_by_role("option", name="宽羽化（box）").click()
