@@ -82,8 +82,7 @@ def test_quiet_says_nothing_but_errors(tmp_path: Path, data: Path, tiny_checkpoi
     argv += ["--model", str(tiny_checkpoint)] if restorer == "a file" else []
     argv += ["--report", str(tmp_path / "report.json"), "--gallery"]
     detector = ROOT.parent / "shared" / "data" / "detectors" / "face_detection_yunet_2026may.onnx"
-    faces = data / "faces" / "astronaut_1face.json"
-    argv += ["--detector", str(detector)] if detector.exists() else ["--faces-from", str(faces)]
+    argv += ["--detector", str(detector) if detector.exists() else "mtcnn"]
     done = subprocess.run([*argv, "-o", str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True, env=os.environ)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     (source / "broken.png").write_text("<html>")
