@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ..runtime.atomic_write import write_bytes
 from . import gallery, report
 from .arguments import Arguments
+from .plan import ImageTask
 from .report import Outcome
 
 
@@ -19,7 +20,7 @@ class Review(NamedTuple):
     shown: Mapping[str, str]
 
 
-def begin_review(arguments: Arguments) -> Review:
+def begin_review(arguments: Arguments, tasks: Sequence[ImageTask]) -> Review:
     """Look at the files of an earlier run, before the work.
 
     Raises:
@@ -27,7 +28,8 @@ def begin_review(arguments: Arguments) -> Review:
     """
     page = arguments.gallery
     if page == Path():
-        page = (arguments.out.parent if arguments.out.suffix and not arguments.out.is_dir() else arguments.out) / "gallery.html"
+        is_file = any(task.target == arguments.out for task in tasks)
+        page = (arguments.out.parent if is_file else arguments.out) / "gallery.html"
     reported, shown = _read(arguments.report, report.from_json), _read(page, gallery.from_html)
     return Review(arguments.report, page, reported, shown)
 
@@ -36,7 +38,7 @@ def write_review(review: Review, command: str, outcomes: Sequence[Outcome]) -> l
     """Write what became of every image; sentences on what was written."""
     lines = []
     if review.report:
-        _write(review.report, report.to_json(command, outcomes, dict(review.reported)))
+        _write(review.report, report.to_json(command, outcomes, review.reported))
         lines.append(f"Report: {review.report}")
     if review.gallery:
         _write(review.gallery, gallery.to_html(command, outcomes, review.shown))

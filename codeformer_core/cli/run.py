@@ -44,7 +44,8 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
     status = 2  # wrong usage, until there is a plan
     try:
         arguments = replace(arguments, paths=expanded(arguments.paths))
-        tasks, device, review = plan(arguments, media), device_of(arguments.device), begin_review(arguments)
+        tasks, device = plan(arguments, media), device_of(arguments.device)
+        review = begin_review(arguments, tasks)
         status = 1
         note = ignored(arguments.paths, arguments.recursive, media)
         if note and not arguments.quiet:

@@ -123,6 +123,14 @@ def test_the_next_run_adds_to_the_report_and_the_page_of_the_one_before(
     assert page.read_text().count("<section") == 2 and page.read_text().count("<td>7<td>") == 1
 
 
+@pytest.mark.parametrize(("out", "page"), [("out.v2", "out.v2/gallery.html"), ("out/one.png", "out/gallery.html")])
+def test_the_gallery_lies_in_the_folder_of_the_results(
+    tmp_path: Path, crew: Path, seven_faces: list[str], out: str, page: str
+) -> None:
+    assert main(["fix", str(crew), "-o", str(tmp_path / out), "--gallery", *seven_faces]) == 0
+    assert (tmp_path / page).is_file() and len(list(tmp_path.rglob("gallery.html"))) == 1
+
+
 @pytest.mark.parametrize("option", ["--report", "--gallery"])
 def test_another_file_is_no_report(
     tmp_path: Path, without_faces: list[str], option: str, capsys: pytest.CaptureFixture[str]
