@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .faces import AlignedFaces, check_images
 from .imaging import buffers
-from .imaging.affine import compose, invert, resize_affine, translation, warp, warped_bounds
+from .imaging.affine import compose, invert, resize_affine, shrink_factor, translation, warp, warped_bounds
 from .imaging.buffers import strips
 from .imaging.colour import clamp_to_gamut, luminance
 from .imaging.morphology import seam_mask
@@ -154,8 +154,9 @@ def _warp_crop(crop: Tensor, aligned: AlignedFaces, to_region: Tensor, region: T
     """
     side = aligned.side
     affine = compose(resize_affine(side / crop.shape[-1]), to_region)
-    pixel = float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5  # one image pixel, in crop pixels
-    border = min(crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * pixel))  # a face may be smaller than a pixel
+    border = min(
+        crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * shrink_factor(affine))
+    )  # a face may be smaller than a pixel
     height, width = region.shape[-2:]
     return warp(crop[None], affine, height, width, repeat=border, antialias=aligned.sampling == "exact")[0]
 

@@ -80,8 +80,12 @@ def detect(
         options: its `detection` and `selection`.
         inside: see `Extras`.
     """
-    faces = wrap_detector(detector, options.detection).detect(images, options.detection)
-    return select_faces(images, faces, options, inside)
+    return select_faces(images, detect_all(images, detector, options), options, inside)
+
+
+def detect_all(images: Tensor, detector: Detector, options: FixOptions) -> list[Face]:
+    """Every face of images (B, 3, H, W), turned ones and tiles as the options ask, before the selection."""
+    return wrap_detector(detector, options.detection).detect(images, options.detection)
 
 
 def select_faces(
@@ -201,7 +205,7 @@ def apply_to_faces(
         background: the images to paste into, where they differ from `images`.
     """
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
-    found = wrap_detector(detector, options.detection).detect(images, options.detection)
+    found = detect_all(images, detector, options)
     faces, skipped = select_faces(images, found, options, extras.inside)
     aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
     target = images if background is None else background

@@ -6,6 +6,7 @@ from torch import Tensor
 from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.imaging.colour import COLOURS, match_colours
+from ..codeformer_core.options.fix import COLOUR_HELP
 from . import inputs
 from .host import networks, tensors
 
@@ -17,8 +18,7 @@ COLOUR = io.Combo.Input(
     default=next(iter(COLOURS)),
     optional=True,
     advanced=True,
-    tooltip="How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours "
-    "and contrast over the whole face; coarse colours: the same colours everywhere, with the new detail.",
+    tooltip=COLOUR_HELP,
 )
 
 

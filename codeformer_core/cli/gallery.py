@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import image_io
-from ..imaging.resize import resize
+from ..imaging.resize import resize, thumbnail_size
 from .commands import COMMANDS
 from .report import FaceRecord, ImageResult, Outcome
 
@@ -25,9 +25,7 @@ _MARK = '<meta name="generator" content="codeformer gallery">'
 
 def thumbnails(before: Tensor, after: Tensor) -> tuple[bytes, bytes]:
     """JPEG files of two images (1, 3, H, W) in [0, 1], both in the shape of the second."""
-    height, width = after.shape[-2:]
-    share = min(1.0, LARGEST / max(height, width))
-    size = max(1, round(height * share)), max(1, round(width * share))
+    size = thumbnail_size(after.shape[-2], after.shape[-1], LARGEST)
     return _jpeg(resize(before, *size)), _jpeg(resize(after, *size))
 
 
@@ -70,7 +68,7 @@ def _section(outcome: Outcome, done: str, earlier: Mapping[str, str]) -> str:
         body = f'<p class="{outcome.status.replace(" ", "-")}">{escape(outcome.error or outcome.status)}</p>'
     else:
         head += f" → {escape(str(result.path))}"
-        told = "done before" if result.before else f"{outcome.seconds:.1f} seconds"
+        told = outcome.status if outcome.status == "done before" else f"{outcome.seconds:.1f} seconds"
         body = f'{_slider(outcome.source, result)}\n<p class="quiet">{told}</p>\n{_table(result, done)}'
     return f'<section data-source="{escape(source)}">\n<h2>{head}</h2>\n{body}\n</section>'
 

@@ -1,6 +1,6 @@
 """`codeformer fix`, `colorize`, `inpaint` and `crop`: an image is read, worked on, written and reported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,13 @@ from torch import Tensor
 from .. import image_io, restoration
 from ..align import align
 from ..detection.faces_json import to_json
-from ..detection.tiled_rotated import wrap_detector
 from ..faces import AlignedFaces, Face, Skipped
 from ..image_io import ImageFile
 from ..image_io.encode import FORMATS
 from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
 from ..masks.holes import fade_edges, white_brush_mask
-from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, fix_aligned, fix_faces, select_faces
+from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect_all, fix_aligned, fix_faces, select_faces
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
@@ -81,10 +80,10 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, options = context.arguments, context.options
     source, prefix = image_io.read(task.source).image.to(context.device), task.target.with_suffix("")
-    found = wrap_detector(context.detector, options.detection).detect(source, options.detection)
+    found = detect_all(source, context.detector, options)
     faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
     aligned = align(source, faces, arguments.side, options.sampling)
-    records = _face_records(Fixed(source, source[:, :1], aligned, skipped, tuple(found)), context)
+    records = _face_records(aligned, skipped, found, context)
     numbers = [record.number for record in records if not record.left_alone]
     written = [_crop_path(prefix, number, "").is_file() for number in numbers]
     if written and all(written) and not arguments.overwrite:
@@ -98,10 +97,13 @@ def _size(image: Tensor) -> tuple[int, int]:
     return image.shape[3], image.shape[2]
 
 
-def _face_records(fixed: Fixed, context: RunContext) -> list[FaceRecord]:
-    """The faces that were changed and then the others, with their numbers."""
-    numbers = number_all(fixed, context.arguments.options.selection.order)
-    faces = [(face, "") for face in fixed.aligned.faces] + [(face, why) for face, why in fixed.skipped]
+def _face_records(
+    aligned: AlignedFaces, skipped: Sequence[Skipped], found: Sequence[Face], context: RunContext
+) -> list[FaceRecord]:
+    """The faces that were changed and then the others, with their numbers among all that were found."""
+    faces = [*((face, "") for face in aligned.faces), *skipped]
+    known = [face for face, _ in faces]
+    numbers = number_all(known, found or known, aligned.image_size, context.arguments.options.selection.order)
     return [FaceRecord(number, face, why) for number, (face, why) in zip(numbers, faces, strict=True)]
 
 
@@ -128,7 +130,8 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     if fixed is None:
         outcome = lines.pop(0)
     else:
-        result, changed, records = fixed.images, len(fixed.aligned), _face_records(fixed, context)
+        result, changed = fixed.images, len(fixed.aligned)
+        records = _face_records(fixed.aligned, fixed.skipped, fixed.found, context)
         outcome = _outcome(len(records), changed, context)
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"

@@ -93,27 +93,29 @@ def _for_task(task: str) -> list[str]:
 
 def _find_restorer(arguments: Arguments, task: str) -> str:
     """The name of the published network for a task; until that is here, of the one that comes with the project."""
-    published, *_ = names = _for_task(task)
-    here = next((name for name in names if checkpoints.find(name, arguments.weights)), published)
-    if arguments.download or here == published:
-        return published
-    if not arguments.quiet:
-        tqdm.write(
-            "Starter model, small and limited: it draws 128 x 128 pixels a face and leaves larger, sharp ones as they are. "
-            f"`codeformer models fetch {published}` for full quality.",
-            file=sys.stderr,
-        )
-    return here
+    return _best_installed(
+        _for_task(task),
+        "Starter model, small and limited: it draws 128 x 128 pixels a face and leaves larger, sharp ones as they are. "
+        "`codeformer models fetch {best}` for full quality.",
+        arguments,
+    )
 
 
 def _find_detector(arguments: Arguments) -> str:
-    """The name of the best detector that is installed, as the last of them always is; with --download, of the best one."""
-    best, *_ = names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
+    """The name of the best detector that is installed, as the last of them always is."""
+    names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
+    notice = "Detector: {here}. `codeformer models fetch {best}` for the one that misses fewest faces."
+    return _best_installed(names, notice, arguments)
+
+
+def _best_installed(names: list[str], notice: str, arguments: Arguments) -> str:
+    """The first of these names, best first, that is installed, with a notice unless it is the best; that with --download."""
+    best = names[0]
     here = next((name for name in names if checkpoints.find(name, arguments.weights)), best)
     if arguments.download or here == best:
         return best
     if not arguments.quiet:
-        tqdm.write(f"Detector: {here}. `codeformer models fetch {best}` for the one that misses fewest faces.", file=sys.stderr)
+        tqdm.write(notice.format(here=here, best=best), file=sys.stderr)
     return here
 
 

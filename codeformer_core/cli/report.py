@@ -1,13 +1,12 @@
 """What became of every image or video of a job, as JSON (docs/report.md) and as the data of the gallery."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..faces import Face
-from ..pipeline import Fixed
-from ..selection.select import number_faces
+from ..selection.select import Size, number_faces
 
 #: The first key of a report, by which a report is told from other JSON files, and its version.
 FORMAT = {"format": "codeformer report", "version": 1}
@@ -60,10 +59,9 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-def number_all(fixed: Fixed, order: str) -> list[int]:
-    """The numbers of the faces that were changed and then of the skipped ones, in an order of all that were found."""
-    faces = [*fixed.aligned.faces, *(face for face, _ in fixed.skipped)]
-    left = list(zip(fixed.found or faces, number_faces(fixed.found or faces, fixed.aligned.image_size, order), strict=True))
+def number_all(faces: Sequence[Face], found: Sequence[Face], image_size: Size, order: str) -> list[int]:
+    """The numbers of some faces in an order of all that were found in their image of (H, W)."""
+    left = list(zip(found, number_faces(found, image_size, order), strict=True))
     numbers = []
     for face in faces:  # two faces may be equal: each has its number once
         row = next(row for row, (found, _) in enumerate(left) if found == face)
@@ -97,7 +95,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def to_json(command: str, outcomes: Iterable[Outcome], earlier: dict[str, dict[str, Any]]) -> str:
+def to_json(command: str, outcomes: Iterable[Outcome], earlier: Mapping[str, dict[str, Any]]) -> str:
     """The report of a job; what an earlier run did is told as that run's report had it."""
     described = [describe(outcome) for outcome in outcomes]
     known = [

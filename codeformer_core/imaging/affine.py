@@ -73,6 +73,11 @@ def resize_affine(x: float, y: float | None = None) -> Tensor:
     return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
 
 
+def shrink_factor(affine: Tensor) -> float:
+    """How many pixels of an image a pixel of the result covers in each direction, under a similarity (1, 2, 3)."""
+    return float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5
+
+
 def warp(
     image: Tensor,
     affine: Tensor,
@@ -125,7 +130,7 @@ def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, list[Tensor], int
         The image, shrunk; (1, 2, 3) affines from its pixels to those of the result, shifted by parts of a pixel; and how many
         times it was shrunk.
     """
-    shrink = float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5
+    shrink = shrink_factor(affine)
     level = max(1, min(int(shrink / MIP_RESIDUAL), *image.shape[-2:]))  # a face may be smaller than a pixel
     if level > 1:
         image, affine, shrink = area_average(image, level), compose(resize_affine(level), affine), shrink / level

@@ -22,6 +22,12 @@ def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
     return F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True).to(images.dtype)
 
 
+def thumbnail_size(height: int, width: int, largest: int) -> tuple[int, int]:
+    """(height, width) shrunk to a longer side of at most `largest` pixels; never enlarged."""
+    share = min(1.0, largest / max(height, width))
+    return max(1, round(height * share)), max(1, round(width * share))
+
+
 def scaled_size(images: Tensor, upscale: float) -> tuple[int, int]:
     """Height and width of images (B, C, H, W) `upscale` times as large, rounded down, at least 1."""
     if upscale <= 0:

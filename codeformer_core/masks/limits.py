@@ -47,16 +47,17 @@ def restrict_to_parts(
     return aligned.with_masks(aligned.masks * chosen.to(aligned.masks.dtype))
 
 
-def with_opacity(aligned: AlignedFaces, opacity: float | Tensor) -> AlignedFaces:
+def with_opacity(aligned: AlignedFaces, opacity: float | Sequence[float] | Tensor) -> AlignedFaces:
     """Faces pasted with this opacity, a number or one per face (N,): 0 leaves the image as it was, 1 shows the crop."""
     if not isinstance(opacity, Tensor) and opacity == 1:
-        return aligned  # the default: checking a tensor would wait for the device
-    opacities = torch.as_tensor(opacity, dtype=aligned.masks.dtype, device=aligned.masks.device).reshape(-1, 1, 1, 1)
+        return aligned
+    # Numbers are checked on the CPU: checking a tensor waits for its device.
+    opacities = torch.as_tensor(opacity, dtype=aligned.masks.dtype).reshape(-1, 1, 1, 1)
     if not bool(((opacities >= 0) & (opacities <= 1)).all()):
         raise ValueError(f"Found a blend of {opacity}. Expected 0 (the image as it was) to 1 (the restored face).")
     if len(opacities) not in (1, len(aligned)):
         raise ValueError(f"Found {len(opacities)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
-    return aligned.with_masks(aligned.masks * opacities)
+    return aligned.with_masks(aligned.masks * opacities.to(aligned.masks.device))
 
 
 def crop_masks(aligned: AlignedFaces) -> Tensor:

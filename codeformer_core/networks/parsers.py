@@ -3,6 +3,7 @@
 Labels are ParseNet's classes, whichever network they come from, so that masks know one order only.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ SIDE = 512
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class FaceParser(nn.Module):
+class FaceParser(nn.Module, ABC):
     """What both parsers share.
 
     Attributes:
@@ -61,9 +62,9 @@ class FaceParser(nn.Module):
             crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
         return self.labels(crops)
 
+    @abstractmethod
     def labels(self, crops: Tensor) -> Tensor:
         """`parse` for crops of the network's own size."""
-        raise NotImplementedError
 
 
 class ParseNet(FaceParser):

@@ -10,6 +10,12 @@ from .steadiness import Steadiness
 #: How the colours of crops are matched to the originals; the functions are `imaging.colour.COLOURS`.
 COLOURS = ("auto", "as restored", "mean and spread", "coarse colours")
 
+#: The help of all of them but "auto", for Paste Faces Back, which lacks it.
+COLOUR_HELP = (
+    "How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours and "
+    "contrast over the whole face; coarse colours: the same colours everywhere, with the new detail."
+)
+
 #: Whether a crop becomes grey with its original.
 GREY = ("auto", "on", "off")
 
@@ -100,9 +106,7 @@ class FixOptions:
     )
     colour: str = option(
         "auto",
-        "How the pasted face follows the colours of the original. as restored: as it is; mean and spread: the same colours and "
-        "contrast over the whole face; coarse colours: the same colours everywhere, with the new detail. auto: coarse colours "
-        "for models that draw small faces, such as the starter, else as restored.",
+        f"{COLOUR_HELP} auto: coarse colours for models that draw small faces, such as the starter, else as restored.",
         choices=COLOURS,
         label="colours",
     )
@@ -169,7 +173,7 @@ class FixOptions:
 
 def switch_word(value: str | bool) -> str:
     """One of `KEEP_DETAIL`; True and False are on and off."""
-    word = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    word = ("on" if value else "off") if isinstance(value, bool) else value
     if word not in KEEP_DETAIL:
         raise ValueError(f"{value!r} is no choice for keep detail. Use one of: {', '.join(KEEP_DETAIL)}.")
     return word

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..faces import AlignedFaces, Face
+from ..imaging.resize import resize, thumbnail_size
 from ..paste import paste
 from .select import ORDERS, Size, number_faces
 
@@ -61,21 +61,14 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
 
 def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:
     """Images (B, 3, H, W) in [0, 1], shrunk to a longer side of at most `largest` pixels; never enlarged."""
-    size = _thumbnail_size(images.shape[-2], images.shape[-1], largest)
-    if size == images.shape[-2:]:
-        return images
-    return F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
+    size = thumbnail_size(images.shape[-2], images.shape[-1], largest)
+    return images if size == images.shape[-2:] else resize(images, *size).clamp(0, 1)
 
 
 def thumbnails_from_crops(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:
     """Thumbnails of the first `count` images from their crops alone, grey around the faces: (count, 3, h, w) in [0, 1]."""
-    height, width = _thumbnail_size(*aligned.image_size, largest)
+    height, width = thumbnail_size(*aligned.image_size, largest)
     blank = aligned.originals.new_full((count, 3, height, width), BLANK)
     shown = aligned.subset([row for row, face in enumerate(aligned.faces) if face.image_index < count])
     whole = replace(shown, crops=shown.originals, masks=torch.ones_like(shown.masks), within=None)
     return paste(blank, whole, "square")[0]
-
-
-def _thumbnail_size(height: int, width: int, largest: int) -> Size:
-    share = min(1.0, largest / max(height, width))
-    return max(1, round(height * share)), max(1, round(width * share))

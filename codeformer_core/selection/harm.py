@@ -5,7 +5,7 @@ from torch import Tensor
 from ..faces import AlignedFaces, Box, Skipped
 from ..imaging.colour import luminance
 from ..options.selection import BLURRED
-from .sharpness import measure_sharpness
+from .sharpness import gradient_energy, measure_sharpness
 
 #: What the reasons have in common.
 HARM = "this model draws"
@@ -63,5 +63,4 @@ def without_harmed(
 def _energy(image: Tensor, box: Box) -> float:
     """Mean squared gradient of the luminance of an image (1, 3, H, W) inside a box."""
     x0, y0, x1, y1 = (max(0, round(value)) for value in box)
-    light = luminance(image[..., y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)].float())
-    return float(light.diff(dim=3).square().mean() + light.diff(dim=2).square().mean())
+    return gradient_energy(luminance(image[..., y0 : max(y1, y0 + 2), x0 : max(x1, x0 + 2)].float()))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -64,5 +63,9 @@ def _sharpness(image: Tensor, box: Box, finer: float = FINE) -> float:
 def _energy(luminance: Tensor, scale: float) -> float:
     """Mean squared gradient of (1, 1, h, w) at another scale, per pixel of that scale."""
     size = [max(2, round(side * scale)) for side in luminance.shape[-2:]]
-    resized = F.interpolate(luminance, size=size, mode="bilinear", antialias=scale < 1)
-    return float(torch.diff(resized, dim=3).square().mean() + torch.diff(resized, dim=2).square().mean())
+    return gradient_energy(F.interpolate(luminance, size=size, mode="bilinear", antialias=scale < 1))
+
+
+def gradient_energy(luminance: Tensor) -> float:
+    """Mean squared gradient of (1, 1, h, w)."""
+    return float(luminance.diff(dim=3).square().mean() + luminance.diff(dim=2).square().mean())

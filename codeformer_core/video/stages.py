@@ -18,6 +18,7 @@ from ..align import align
 from ..faces import AlignedFaces, Detector, Skipped
 from ..imaging import buffers
 from ..imaging.colour import keep_grey
+from ..masks.limits import with_opacity
 from ..networks.encoded import EncodedFaces, join_encoded
 from ..options import FixOptions
 from ..options.steadiness import OFF
@@ -106,8 +107,7 @@ def align_stage(
     for state in states:
         if state.tracked:
             aligned = align(state.frame.image(device), [tracked.face for tracked in state.tracked], side, sampling)
-            opacity = aligned.masks.new_tensor([tracked.opacity for tracked in state.tracked]).reshape(-1, 1, 1, 1)
-            state = state._replace(aligned=aligned.with_masks(aligned.masks * opacity))
+            state = state._replace(aligned=with_opacity(aligned, [tracked.opacity for tracked in state.tracked]))
         yield state
 
 
@@ -198,9 +198,7 @@ def _pasted(
             state = state._replace(skipped=[*state.skipped, *left], tracked=[tracked[row] for row in kept], harmed=alone)
             if not kept:
                 return state._replace(aligned=None)
-            opacity = aligned.masks.new_tensor([weights[row] for row in kept]).reshape(-1, 1, 1, 1)
-            aligned = aligned.subset(kept)
-            aligned = aligned.with_masks(aligned.masks * opacity)
+            aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
             pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
     return state._replace(aligned=aligned, image=pasted, mask=mask)
 
