@@ -130,7 +130,7 @@ def _placements(
             target = to_region, y1 - y0, x1 - x0
             weight = warp(ones, *target)
             if style.seam:
-                weight = seam_mask(weight, (scale_x * scale_y) ** 0.5)
+                weight = seam_mask(weight, to_region, aligned.side, (scale_x * scale_y) ** 0.5)
             if masks is not None:
                 _into(weight[0], warp(masks[row : row + 1], *target, antialias=exact)[0], torch.minimum)
             if limited[row]:

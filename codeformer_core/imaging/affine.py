@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -197,3 +198,41 @@ def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, in
     low, high = warped.amin(0).floor().long() - 2, warped.amax(0).ceil().long() + 3
     x0, y0 = (max(0, int(v)) for v in low)
     return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))
+
+
+def eroded_area(affine: Tensor, side: int, height: int, width: int, size: int) -> float:
+    """Pixels that a warped square covers of an image, after an erosion by a square of `size` pixels; without reading pixels.
+
+    A sum of the warped mask would make a GPU wait for every face. The square roots of the two differ by less than half a pixel:
+    of 1500 random faces by 0.02 in 19 of 20, and never enough for another seam.
+
+    Args:
+        affine: (1, 2, 3) similarity, pixels of the square -> pixels of the image.
+        side: of the square in pixels.
+        height, width: of the image, whose border does not erode, see `morphology.erode`.
+    """
+    (a, b, c), (d, e, f) = affine[0].tolist()
+    low, high = -0.5, side - 0.5
+    square = [(a * x + b * y + c, d * x + e * y + f) for x, y in ((low, low), (high, low), (high, high), (low, high))]
+    if a * e < b * d:  # mirrored: the other way round
+        square.reverse()
+    before, after = size // 2, size - 1 - size // 2  # an even size extends further to the top left
+    covered = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)]
+    for (x0, y0), (x1, y1) in pairwise([*square, square[0]]):
+        across, down = y1 - y0, x0 - x1  # outwards
+        reach = max(-across * before, across * after) + max(-down * before, down * after)
+        covered = _half_plane(covered, across, down, across * x0 + down * y0 - reach)
+    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise([*covered, *covered[:1]]))) / 2
+
+
+def _half_plane(polygon: list[tuple[float, float]], a: float, b: float, c: float) -> list[tuple[float, float]]:
+    """The part of a convex polygon in which a x + b y <= c (Sutherland and Hodgman)."""
+    kept = []
+    for (x0, y0), (x1, y1) in pairwise([*polygon, *polygon[:1]]):
+        start, end = a * x0 + b * y0 - c, a * x1 + b * y1 - c
+        if start <= 0:
+            kept.append((x0, y0))
+        if (start <= 0) != (end <= 0):
+            share = start / (start - end)
+            kept.append((x0 + share * (x1 - x0), y0 + share * (y1 - y0)))
+    return kept

@@ -42,8 +42,8 @@ def _is_grey(image: Tensor) -> bool:
 
 def luminance(crops: Tensor) -> Tensor:
     """(N, 3, S, S) RGB -> (N, 1, S, S)."""
-    weights = torch.tensor(LUMINANCE, device=crops.device, dtype=crops.dtype).reshape(1, 3, 1, 1)
-    return (crops * weights).sum(1, keepdim=True)
+    red, green, blue = crops.split(1, dim=1)  # weighed by Python numbers: a tensor of them would be copied to the device
+    return red * LUMINANCE[0] + green * LUMINANCE[1] + blue * LUMINANCE[2]
 
 
 def _with_statistics(crops: Tensor, of: Tensor) -> Tensor:

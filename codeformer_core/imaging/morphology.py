@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .affine import eroded_area
+
 
 def grow_and_feather(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
     """Masks dilated or eroded, then blurred. The crop's border is not an edge of the mask: what touches it keeps touching it.
@@ -31,23 +33,22 @@ def grow_and_feather(masks: Tensor, grow: int = 0, feather: int = 0) -> Tensor:
     return masks
 
 
-def seam_mask(covered: Tensor, scale: float) -> Tensor:
+def seam_mask(covered: Tensor, affine: Tensor, side: int, scale: float) -> Tensor:
     """The reference's square mask: what the warped crop covers, shrunk by a tenth of its side and blurred over that tenth.
 
     Args:
         covered: (1, 1, h, w) in [0, 1]: ones under the warp, with a margin of zeros where it ends inside the image.
+        affine: (1, 2, 3) the warp, of a crop of `side` pixels.
+        side: see `affine`.
         scale: how many times larger the image is than the one that the face was found in.
 
     Returns:
         (1, 1, h, w) in [0, 1].
     """
-    covered = erode(covered, max(1, int(2 * scale)))
-    single = covered.float()  # half precision ends at 65504 pixels
-    area = single.numpy().sum() if single.device.type == "cpu" else single.sum()  # faster than torch's threads
-    edge = int(math.sqrt(area)) // 20
-    if edge == 0:
-        return covered
-    return blur(erode(covered, 2 * edge), _sigma(edge), edge)
+    outline = max(1, int(2 * scale))
+    edge = int(math.sqrt(eroded_area(affine, side, *covered.shape[-2:], outline))) // 20
+    covered = erode(covered, outline)
+    return blur(erode(covered, 2 * edge), _sigma(edge), edge) if edge else covered
 
 
 def _sigma(radius: int) -> float:

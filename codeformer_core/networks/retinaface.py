@@ -68,13 +68,13 @@ def _confirmed(found: _Found, boxes: Tensor) -> _Found:
     return found[0][keep], found[1][keep], found[2][keep]
 
 
-def _anchors(height: int, width: int, like: Tensor) -> Tensor:
+def _anchors(height: int, width: int) -> Tensor:
     """(A, 4) centre x, centre y, width, height in pixels, in the order of the network's outputs."""
     parts = []
     for stride, sides in ANCHORS.items():
-        y = (torch.arange(-(-height // stride), device=like.device, dtype=like.dtype) + 0.5) * stride
-        x = (torch.arange(-(-width // stride), device=like.device, dtype=like.dtype) + 0.5) * stride
-        side = torch.tensor(sides, device=like.device, dtype=like.dtype)
+        y = (torch.arange(-(-height // stride)) + 0.5) * stride
+        x = (torch.arange(-(-width // stride)) + 0.5) * stride
+        side = torch.tensor(sides, dtype=torch.float32)
         grid = torch.meshgrid(y, x, side, indexing="ij")
         parts.append(torch.stack([grid[1], grid[0], grid[2], grid[2]], dim=-1).reshape(-1, 4))
     return torch.cat(parts)
@@ -143,17 +143,19 @@ class RetinaFace(nn.Module):
         """What is found in each image as it is, best first."""
         from torchvision.ops import nms
 
-        mean = torch.tensor(MEAN_BGR, device=images.device, dtype=images.dtype).reshape(3, 1, 1)
-        box_code, logits, point_code = self(images.flip(1) * 255 - mean)
-        anchors = _anchors(*images.shape[-2:], like=box_code)
-        centre, extent = anchors[:, :2], anchors[:, 2:]
+        channels = zip(images.flip(1).unbind(1), MEAN_BGR, strict=True)  # numbers: a tensor of them would be copied to the GPU
+        box_code, logits, point_code = self(torch.stack([channel * 255 - mean for channel, mean in channels], dim=1))
+        # In one copy, which is 1.5 MB an image: a GPU would have to be waited for at every choice among the anchors.
+        answers = torch.cat([box_code, point_code, logits.softmax(-1)[..., 1:]], dim=-1).cpu()
+        anchors = _anchors(*images.shape[-2:])
         result = []
-        for box, score, points in zip(box_code, logits.softmax(-1)[..., 1], point_code, strict=True):
-            likely = (score > options.confidence).nonzero().squeeze(1)
-            middle = centre[likely] + box[likely, :2] * CENTRE_VARIANCE * extent[likely]
-            half = extent[likely] * (box[likely, 2:] * SIZE_VARIANCE).exp() / 2
+        for answer in answers:
+            likely = answer[:, -1] > options.confidence
+            (box, points, score), (centre, extent) = answer[likely].split((4, 10, 1), dim=1), anchors[likely].split(2, dim=1)
+            middle = centre + box[:, :2] * CENTRE_VARIANCE * extent
+            half = extent * (box[:, 2:] * SIZE_VARIANCE).exp() / 2
             corners = torch.cat([middle - half, middle + half], dim=1)
-            marks = centre[likely, None] + points[likely].unflatten(1, (5, 2)) * CENTRE_VARIANCE * extent[likely, None]
-            best = nms(corners, score[likely], options.overlap)
-            result.append((corners[best], marks[best], score[likely][best]))
+            marks = centre[:, None] + points.unflatten(1, (5, 2)) * CENTRE_VARIANCE * extent[:, None]
+            best = nms(corners, score[:, 0], options.overlap)
+            result.append((corners[best], marks[best], score[best, 0]))
         return result

@@ -1,0 +1,35 @@
+"""The seam of the square mask."""
+
+import math
+
+import pytest
+import torch
+
+from codeformer_core.imaging.affine import compose, eroded_area, translation, warp
+from codeformer_core.imaging.morphology import erode
+
+
+def similarity(scale: float, angle: float, x: float, y: float, side: int, mirrored: bool = False) -> torch.Tensor:
+    """(1, 2, 3): a square of `side` pixels -> the same, scaled and rotated, with its centre at (x, y)."""
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    flip = -1.0 if mirrored else 1.0
+    turned = torch.tensor([[[flip * cos, -sin, x], [flip * sin, cos, y]]], dtype=torch.float64)
+    return compose(translation(-(side - 1) / 2, -(side - 1) / 2), turned)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("scale", "angle", "x", "y"),
+    [(0.3, 0.0, 60, 50), (0.9, 0.4, 60, 50), (1.7, -0.8, 60, 50), (0.9, 0.4, 5, 3), (0.9, 2.0, 119, 50), (5.0, 0.2, 60, 50)],
+    ids=["inside", "rotated", "larger than the image", "in a corner", "over the edge", "all of the image"],
+)
+def test_the_area_of_a_warped_square_is_that_of_its_pixels(scale, angle, x, y, size, mirrored):
+    affine = similarity(scale, angle, x, y, 96, mirrored)
+    pixels = erode(warp(torch.ones(1, 1, 96, 96), affine, 100, 120), size).sum().item()
+    assert abs(pixels**0.5 - eroded_area(affine, 96, 100, 120, size) ** 0.5) < 0.5
+
+
+def test_nothing_is_left_of_a_square_smaller_than_the_erosion_or_outside():
+    assert eroded_area(similarity(0.01, 0.3, 50, 50, 96), 96, 100, 120, 3) == 0
+    assert eroded_area(similarity(0.3, 0.3, -50, 50, 96), 96, 100, 120, 1) == 0
