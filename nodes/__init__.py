@@ -10,6 +10,7 @@ from .detect import CodeFormerFaceDetect
 from .face_mask import CodeFormerFaceMask
 from .fix_faces import CodeFormerFixFaces
 from .fix_video import CodeFormerFixFacesInVideo
+from .host import language
 from .inpaint import CodeFormerInpaint
 from .loaders import CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader, CodeFormerModelLoader
 from .paste import CodeFormerPasteBack
@@ -43,6 +44,7 @@ NODES: list[type[io.ComfyNode]] = [
 class CodeFormerExtension(ComfyExtension):
     async def on_load(self) -> None:
         await legacy.register()
+        language.register()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

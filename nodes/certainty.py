@@ -8,6 +8,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.imaging import overlay
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerCertainty(io.ComfyNode):
@@ -36,6 +37,7 @@ class CodeFormerCertainty(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(cls, image: Tensor, faces: AlignedFaces, model: networks.HostedRestorer) -> io.NodeOutput:
         images, _ = tensors.to_core(image)
         batch, _, height, width = images.shape

@@ -6,6 +6,7 @@ from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerColorize(io.ComfyNode):
@@ -26,6 +27,7 @@ class CodeFormerColorize(io.ComfyNode):
                     "keep_luminance",
                     display_name="keep the light",
                     default=False,
+                    optional=True,
                     tooltip="Takes only the hues from the network and keeps the light of the image, so that no seam shows. "
                     "For exactly the image's light, turn on keep detail in Paste Faces Back too.",
                 ),
@@ -37,6 +39,7 @@ class CodeFormerColorize(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(cls, faces: AlignedFaces, model: networks.HostedRestorer, keep_luminance: bool) -> io.NodeOutput:
         coloured = restoration.colorize(
             faces, model, keep_luminance=keep_luminance, batch=model.batch, tick=progress.progress()

@@ -9,6 +9,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import limits
 from . import inputs
 from .host import progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerFacesToCrops(io.ComfyNode):
@@ -32,6 +33,7 @@ class CodeFormerFacesToCrops(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(cls, faces: AlignedFaces) -> io.NodeOutput:
         if not len(faces):
             progress.log_and_show("No face found: there is no output.")
@@ -76,6 +78,7 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
         images, _ = tensors.to_core(crops)
         if faces is None:

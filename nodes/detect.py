@@ -15,6 +15,7 @@ from ..codeformer_core.options import DetectionOptions, FixOptions, Selection
 from ..codeformer_core.selection.report import summarize
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerFaceDetect(io.ComfyNode):
@@ -31,7 +32,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
                 *inputs.widgets("choice", of=Selection()),
                 *inputs.widgets("side", "confidence", "overlap", "eye_distance", of=DetectionOptions()),
                 inputs.Detector.Input("detector", optional=True, tooltip=inputs.DETECTOR.tooltip),
-                *inputs.widgets("rotated", "tile", of=DetectionOptions(), optional=True),
+                *inputs.widgets("rotated", "tile", of=DetectionOptions()),
                 io.BoundingBox.Input(
                     "bboxes",
                     optional=True,
@@ -49,7 +50,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
                     force_input=True,
                     tooltip="Faces as text from Detect Faces or Select Faces, used as they are; no detector is needed.",
                 ),
-                *inputs.widgets("sampling", optional=True),
+                *inputs.widgets("sampling"),
             ],
             outputs=[
                 inputs.FACES_OUTPUT,
@@ -62,6 +63,7 @@ class CodeFormerFaceDetect(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls,
         image: Tensor,

@@ -11,6 +11,7 @@ from ..codeformer_core.masks import limits
 from ..codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES
 from . import inputs
 from .host import networks, tensors
+from .host.execution import completed
 
 #: What the white of the mask means -> how it limits the paste.
 OCCLUSION = {"in front of the face": limits.exclude, "where faces may be pasted": limits.restrict_to}
@@ -29,12 +30,18 @@ class CodeFormerFaceMask(io.ComfyNode):
             inputs=[
                 inputs.Faces.Input("faces", tooltip="The faces. Connect CodeFormer Restore."),
                 *(
-                    io.Boolean.Input(part, default=part in FACE_PARTS, tooltip=f"Paste the {part}. Only with a face parser.")
+                    io.Boolean.Input(
+                        part,
+                        default=part in FACE_PARTS,
+                        optional=True,
+                        tooltip=f"Paste the {part}. Only with a face parser.",
+                    )
                     for part in PART_CLASSES
                 ),
                 io.Int.Input(
                     "grow",
                     default=0,
+                    optional=True,
                     min=-256,
                     max=256,
                     tooltip="Grows the parts by this many pixels of the crop; below 0 shrinks them. Only with a face parser.",
@@ -42,6 +49,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                 io.Int.Input(
                     "feather",
                     default=8,
+                    optional=True,
                     min=0,
                     max=256,
                     tooltip="Softens the edges of the parts by this many crop pixels on each side. Only with a face parser.",
@@ -49,6 +57,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                 io.Float.Input(
                     "visibility",
                     default=1.0,
+                    optional=True,
                     min=0.0,
                     max=1.0,
                     step=0.01,
@@ -60,6 +69,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                     display_name="the mask is",
                     options=list(OCCLUSION),
                     default="in front of the face",
+                    optional=True,
                     tooltip="What the white part of the mask means: something in front of the face, such as a hand, that must "
                     "stay as it is; or the only area that may change.",
                 ),
@@ -84,6 +94,7 @@ class CodeFormerFaceMask(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls,
         faces: AlignedFaces,

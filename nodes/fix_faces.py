@@ -10,6 +10,7 @@ from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerFixFaces(io.ComfyNode):
@@ -28,7 +29,7 @@ class CodeFormerFixFaces(io.ComfyNode):
                 *inputs.widgets("fidelity", "upscale", "choice", "mask", "match_style", "grey"),
                 *inputs.widgets("side", "confidence", "overlap", "eye_distance"),
                 inputs.PARSER,
-                *inputs.widgets("keep_detail", "colour", "largest", "tile", optional=True),
+                *inputs.widgets("keep_detail", "colour", "largest", "tile"),
                 *inputs.UPSCALERS,
                 io.Boolean.Input(
                     "consecutive",
@@ -54,6 +55,7 @@ class CodeFormerFixFaces(io.ComfyNode):
         return inputs.accept_saved_switch(keep_detail)
 
     @classmethod
+    @completed
     def execute(
         cls,
         image: Tensor,

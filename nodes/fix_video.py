@@ -10,6 +10,7 @@ from ..codeformer_core.video_io import CODECS
 from ..codeformer_core.video_io.codecs import find_encoder
 from . import inputs
 from .host import model_files, networks, progress
+from .host.execution import completed
 from .host.video import open_host_video, progress_callback, temporary_video
 
 
@@ -33,18 +34,22 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                     "codec",
                     options=[
                         # The name and tooltip of crf are in locales/ alone: given here, they would show in every language.
-                        io.DynamicCombo.Option(codec, [io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.max_crf)])
+                        io.DynamicCombo.Option(
+                            codec,
+                            [io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.max_crf, optional=True)],
+                        )
                         for codec in CODECS
                         if (encoder := find_encoder(codec))
                     ],
+                    optional=True,
                     tooltip="How the result is compressed. h264 plays everywhere; hevc and av1 make smaller files and take "
                     "longer.",
                 ),
                 *inputs.widgets("match_style", "grey", "side", "confidence", "overlap", "eye_distance"),
                 inputs.PARSER,
-                *inputs.widgets("keep_detail", "colour", "largest", "tile", optional=True),
+                *inputs.widgets("keep_detail", "colour", "largest", "tile"),
                 *inputs.UPSCALERS,
-                *inputs.widgets("strength", "chunk", optional=True),
+                *inputs.widgets("strength", "chunk"),
                 *inputs.new_widgets(),
             ],
             outputs=[
@@ -59,14 +64,16 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
         return inputs.accept_saved_switch(keep_detail)  # the host passes a DynamicCombo to whatever it calls
 
     @classmethod
+    @completed
     def execute(
         cls,
         video: Input.Video,
         model: networks.HostedRestorer,
         detector: networks.HostedDetector,
-        codec: dict[str, Any],
+        codec: dict[str, Any] | None = None,
         **values: Any,
     ) -> io.NodeOutput:
+        compression = codec or {}
         path = model_files.temporary_path(".mp4")
         with open_host_video(video) as (source, start, duration):
             done = fix_video(
@@ -78,8 +85,8 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 inputs.extras(values),
                 start=start,
                 duration=duration,
-                codec=codec["codec"],
-                crf=codec["crf"],
+                codec=compression.get("codec"),
+                crf=compression.get("crf"),
                 device=model.device,
                 tick=progress_callback(progress.progress()),
             )

@@ -8,6 +8,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import holes
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 #: Of 255 levels.
 TOLERANCE = round(holes.TOLERANCE * 255)
@@ -31,6 +32,7 @@ class CodeFormerInpaint(io.ComfyNode):
                 io.Int.Input(
                     "feather",
                     default=0,
+                    optional=True,
                     min=0,
                     max=256,
                     tooltip="Over how many pixels around a hole the filling fades into the image. 0 keeps every pixel outside "
@@ -40,6 +42,7 @@ class CodeFormerInpaint(io.ComfyNode):
                     "tolerance",
                     display_name="white tolerance",
                     default=TOLERANCE,
+                    optional=True,
                     min=0,
                     max=64,
                     advanced=True,
@@ -65,6 +68,7 @@ class CodeFormerInpaint(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls,
         faces: AlignedFaces,

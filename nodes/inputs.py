@@ -4,7 +4,8 @@ CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedResto
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every image of a batch, with its crop, its mask
 and its place in the image. It is immutable. FACE_LANDMARKS is the host's: see `codeformer_core.detection.external`.
 
-Inputs without a widget have no `display_name`, which the browser would show in every language: locales/ names them.
+Inputs without a widget have no `display_name`, which the browser would show in every language: locales/ names them. Every
+widget with a default is optional: API prompts leave it out, and saved prompts go on working when a node gains a widget.
 """
 
 import re
@@ -75,10 +76,10 @@ FIRST_VERSION = (
 )
 
 
-def widget(name: str, option: OptionField, optional: bool = False) -> io.Input:
+def widget(name: str, option: OptionField) -> io.Input:
     """The input of an option: a switch, a list of choices, or a number with its range."""
     about = option.about
-    common: dict[str, Any] = {"default": option.default, "tooltip": about.help, "optional": optional}
+    common: dict[str, Any] = {"default": option.default, "tooltip": about.help, "optional": True}
     common |= {"display_name": about.label, "advanced": about.advanced or None}
     if about.choices:
         return io.Combo.Input(name, options=list(about.choices), **common)
@@ -91,15 +92,15 @@ def widget(name: str, option: OptionField, optional: bool = False) -> io.Input:
     )
 
 
-def widgets(*names: str, of: Any = FixOptions(), optional: bool = False) -> list[io.Input]:
+def widgets(*names: str, of: Any = FixOptions()) -> list[io.Input]:
     """The inputs of these options, by the ids of their widgets."""
     known = _by_widget(of)
-    return [widget(name, known[name], optional) for name in names]
+    return [widget(name, known[name]) for name in names]
 
 
 def new_widgets() -> list[io.Input]:
     """The inputs of the options that the nodes for the whole job have gained since the first version."""
-    return widgets(*(name for name in _by_widget(FixOptions()) if name not in FIRST_VERSION), optional=True)
+    return widgets(*(name for name in _by_widget(FixOptions()) if name not in FIRST_VERSION))
 
 
 def chosen(values: Mapping[str, Any], of: Any = FixOptions()) -> Any:

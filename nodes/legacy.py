@@ -1,7 +1,8 @@
 """Stand-ins for the nodes of other packs, so that their workflows open and run where those packs are not installed.
 
 The host puts a stand-in in the place of an old node only when nobody has that node. A stand-in has the old node's inputs, since
-the old workflow fills no others; in new workflows Fix Faces does the same and more, so these are hidden from search.
+the old workflow fills no others; in new workflows Fix Faces does the same and more, so these are marked as deprecated, which
+hides them from search.
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from comfy_api.latest import ComfyAPI, io
 from torch import Tensor
 
-from ..codeformer_core import align, checkpoints, paste, pipeline
+from ..codeformer_core import align, paste, pipeline
 from ..codeformer_core.masks import limits
 from ..codeformer_core.options import FixOptions, Selection
 from ..codeformer_core.restoration import restore
@@ -17,6 +18,7 @@ from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.selection.select import ORDERS
 from . import inputs
 from .host import model_files, networks, progress, tensors
+from .host.execution import completed
 
 #: The detectors that the old nodes name, and the file that stands for each. YOLOv5 is not run here.
 DETECTORS = {
@@ -38,7 +40,9 @@ def _load_detector(name: str) -> networks.HostedDetector:
 
 
 def _share_input(name: str, default: float, tooltip: str, display_name: str | None = None) -> io.Input:
-    return io.Float.Input(name, display_name=display_name, default=default, min=0.0, max=1.0, step=0.05, tooltip=tooltip)
+    return io.Float.Input(
+        name, display_name=display_name, default=default, min=0.0, max=1.0, step=0.05, optional=True, tooltip=tooltip
+    )
 
 
 def _fidelity_input(name: str) -> io.Input:
@@ -53,14 +57,18 @@ def _stand_in(name: str, display_name: str, instead: str, *sockets: io.Input) ->
         category=inputs.CATEGORY,
         description=f"Stands for a node of another pack in an old workflow. In a new one use {instead}.",
         search_aliases=["codeformer", "facerestore_cf", "reactor", "migration"],
-        is_dev_only=True,
+        is_deprecated=True,
         inputs=[io.Image.Input("image", tooltip="One image or several."), *sockets],
         outputs=[io.Image.Output("result", display_name="image", tooltip="What the old node gave.")],
     )
 
 
 DETECTOR = io.Combo.Input(
-    "facedetection", options=list(DETECTORS), tooltip="The face detector. The YOLO ones are replaced by RetinaFace."
+    "facedetection",
+    options=list(DETECTORS),
+    default=next(iter(DETECTORS)),
+    optional=True,
+    tooltip="The face detector. The YOLO ones are replaced by RetinaFace.",
 )
 
 
@@ -74,6 +82,7 @@ class CodeFormerOldRestore(io.ComfyNode):
         return _stand_in("CodeFormerOldRestore", "Restore Faces (old workflow)", "Fix Faces (CodeFormer)", *sockets)
 
     @classmethod
+    @completed
     def execute(
         cls, image: Tensor, facerestore_model: networks.HostedRestorer, facedetection: str, codeformer_fidelity: float
     ) -> io.NodeOutput:
@@ -94,6 +103,7 @@ class CodeFormerOldCrop(io.ComfyNode):
         return _stand_in("CodeFormerOldCrop", "Crop Faces (old workflow)", "Faces to Crops", DETECTOR)
 
     @classmethod
+    @completed
     def execute(cls, image: Tensor, facedetection: str) -> io.NodeOutput:
         """The crops; one black image where there is no face, as the old node gave."""
         images, _ = tensors.to_core(image)
@@ -108,8 +118,6 @@ class CodeFormerOldReActor(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        # An old node may name the files that our loader offers, and the published ones under their other names.
-        aliases = [alias for model in checkpoints.catalogue() if model.role == "restorer" for alias in model.aliases]
         return _stand_in(
             "CodeFormerOldReActor",
             "Restore Faces (old ReActor workflow)",
@@ -117,7 +125,7 @@ class CodeFormerOldReActor(io.ComfyNode):
             DETECTOR,
             io.Combo.Input(
                 "model",
-                options=list(dict.fromkeys(["none", *model_files.model_names("restorer"), *aliases])),
+                options=["none", *model_files.model_names("restorer")],
                 tooltip="The file of the network; none changes nothing. Only CodeFormer files are run.",
             ),
             _share_input("visibility", 1.0, "How visible the restored face is: 1 shows it fully, 0 shows the image as it was."),
@@ -125,20 +133,34 @@ class CodeFormerOldReActor(io.ComfyNode):
             io.Combo.Input(
                 "face_selection",
                 options=["all", "filter", "largest"],
+                default="all",
+                optional=True,
                 tooltip="All faces of every image, those that the settings below choose, or only the largest.",
             ),
             io.Combo.Input(
                 "sort_by",
                 options=list(SORTED),
+                default=next(iter(SORTED)),
+                optional=True,
                 tooltip="Only for filter: the order of the faces. Area and confidence from the greatest, positions from the "
                 "left or the top.",
             ),
-            io.Boolean.Input("reverse_order", default=False, tooltip="Only for filter: reverses the order."),
-            io.Int.Input("take_start", default=0, min=0, max=1000, tooltip="Only for filter: how many faces to skip."),
-            io.Int.Input("take_count", default=1, min=1, max=1000, tooltip="Only for filter: how many faces to take."),
+            io.Boolean.Input("reverse_order", default=False, optional=True, tooltip="Only for filter: reverses the order."),
+            io.Int.Input(
+                "take_start", default=0, min=0, max=1000, optional=True, tooltip="Only for filter: how many faces to skip."
+            ),
+            io.Int.Input(
+                "take_count", default=1, min=1, max=1000, optional=True, tooltip="Only for filter: how many faces to take."
+            ),
         )
 
     @classmethod
+    def validate_inputs(cls, model: str) -> bool | str:
+        """An old node names the files that our loader accepts, or none."""
+        return model == "none" or model_files.accept_name("restorer", model)
+
+    @classmethod
+    @completed
     def execute(
         cls,
         image: Tensor,

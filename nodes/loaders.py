@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..codeformer_core.networks.precision import CHOICES
 from . import inputs
 from .host import model_files, networks
+from .host.execution import completed
 
 
 class _Loader(io.ComfyNode):
@@ -25,6 +26,12 @@ class _Loader(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, model_name: str) -> bool | str:
+        """Old workflows may name a published file as other packs call it, which the list does not repeat."""
+        return model_files.accept_name(cls.ROLE, model_name)
+
+    @classmethod
+    @completed
     def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
         return io.NodeOutput(networks.load(cls.ROLE, model_name, precision))
 

@@ -9,6 +9,7 @@ from ..codeformer_core.imaging.colour import COLOURS, match_colours
 from ..codeformer_core.options.fix import COLOUR_HELP
 from . import inputs
 from .host import networks, tensors
+from .host.execution import completed
 
 #: Without "auto": these faces may be colorized or edited, and coarse colours would undo that.
 COLOUR = io.Combo.Input(
@@ -40,7 +41,7 @@ class CodeFormerPasteBack(io.ComfyNode):
                 inputs.Faces.Input("faces", tooltip="The faces to put back. Connect CodeFormer Restore."),
                 *inputs.widgets("mask"),
                 inputs.PARSER,
-                *inputs.widgets("keep_detail", optional=True),
+                *inputs.widgets("keep_detail"),
                 COLOUR,
             ],
             outputs=[
@@ -54,6 +55,7 @@ class CodeFormerPasteBack(io.ComfyNode):
         return inputs.accept_saved_switch(keep_detail)
 
     @classmethod
+    @completed
     def execute(
         cls,
         image: Tensor,

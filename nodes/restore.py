@@ -10,6 +10,7 @@ from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerRestore(io.ComfyNode):
@@ -61,6 +62,7 @@ class CodeFormerRestore(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls,
         faces: AlignedFaces,

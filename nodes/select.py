@@ -17,6 +17,7 @@ from ..codeformer_core.selection.select import select_rows
 from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
 from .host import progress, tensors
+from .host.execution import completed
 
 #: Thumbnails of a longer batch, such as the frames of a video.
 MAX_THUMBNAILS = 16
@@ -38,6 +39,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
                 io.String.Input(
                     "numbers",
                     default="",
+                    optional=True,
                     placeholder="1, 3",
                     tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all. "
                     "A click on a face below changes it.",
@@ -48,6 +50,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
                     "max_size",
                     display_name="largest size",
                     default=0.0,
+                    optional=True,
                     min=0.0,
                     max=16384,
                     step=1.0,
@@ -78,6 +81,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls, faces: AlignedFaces, numbers: str, mask: Tensor | None = None, image: Tensor | None = None, **values: Any
     ) -> io.NodeOutput:

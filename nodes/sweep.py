@@ -9,6 +9,7 @@ from ..codeformer_core.fidelity import sweep
 from ..codeformer_core.imaging import overlay
 from . import inputs
 from .host import networks, progress, tensors
+from .host.execution import completed
 
 
 class CodeFormerFidelitySweep(io.ComfyNode):
@@ -27,12 +28,14 @@ class CodeFormerFidelitySweep(io.ComfyNode):
                 io.String.Input(
                     "fidelities",
                     default="0, 0.25, 0.5, 0.75, 1",
+                    optional=True,
                     tooltip="The fidelities to try, each from 0 (the cleanest face) to 1 (closest to the person).",
                 ),
                 io.Int.Input(
                     "number",
                     display_name="face number",
                     default=1,
+                    optional=True,
                     min=1,
                     max=10000,
                     tooltip="Which face, counted from 1 over all images.",
@@ -47,6 +50,7 @@ class CodeFormerFidelitySweep(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(
         cls, faces: AlignedFaces, model: networks.HostedRestorer, fidelities: str, number: int, **options: Any
     ) -> io.NodeOutput:

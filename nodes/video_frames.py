@@ -9,6 +9,7 @@ from torch import Tensor
 from ..codeformer_core.video_io import Frame, estimate_frames, read_audio, read_frames
 from . import inputs
 from .host import progress, tensors
+from .host.execution import completed
 from .host.video import open_host_video
 
 
@@ -25,12 +26,18 @@ class CodeFormerVideoFrames(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="The video. Connect Load Video."),
                 io.Int.Input(
-                    "start", default=0, min=0, max=1 << 30, tooltip="The first frame to read; 0 is the video's first."
+                    "start",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    optional=True,
+                    tooltip="The first frame to read; 0 is the video's first.",
                 ),
                 io.Int.Input(
                     "count",
                     display_name="frames",
                     default=0,
+                    optional=True,
                     min=0,
                     max=1 << 30,
                     tooltip="How many frames are read at most; 0 reads all to the end. A minute of a 1920 x 1080 video needs "
@@ -40,6 +47,7 @@ class CodeFormerVideoFrames(io.ComfyNode):
                     "every",
                     display_name="one of every",
                     default=1,
+                    optional=True,
                     min=1,
                     max=1 << 20,
                     tooltip="Reads one frame of every n: 1 reads each, 2 leaves out every other. The output frame rate is "
@@ -56,6 +64,7 @@ class CodeFormerVideoFrames(io.ComfyNode):
         )
 
     @classmethod
+    @completed
     def execute(cls, video: Input.Video, start: int, count: int, every: int) -> io.NodeOutput:
         with open_host_video(video) as (source, offset, duration):
             window = {"first": start, "count": count, "every": every}

@@ -43,6 +43,12 @@ def _places(model: checkpoints.ModelFile) -> list[Path]:
     return [Path(path) for path in (*_folders(model.role), *configured, folder_paths.models_dir)]
 
 
+def _shown(folder: str) -> str:
+    """A folder as every visitor may see it: from the host's own folder on, or its name alone where it lies elsewhere."""
+    path, base = Path(folder), Path(folder_paths.base_path)
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+
+
 def _on_disk(role: str) -> dict[str, Path]:
     """Files that may hold a network of this role, by the name that a combo shows."""
     found: dict[str, Path] = {}
@@ -68,7 +74,7 @@ def model_names(role: str) -> list[str]:
 
 def missing(role: str) -> dict[str, dict[str, Any]]:
     """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
-    folder, here = _folders(role)[0], _on_disk(role)
+    folder, here = _shown(_folders(role)[0]), _on_disk(role)
     return {
         name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": folder}
         for name, model in _published(role).items()
@@ -78,16 +84,36 @@ def missing(role: str) -> dict[str, dict[str, Any]]:
 
 def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     """The file on disk, or the published one to fetch. `name` is not trusted: it is looked up, never joined to a path."""
-    path = _on_disk(role).get(name)
-    if path is not None:
+    here = _on_disk(role)
+    alike = {_plain(file): path for file, path in here.items()}
+    if path := here.get(name) or alike.get(_plain(name)):
         return path
-    model = checkpoints.lookup(name)
-    if model is None or model.role != role:
+    model = next((model for model in checkpoints.catalogue() if model.role == role and _is_called(model, name)), None)
+    if model is None:
         raise FileNotFoundError(
-            f"{name!r} is not on disk and not a published file. Put it into {_folders(role)[0]}, or choose one of these: "
-            f"{', '.join(model_names(role))}."
+            f"{name!r} is not on disk and not a published file. Put it into {_shown(_folders(role)[0])}, or choose one of "
+            f"these: {', '.join(model_names(role))}."
         )
     return checkpoints.find(model.name, _places(model)) or model
+
+
+def _plain(name: str) -> str:
+    """A name without what systems and packs write differently: case, separators, dashes."""
+    return name.replace("\\", "/").replace("_", "-").lower()
+
+
+def _is_called(model: checkpoints.ModelFile, name: str) -> bool:
+    """Whether a name, in whatever sub-folder, is one of those under which people have a published file."""
+    names = (model.name, model.file, *model.aliases, *model.stand_ins)
+    return _plain(name).rpartition("/")[2] in map(_plain, names)
+
+
+def accept_name(role: str, name: str) -> bool | str:
+    """Whether a file of this name can be loaded or fetched, if it is in the list or not; else the sentence that says so."""
+    try:
+        return bool(_locate(role, name))
+    except FileNotFoundError as error:
+        return str(error)
 
 
 #: Files that this process has fetched, and their status then: to the host such a file has not changed. One per published file.
@@ -119,10 +145,10 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
     """
     path = _locate(role, name)
     if not isinstance(path, Path):
-        folder = Path(_folders(role)[0])
+        folder = _folders(role)[0]
         if not path.requirement:
-            progress.log_and_show(f"Fetching {path.file} ({path.size}) to {folder}. {path.notice}")
-        path = checkpoints.fetch(path, folder, progress.progress())
+            progress.log_and_show(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
+        path = checkpoints.fetch(path, Path(folder), progress.progress())
         _FETCHED[path] = _status(path)
         progress.log_and_show(f"{name} is downloaded and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)

@@ -7,6 +7,8 @@ import comfy.model_management as mm
 import comfy.utils
 from comfy_execution.utils import get_executing_context
 
+from . import language
+
 log = logging.getLogger(__name__)
 
 
@@ -29,9 +31,9 @@ def log_and_show(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Write a sentence below the running node."""
+    """Write a sentence below the running node, in the language of its user."""
     context = get_executing_context()
     if context is not None:
         from server import PromptServer  # the host has it; importing it here keeps the nodes usable without a server
 
-        PromptServer.instance.send_progress_text(text, context.node_id)
+        PromptServer.instance.send_progress_text(language.translate(text), context.node_id)

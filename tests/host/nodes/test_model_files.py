@@ -116,6 +116,46 @@ def test_a_file_name_cannot_lead_out_of_the_folders(pack, models, tiny_checkpoin
         path.unlink()
 
 
+@pytest.mark.parametrize(
+    "name", ["codeformer-v0.1.0.pth", "CodeFormer.pth", "codeformer_v0.1.0.pth", "old\\codeformer.pth", "old/codeformer.pth"]
+)
+def test_a_published_file_is_found_by_the_names_under_which_people_have_it(pack, models, tiny_checkpoint, name):
+    loader = pack.nodes["CodeFormerModelLoader"]
+    path = put(models, "face_restore", "codeformer.pth", tiny_checkpoint)
+    try:
+        assert loader.validate_inputs(model_name=name) is True
+        assert pack.run("CodeFormerModelLoader", model_name=name).result[0].side == 64
+    finally:
+        path.unlink()
+
+
+def test_files_whose_names_differ_only_in_case_are_told_apart(pack, models, tiny_checkpoint):
+    paths = [put(models, "facerestore_models", name, tiny_checkpoint) for name in ("mine.pth", "Mine.pth")]
+    try:
+        locate = pack.hosted.model_files._locate
+        assert [locate("restorer", name).name for name in ("mine.pth", "Mine.pth")] == ["mine.pth", "Mine.pth"]
+    finally:
+        for path in set(paths):
+            path.unlink(missing_ok=True)
+
+
+def test_an_unknown_name_is_refused_before_the_run_without_absolute_folders(pack, models):
+    said = pack.nodes["CodeFormerModelLoader"].validate_inputs(model_name="nobody.pth")
+    assert "'nobody.pth' is not on disk" in said and str(models) not in said and "models/facerestore_models" in said
+
+
+def test_a_folder_outside_of_the_hosts_is_shown_by_its_name(pack, tmp_path):
+    import folder_paths
+
+    table = folder_paths.folder_names_and_paths
+    before = table.get("facerestore_models")
+    table["facerestore_models"] = ([str(tmp_path / "disk" / "faces")], {".pth"})
+    try:
+        assert pack.hosted.model_files.missing("restorer")["codeformer.pth"]["folder"] == "faces"
+    finally:
+        table["facerestore_models"] = before
+
+
 def test_a_changed_file_is_loaded_again(pack, models, tiny_checkpoint):
     loader = pack.nodes["CodeFormerModelLoader"]
     path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
@@ -174,7 +214,7 @@ def test_a_loader_reports_missing_files_with_size_and_licence(pack, models, tiny
 
     missing = told()["codeformer.pth"]
     assert missing["bytes"] == 376637898 and missing["licence"] == "S-Lab License 1.0" and "Non-commercial" in missing["notice"]
-    assert Path(missing["folder"]) == models / "facerestore_models"
+    assert missing["folder"] == "models/facerestore_models", "every visitor of the server may read it"
     path = put(models, "facerestore_models", "codeformer.pth", tiny_checkpoint)
     try:
         assert "codeformer.pth" not in told() and "codeformer_inpainting.pth" in told()

@@ -58,16 +58,16 @@ def test_every_old_node_has_a_stand_in_with_its_sockets(server):
         (replacement,) = offered[name]
         new = info[replacement["new_node_id"]]
         taken = {entry["new_id"] for entry in replacement["input_mapping"]}
-        assert taken == set(new["input"]["required"]), name
+        assert taken == {*new["input"]["required"], *new["input"].get("optional", {})} - {"precision"}, name
         mapped = {entry["old_id"]: entry["new_id"] for entry in replacement["input_mapping"] if "old_id" in entry}
         assert mapped == {entry: entry for entry in inputs}, name
         assert [entry for entry in inputs if entry not in ("image", "facerestore_model")] == replacement["old_widget_ids"]
-        assert name == "FaceRestoreModelLoader" or new["dev_only"]
+        assert name == "FaceRestoreModelLoader" or (new["deprecated"] and not new.get("dev_only"))
 
 
 def test_a_workflow_of_facerestore_cf_runs(server, crew):
     prompt = old(
-        load=("FaceRestoreModelLoader", {"model_name": "codeformer.pth"}),
+        load=("FaceRestoreModelLoader", {"model_name": "codeformer-v0.1.0.pth"}),  # the name that ReActor gives the file
         fix=(
             "FaceRestoreCFWithModel",
             {

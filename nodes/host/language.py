@@ -1,0 +1,97 @@
+"""The language of the running node's user: messages and errors as locales/<language>/messages.json translates them.
+
+The core speaks English, and so do the log, the outputs, and clients of the API that ask for nothing else. The browser says
+which language its interface has when it queues a prompt (web/js/language.js).
+"""
+
+import json
+import re
+import sys
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+LOCALES = Path(__file__).resolve().parents[2] / "locales"
+
+#: Clients whose language is remembered; the oldest is forgotten first.
+MAX_CLIENTS = 1000
+
+_languages: OrderedDict[str, str] = OrderedDict()
+
+
+class Template(NamedTuple):
+    """An English message as a pattern with a group for each placeholder, and the same in another language."""
+
+    pattern: re.Pattern[str]
+    translation: str
+
+
+def register() -> None:
+    """Let browsers say which language they speak."""
+    from aiohttp import web
+    from server import PromptServer
+
+    @PromptServer.instance.routes.post("/codeformer/language")
+    async def listen(request: web.Request) -> web.Response:
+        said = await request.json()
+        remember(str(said["client_id"]), str(said["language"]))
+        return web.Response()
+
+
+def remember(client: str, language: str) -> None:
+    """Keep the language of a client of the server."""
+    _languages.pop(client, None)
+    if language.isalpha() and (LOCALES / language / "messages.json").is_file():
+        _languages[client] = language
+    while len(_languages) > MAX_CLIENTS:
+        _languages.popitem(last=False)
+
+
+def current() -> str:
+    """The language of the client whose prompt runs; English where it has not said so."""
+    server = sys.modules.get("server")  # the nodes are usable without one
+    client = getattr(server.PromptServer.instance, "client_id", None) if server else None
+    return _languages.get(client or "", "en")
+
+
+def translate(text: str, language: str | None = None) -> str:
+    """A message in a language, by default that of the running node's user; sentences without a translation stay English."""
+    language = language or current()
+    if language == "en" or not text:
+        return text
+    return "\n".join(_translate_line(line, language) for line in text.split("\n"))
+
+
+def _translate_line(line: str, language: str) -> str:
+    """A line: as a whole, or the longest translatable runs of its sentences, one after the other."""
+    sentences, said = re.split(r"(?<=\.) (?=[A-Z0-9])", line.strip()), []
+    while sentences:
+        for count in range(len(sentences), 0, -1):
+            known = _translate_phrase(" ".join(sentences[:count]), language)
+            if known is not None or count == 1:
+                said.append(sentences[0] if known is None else known)
+                del sentences[:count]
+                break
+    indent = line[: len(line) - len(line.lstrip())]
+    return indent + " ".join(said)
+
+
+def _translate_phrase(text: str, language: str) -> str | None:
+    """A message that a template matches, with its parts translated too; None where there is none."""
+    for template in templates(language):
+        if match := template.pattern.fullmatch(text):
+            parts = [_translate_phrase(part, language) or part for part in match.groups()]
+            return template.translation.format(*parts)
+    return None
+
+
+@cache
+def templates(language: str) -> list[Template]:
+    """The messages of a language, those with the most fixed characters first, so that the most precise one matches."""
+    messages = json.loads((LOCALES / language / "messages.json").read_text(encoding="utf-8"))
+    found = []
+    for english in sorted(messages, key=lambda english: -len(english.replace("{}", ""))):
+        pattern = "(.*?)".join(re.escape(part) for part in english.split("{}"))
+        found.append(Template(re.compile(pattern, re.DOTALL), messages[english]))
+    return found
