@@ -12,11 +12,8 @@ from av.container import OutputContainer
 from av.error import FFmpegError, InvalidDataError
 from torch import Tensor
 
-from .probe import Source, open_video, probe
+from .probe import PREROLL, Source, open_video, probe
 from .time_range import TimeRange, time_range
-
-#: Preroll in seconds: audio is decoded from so long before a range. Opus asks for 80 ms, AAC for a packet.
-PREROLL = 0.1
 
 
 class Audio(NamedTuple):

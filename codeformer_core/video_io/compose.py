@@ -83,7 +83,7 @@ class FrameComposer:
             planes.write(result, self.colours, orientation.stored(image), None if mask is None else orientation.stored(mask))
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.time_base
-        result.pts = round(Fraction(frame.time) / self.video.time_base)
+        result.pts = round((frame.time + self._window.lead) / self.video.time_base)
         result.duration = (frame.raw.duration or 0) if self._rate is None else self._rate.denominator
         if self._window.seconds is not None:
             result.duration = min(result.duration, round((self._window.seconds - frame.time) / self.video.time_base))

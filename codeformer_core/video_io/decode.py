@@ -8,7 +8,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from .probe import Source, Video, decode_frames, first_stream, open_video
+from .probe import Source, Video, decode_frames, first_stream, open_video, own_pts
 from .time_range import TimeRange
 
 # Codecs whose packets each hold one displayed frame, so that counting packets counts frames.
@@ -49,7 +49,7 @@ class FrameDecoder:
                 last = pts + (frame.duration or self._frame_duration)
                 yield pts, frame
             if last is not None and self.video.measured:
-                self._report_end(self._seconds(last) - self.video.begin)
+                self._report_end(self._seconds(last) - self.video.late)
         finally:
             self._report_damage()
 
@@ -118,7 +118,7 @@ class FrameDecoder:
         """Frames with strictly increasing PTS, all with the size and pixel format of the first."""
         duration, last, shift, expected, resized = self._frame_duration, None, 0, None, False
         for frame in frames:
-            pts = frame.pts if frame.pts is not None else frame.dts
+            pts = own_pts(frame)
             if pts is None:
                 pts = last + duration if last is not None else 0
                 self._restamped += 1
@@ -144,7 +144,8 @@ class FrameDecoder:
             yield pts, frame
 
     def _seconds(self, pts: int) -> float:
-        return float(pts * self.video.time_base)
+        """Of a PTS, from the film's beginning on."""
+        return float(pts * self.video.time_base - self.video.zero)
 
     def _report_damage(self) -> None:
         """Add the notices on damaged frames and repaired PTS."""
@@ -163,7 +164,7 @@ class FrameDecoder:
 
     def _report_end(self, reached: float) -> None:
         """Add a notice when the last frame ends too early, `reached` seconds after the first begins."""
-        if self.video.duration - reached > max(_MISSING, 3 * self._seconds(self._frame_duration)):
+        if self.video.duration - reached > max(_MISSING, 3 * self._frame_duration * self.video.time_base):
             self.notices.append(
                 f"{self.video.name} should last {self.video.duration:.1f} s and ends at {reached:.1f} s: it is cut off, or "
                 "damaged at the end. What is there was read."

@@ -33,6 +33,12 @@ _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS",
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
 
+# Demuxers whose durations are the end on the file's clock, which need not begin at 0.
+_ENDS = ("matroska", "asf", "nut")
+
+#: Seconds of a codec's preroll, which players do not play: Opus asks for 80 ms, AAC for a packet.
+PREROLL = 0.1
+
 
 @dataclass(frozen=True)
 class Video:
@@ -50,7 +56,9 @@ class Video:
         matrix: the display matrix as stored (nine numbers), None when there is none.
         sample_aspect_ratio: 0 is unspecified.
         time_base: seconds of one step of PTS.
-        begin: the first PTS in seconds of the file's own time.
+        begin: the first PTS in seconds on the file's own clock.
+        zero: seconds on that clock where the film begins, which is time 0 of frames and ranges.
+        lead: seconds of sound before that.
         container: FFmpeg's name.
         interlaced: its frames are two fields each.
         hdr: it has HDR metadata on the mastering display.
@@ -67,10 +75,17 @@ class Video:
     matrix: tuple[int, ...] | None
     sample_aspect_ratio: Fraction
     time_base: Fraction
-    begin: float
+    begin: Fraction
+    zero: Fraction
+    lead: Fraction
     container: str
     interlaced: bool
     hdr: bool
+
+    @property
+    def late(self) -> float:
+        """Seconds of the film before its first frame, with sound alone."""
+        return float(self.begin - self.zero)
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -161,11 +176,14 @@ def probe(source: Source) -> Video:
         matrix, orientation = _orientation(frame)
         time_base = stream.time_base or Fraction(1, 90_000)
         rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+        begin = (own_pts(frame) or 0) * time_base
+        zero, lead = _beginning(container, begin)
         duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
         measured = bool(duration) or len(container.streams) == 1
         if not duration and container.duration:
             duration = container.duration / av.time_base
-        first_pts = frame.pts if frame.pts is not None else stream.start_time or 0
+        if container.format.name.startswith(_ENDS) and duration > begin:
+            duration -= float(begin)
         colour_range = int(frame.color_range)
         if frame.format.name.startswith("yuvj") or (frame.format.name.startswith("gray") and not colour_range):
             colour_range = FULL  # by definition of these formats
@@ -181,11 +199,35 @@ def probe(source: Source) -> Video:
             matrix=matrix,
             sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or 0),
             time_base=Fraction(time_base),
-            begin=float(first_pts * time_base),
+            begin=begin,
+            zero=zero,
+            lead=lead,
             container=container.format.name,
             interlaced=frame.interlaced_frame,
             hdr=any(frame.side_data.get(kind) is not None for kind in _HDR),
         )
+
+
+def own_pts(frame: av.VideoFrame) -> int | None:
+    """The PTS of a frame, else its DTS; None where the file has neither."""
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def _beginning(container: InputContainer, begin: Fraction) -> tuple[Fraction, Fraction]:
+    """Where the film begins on the file's clock, and the seconds of sound before that; the first frame is at `begin`.
+
+    A clock that shows 0 for the first frame or sound is right, even where the frames begin late. Those of transport streams,
+    camcorders and DVDs show anything: there the film begins with its first frame.
+    """
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams.audio
+        if stream.start_time is not None and stream.time_base and stream.codec_context is not None
+    ]
+    earliest = min([begin, *starts])
+    if abs(earliest) <= PREROLL:
+        return min(begin, Fraction(0)), Fraction(0)
+    return begin, begin - earliest if begin - earliest > PREROLL else Fraction(0)
 
 
 def _tagged_duration(stream: av.VideoStream) -> float:

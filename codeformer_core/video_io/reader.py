@@ -23,7 +23,7 @@ class Frame:
 
     Attributes:
         index: number of the frame, counted from the first one that is given.
-        time: seconds from `start` (in the file's own time when there is none).
+        time: seconds from `start`, and from the film's beginning (`Video.zero`) when there is none.
         raw: as decoded.
         video: of the file that it belongs to.
     """
@@ -46,6 +46,7 @@ class FrameReader(Iterator[Frame]):
             raise ValueError(f"Found first={first}, count={count}, every={every}. Expected at least 0, 0 and 1.")
         self.video = probe(source)
         self._decoder = FrameDecoder(source, self.video, time_range(self.video, start, duration))
+        self._window = f"{start:g} s to {f'{start + duration:g} s' if duration else 'the end'}"
         self.notices = self._decoder.notices
         self._frames = self._selected(first, count, every)
 
@@ -65,9 +66,12 @@ class FrameReader(Iterator[Frame]):
             frame = Frame(index, pts * self.video.time_base - window.origin, raw, self.video)
             yield frame
         if frame is None:
-            lasts = f"it lasts {self.video.duration:.2f} s" if self.video.duration else "it is shorter"
+            video = self.video
+            lasts = f"it lasts {video.late + video.duration:.2f} s" if video.duration else "it is shorter"
+            if window.seconds is not None and window.origin + window.seconds <= video.begin:
+                lasts = f"its first frame comes at {video.late:.2f} s, after sound alone"
             behind = f", from frame {first} on" if first else ""
-            raise ValueError(f"{self.video.name} has no frame in the window {window}{behind}: {lasts}. Choose another window.")
+            raise ValueError(f"{video.name} has no frame in the window {self._window}{behind}: {lasts}. Choose another window.")
 
 
 def read_frames(
@@ -80,7 +84,8 @@ def read_frames(
 
     Args:
         source: a path, or a BytesIO with the file's bytes.
-        start, duration: seconds of the file's own time; a start of 0 is the first frame, a duration of 0 reads to the end.
+        start, duration: seconds, counted from the film's beginning, whatever the file's clock says; a duration of 0 reads to
+            the end.
         first, count: frames of the range to skip, and how many to give; 0 is all.
         every: give every nth frame.
 

@@ -9,9 +9,9 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 
-from .audio import PREROLL, AudioTranscoder
+from .audio import AudioTranscoder
 from .codecs import Container
-from .probe import Source, first_stream, open_video
+from .probe import PREROLL, Source, first_stream, open_video
 from .time_range import TimeRange
 
 # Types of streams in messages.
@@ -31,8 +31,9 @@ class PacketCopier:
         self._at_zero, self._is_subtitle, self._wait_for_key = begins_at_zero, old.type == "subtitle", old.type == "video"
         self._shift = round(window.origin / (old.time_base or 1))
         self._first = None  # seconds; packets before are dropped
-        if window.start is not None and (begins_at_zero or old.type == "audio"):
-            self._first = window.origin if begins_at_zero else window.origin - Fraction(PREROLL)
+        if begins_at_zero or old.type == "audio":
+            exactly = begins_at_zero and window.start is not None
+            self._first = window.origin if exactly else window.origin - Fraction(PREROLL)
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
         """The packets to write for a packet of the source: itself, or none."""
@@ -43,7 +44,7 @@ class PacketCopier:
         window = self._window
         if window.seconds is not None and begin >= window.origin + window.seconds:
             return []
-        if self._is_subtitle and window.start is not None:
+        if self._is_subtitle:
             if end <= window.origin:
                 return []
             late = max(0, self._shift - packet.pts)  # displayed already when the range begins

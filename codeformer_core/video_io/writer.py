@@ -100,7 +100,7 @@ class VideoWriter:
             refuse_existing(self.path)
         self._source, self._video, self._overwrite = source, probe(source), overwrite
         self._rate = rate
-        self._window = time_range(self._video, start, duration)
+        self._window = time_range(self._video, start, duration).with_lead(self._video)
         self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -168,7 +168,7 @@ class VideoWriter:
             try:
                 while item is not None:
                     output.mux(encoder.encode(composer.compose(*item)))
-                    copier.mux_until(Fraction(item[0].time))
+                    copier.mux_until(item[0].time + self._window.lead)
                     item = None  # released while the next one is made
                     item = next(items, None)
                 output.mux(encoder.encode(None))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from known_faces import KnownFaces
+from small_clips import write_clip
 
 from codeformer_core import checkpoints
 from codeformer_core.cli import arguments, main
@@ -122,6 +123,14 @@ def test_damage_in_a_video_is_reported(clip, networks, tmp_path, capsys):
     (tmp_path / "damaged.mp4").write_bytes(damaged)
     assert main(["video", str(tmp_path / "damaged.mp4"), "-o", str(tmp_path / "out.mp4"), *networks, "--duration", "1"]) == 0
     assert "damaged.mp4 is damaged at 0." in capsys.readouterr().out
+
+
+def test_a_recording_whose_clock_begins_at_83_minutes_begins_at_zero(networks, tmp_path, capsys):
+    source, out = write_clip(tmp_path / "tv.ts", "libx264", clock=5001.4), tmp_path / "out.mp4"
+    assert main(["video", str(source), "-o", str(out), *networks, "--duration", "0.2"]) == 0
+    assert "5 frames" in capsys.readouterr().out
+    with av.open(str(out)) as container:
+        assert container.start_time == 0 and container.duration / av.time_base < 0.25
 
 
 def test_the_codecs_match_the_core():

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from small_clips import write_clip
 
 FRAMES, RATE, SOUND = 24, Fraction(25), 16000
 FIXING = {
@@ -187,15 +188,33 @@ def test_the_times_of_a_long_video_keep_their_frames_apart(pack, clip, tmp_path)
         new = late.add_stream_from_template(old)
         for packet in source.demux(old):
             if packet.dts is not None:
+                later = round(72000 / packet.time_base) if packet.pts else 0  # than the first frame, which is at 0
                 packet.stream = new
-                packet.pts = packet.pts + round(72000 / packet.time_base)
-                packet.dts = packet.dts + round(72000 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
                 late.mux(packet)
     video = InputImpl.VideoFromFile(str(tmp_path / "late.mp4"))
     times = pack.run("CodeFormerVideoFrames", video=video, start=1, count=2, every=1).result[4]
     first, second = map(float, times.split(", "))
     assert first == pytest.approx(72000.04)
     assert second - first == pytest.approx(0.04, abs=1e-5)
+
+
+@pytest.mark.parametrize(("suffix", "clock"), [(".ts", 5001.4), (".mkv", 600.0)])
+def test_a_clock_that_does_not_begin_at_zero_is_not_seen(pack, restorer, one_face, tmp_path, suffix, clock):
+    from comfy_api.latest import InputImpl
+
+    video = InputImpl.VideoFromFile(str(write_clip(tmp_path / f"a{suffix}", "libx264", clock=clock)))
+    images, audio, _, _, times = pack.run("CodeFormerVideoFrames", video=video, start=0, count=0, every=1).result
+    assert len(images) == 12 and times.startswith("0, 0.04, 0.08")
+    assert audio["waveform"].shape[-1] == pytest.approx(0.48 * 48_000, abs=2000)
+    trimmed = video.as_trimmed(0.2, 0.2)
+    part = pack.run("CodeFormerVideoFrames", video=trimmed, start=0, count=0, every=1).result
+    assert torch.equal(part[0], images[5:10]) and part[4].startswith("0, 0.04")
+    fixed, _, report = pack.run(
+        "CodeFormerFixFacesInVideo", video=trimmed, model=restorer, detector=one_face, **FIXING
+    ).result
+    assert "5 frames" in report and "cut off" not in report
+    assert decoded(fixed.get_stream_source())[1] == pytest.approx([index / 25 for index in range(5)], abs=0.002)
 
 
 def test_without_steadiness_each_frame_is_fixed_by_itself(pack, restorer, one_face, video):
