@@ -115,6 +115,7 @@ class AlignedFaces:
         within: (1 or B, 1, H, W) in [0, 1], the area of the images where faces may be pasted; one area serves every image,
             None is everywhere.
         sampling: "exact" or "reference", see `FixOptions.sampling`; faces are pasted the way they were aligned.
+        edited: whether something else than a restorer changed the crops: colorized, inpainted, edited by hand.
     """
 
     faces: tuple[Face, ...]
@@ -126,6 +127,7 @@ class AlignedFaces:
     image_size: tuple[int, int]
     within: Tensor | None = None
     sampling: str = "exact"
+    edited: bool = False
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -136,9 +138,14 @@ class AlignedFaces:
         return self.originals.shape[-1]
 
     @property
+    def drawn(self) -> int:
+        """The side at which the network draws, in pixels: that of the crops, unless these were enlarged afterwards."""
+        return min(self.side, self.crops.shape[-1])
+
+    @property
     def small(self) -> bool:
         """Whether the network draws fewer pixels than the published ones."""
-        return min(self.side, self.crops.shape[-1]) < FULL_SIDE
+        return self.drawn < FULL_SIDE
 
     def image_scales(self) -> list[float]:
         """Of each face, image pixels for a pixel of `originals`: above 1 it is larger in its image than in its crop."""

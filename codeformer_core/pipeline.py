@@ -118,12 +118,7 @@ def fix_faces(
     """
     step = _restoration_step(restorer, options, extras, progress)
     background = upscale_background(images, options, extras, progress)
-    fixed = apply_to_faces(images, detector, restorer.side, step, options, extras, background)
-    aligned, harmed = without_harmed(images, background, fixed.images, fixed.aligned, options.always)
-    if not harmed:
-        return fixed
-    pasted, changed = paste(background, aligned, options.mask, extras.parser, options.keep_detail)
-    return fixed._replace(images=pasted, mask=changed, aligned=aligned, skipped=fixed.skipped + harmed)
+    return apply_to_faces(images, detector, restorer.side, step, options, extras, background)
 
 
 def fix_aligned(
@@ -208,9 +203,19 @@ def apply_to_faces(
     found = detect_all(images, detector, options)
     faces, skipped = select_faces(images, found, options, extras.inside)
     aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
-    target = images if background is None else background
-    pasted, changed = paste(target, aligned, options.mask, extras.parser, options.keep_detail)
-    return Fixed(pasted, changed, aligned, skipped, tuple(found))
+    fixed = paste_unharmed(images, images if background is None else background, aligned, options, extras.parser)
+    return fixed._replace(skipped=skipped + fixed.skipped, found=tuple(found))
+
+
+def paste_unharmed(
+    images: Tensor, background: Tensor, aligned: AlignedFaces, options: FixOptions, parser: Parser | None = None
+) -> Fixed:
+    """`paste` into a background, but for the faces that get softer than in `images`, see `selection.harm`."""
+    pasted, changed = paste(background, aligned, options.mask, parser, options.keep_detail)
+    kept, harmed = without_harmed(images, background, pasted, aligned, options.always)
+    if harmed:
+        pasted, changed = paste(background, kept, options.mask, parser, options.keep_detail)
+    return Fixed(pasted, changed, kept, harmed)
 
 
 def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:

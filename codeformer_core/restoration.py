@@ -100,7 +100,8 @@ def colorize(
     crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
         crops = replace_luminance(crops, resize(aligned.crops, crops.shape[-1]))
-    return replace(aligned.with_crops(crops), grey=(False,) * len(aligned))  # so that a later `restore` keeps the colours
+    grey = (False,) * len(aligned)  # so that a later `restore` keeps the colours
+    return replace(aligned, crops=crops, grey=grey, edited=True)
 
 
 def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch: int = 1, tick: Tick = no_tick) -> AlignedFaces:
@@ -116,7 +117,7 @@ def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch:
     chosen, in_crops = aligned.subset(touched), resize(in_crops[touched], restorer.side)
     known = resize(chosen.crops, restorer.side)
     crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
-    return restrict_to(chosen.with_crops(crops), holes)
+    return restrict_to(replace(chosen, crops=crops, edited=True), holes)
 
 
 def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
@@ -176,7 +177,7 @@ def replace_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = N
             f"Found crops of {width} x {height} pixels. Expected squares, since a face is cut out as a square: enlarge or edit "
             "crops without changing their proportions."
         )
-    changed = aligned.with_crops(crops.to(aligned.originals))
+    changed = replace(aligned, crops=crops.to(aligned.originals), edited=True)
     if masks is None:
         return changed
     if len(masks) not in (1, len(aligned)):

@@ -10,7 +10,7 @@ from typing import Any
 from comfy_api.latest import ComfyAPI, io
 from torch import Tensor
 
-from ..codeformer_core import align, paste, pipeline
+from ..codeformer_core import align, pipeline
 from ..codeformer_core.masks import limits
 from ..codeformer_core.options import FixOptions, Selection
 from ..codeformer_core.restoration import restore
@@ -186,11 +186,12 @@ class CodeFormerOldReActor(io.ComfyNode):
             for face in sorted(faces, key=lambda face: key(face, size), reverse=reverse_order):
                 per_image.setdefault(face.image_index, []).append(face)
             faces = [face for group in per_image.values() for face in group[take_start : take_start + take_count]]
-        progress.log_and_show(summarize(len(faces), skipped))
         aligned = align.align(images, faces)
         restored = restore(aligned, restorer, codeformer_weight, batch=restorer.batch, tick=progress.progress())
-        pasted, _ = paste.paste(images, limits.with_opacity(restored, visibility))
-        return io.NodeOutput(tensors.to_host(pasted, alpha))
+        visible, options = limits.with_opacity(restored, visibility), FixOptions(keep_detail="off")
+        fixed = pipeline.paste_unharmed(images, images, visible, options)
+        progress.log_and_show(summarize(len(fixed.aligned), skipped + fixed.skipped))
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha))
 
 
 _REACTOR = ["facedetection", "model", "visibility", "codeformer_weight"]

@@ -1,14 +1,19 @@
 """Paste Faces Back: pastes restored faces into their images."""
 
+from collections import Counter
+
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core import paste
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.imaging.colour import COLOURS, match_colours
+from ..codeformer_core.imaging.resize import resize
+from ..codeformer_core.options import FixOptions
 from ..codeformer_core.options.fix import COLOUR_HELP
+from ..codeformer_core.pipeline import paste_unharmed
+from ..codeformer_core.selection.report import left_as_they_are
 from . import inputs
-from .host import networks, tensors
+from .host import networks, progress, tensors
 from .host.execution import completed
 
 #: Without "auto": these faces may be colorized or edited, and coarse colours would undo that.
@@ -43,6 +48,7 @@ class CodeFormerPasteBack(io.ComfyNode):
                 inputs.PARSER,
                 *inputs.widgets("keep_detail"),
                 COLOUR,
+                *inputs.widgets("always"),
             ],
             outputs=[
                 io.Image.Output("pasted", display_name="image", tooltip="The images with the faces in place."),
@@ -61,11 +67,16 @@ class CodeFormerPasteBack(io.ComfyNode):
         image: Tensor,
         faces: AlignedFaces,
         mask: str,
+        keep_detail: str | bool,
+        colour: str,
+        always: bool,
         parser: networks.HostedParser | None = None,
-        keep_detail: str | bool = "auto",
-        colour: str = next(iter(COLOURS)),
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))
-        pasted, masks = paste.paste(images, coloured, mask, parser, keep_detail)
-        return io.NodeOutput(tensors.to_host(pasted, alpha), tensors.to_mask(masks))
+        found_in = images if images.shape[-2:] == faces.image_size else resize(images, *faces.image_size)
+        options = FixOptions(mask=mask, keep_detail=keep_detail, always=always)
+        fixed = paste_unharmed(found_in, images, coloured, options, parser)
+        if fixed.skipped:
+            progress.log_and_show(". ".join(left_as_they_are(Counter(face.reason for face in fixed.skipped))) + ".")
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask))

@@ -34,14 +34,14 @@ def harm_reasons(images: Tensor, before: Tensor, after: Tensor, aligned: Aligned
     """
     if not aligned.small or not len(aligned):
         return [None] * len(aligned)
-    larger = f"larger than {HARM} ({aligned.side} px)"
-    softer = f"sharper than {HARM} ({aligned.side} px)"
+    larger = f"larger than {HARM} ({aligned.drawn} px)"
+    softer = f"sharper than {HARM} ({aligned.drawn} px)"
     height, width = aligned.image_size
     scale = before.shape[-1] / width, before.shape[-2] / height
     least, reasons = SOFTER if scale[0] <= 1 else SOFTER_ENLARGED, []
     for face, image_scale in zip(aligned.faces, aligned.image_scales(), strict=True):
-        if image_scale > 1:
-            (sharpness,) = measure_sharpness(images, [face], aligned.side)
+        if image_scale * aligned.side > aligned.drawn:
+            (sharpness,) = measure_sharpness(images, [face], aligned.drawn)
             reasons.append(larger if sharpness >= BLURRED else None)
             continue
         box, row = face.scaled(*scale).box, slice(face.image_index, face.image_index + 1)
@@ -52,8 +52,8 @@ def harm_reasons(images: Tensor, before: Tensor, after: Tensor, aligned: Aligned
 def without_harmed(
     images: Tensor, before: Tensor, after: Tensor, aligned: AlignedFaces, always: bool
 ) -> tuple[AlignedFaces, list[Skipped]]:
-    """The faces to keep, and those that `harm_reasons` leaves alone; with `always` all are kept."""
-    if always or not aligned.small:
+    """The faces to keep, and those that `harm_reasons` leaves alone; edited ones, and with `always` all, are kept."""
+    if always or aligned.edited or not aligned.small:
         return aligned, []
     reasons = harm_reasons(images, before, after, aligned)
     kept = [row for row, reason in enumerate(reasons) if reason is None]

@@ -188,7 +188,7 @@ def test_a_large_face_keeps_its_detail(pack):
     picture = torch.rand(1, 400, 400, 3, generator=torch.Generator().manual_seed(3))
     found = pack.finds((100.0, 100.0, 300.0, 300.0)).detect(picture, None)
     faces = pack.core("align").align(picture.movedim(-1, 1), found, 64)  # as restored by a network that changes nothing
-    inputs = {"image": picture, "faces": faces, "mask": "square"}
+    inputs = {"image": picture, "faces": faces, "mask": "square", "always": True}
     plain, mask = pack.run("CodeFormerPasteBack", **inputs, keep_detail=False).result
     kept, _ = pack.run("CodeFormerPasteBack", **inputs, keep_detail=True).result
     assert (kept - picture)[mask > 0.9].abs().mean() < 0.01 < 0.1 < (plain - picture)[mask > 0.9].abs().mean()

@@ -81,7 +81,8 @@ def blocked(output):
 
 
 def paste(pack, picture, faces, **options):
-    return pack.run("CodeFormerPasteBack", image=picture, faces=faces, mask="auto", **options).result
+    """With the small networks of the tests, which would leave most faces of noise as they are."""
+    return pack.run("CodeFormerPasteBack", image=picture, faces=faces, mask="auto", **{"always": True, **options}).result
 
 
 # --- colours and holes ----------------------------------------------------------------------------------------------------
@@ -307,6 +308,47 @@ def test_images_of_aligned_faces_are_restored_without_detection(pack, restorer):
 def test_crops_that_do_not_fit_are_errors_that_say_what_was_expected(pack, faces, crops, masks, says):
     with pytest.raises(ValueError, match=f"{says}.*Expected"):
         pack.run("CodeFormerFacesFromCrops", faces=faces, crops=crops, masks=masks)
+
+
+# --- faces that would get softer ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def softener():
+    """A restorer of 64 pixels that blurs."""
+    blur = torch.nn.AvgPool2d(9, 1, 4, count_include_pad=False)
+    return SimpleNamespace(side=64, batch=8, restore=lambda crops, fidelity, match_style: blur(crops))
+
+
+@pytest.mark.parametrize("scale", [1, 2], ids=["as found", "enlarged"])
+@pytest.mark.parametrize("side", [512, 64])
+def test_paste_leaves_faces_alone_that_the_restorer_made_softer(pack, picture, softener, caplog, side, scale):
+    found = pack.finds(*BOXES).detect(picture, None)
+    faces = pack.core("align").align(picture.movedim(-1, 1), found, side)
+    restored = pack.run("CodeFormerRestore", faces=faces, model=softener, **RESTORING).result[0]
+    image = picture.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    with caplog.at_level("INFO"):
+        pasted, mask = paste(pack, image, restored, keep_detail="off", always=False)
+    assert torch.equal(pasted, image) and not mask.any()
+    for kind in ("sharper", "larger"):
+        assert f"2 faces are {kind} than this model draws (64 px): left as they are." in caplog.text
+    always, _ = paste(pack, image, restored, keep_detail="off")
+    assert not torch.equal(always, image)
+
+
+def test_paste_says_which_faces_are_larger_than_the_model_draws(pack, softener, caplog):
+    picture = torch.rand(1, 400, 400, 3, generator=torch.Generator().manual_seed(3))
+    faces = align(pack, picture, [(60.0, 60.0, 340.0, 340.0)])
+    restored = pack.run("CodeFormerRestore", faces=faces, model=softener, **RESTORING).result[0]
+    with caplog.at_level("INFO"):
+        assert torch.equal(paste(pack, picture, restored, always=False)[0], picture)
+    assert "1 face is larger than this model draws (64 px): left as it is." in caplog.text
+
+
+def test_crops_that_somebody_edited_are_pasted_however_soft(pack, picture, softener, faces):
+    restored = pack.run("CodeFormerRestore", faces=faces, model=softener, **RESTORING).result[0]
+    edited = pack.run("CodeFormerFacesFromCrops", faces=restored, crops=restored.crops.movedim(1, -1)).result[0]
+    assert not torch.equal(paste(pack, picture, edited, always=False)[0], picture)
 
 
 # --- fidelity and certainty -----------------------------------------------------------------------------------------------
