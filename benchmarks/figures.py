@@ -128,11 +128,16 @@ def _grid(rows: Sequence[Sequence[Image.Image]], titles: Sequence[str]) -> Image
     return sheet
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Write every figure."""
-    command = argparse.ArgumentParser(prog="python -m benchmarks.figures", description=__doc__)
-    command.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
-    folder = command.parse_args(argv).folder
+    folder = parser().parse_args(argv).folder
     for name, draw in FIGURES.items():
         draw().save(folder / name, quality=88)
 

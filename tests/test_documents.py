@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import claims, sampling
+from benchmarks import claims, figures, sampling
 from benchmarks.__main__ import ALLOCATORS
 from benchmarks.arguments import parser as benchmarks_parser
 from codeformer_core import cli
@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 READMES = {ENGLISH: "en", CHINESE: "zh"}
 PAGES = sorted({ROOT / name for name in (*READMES, "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md")})
-PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "docs").glob("**/*.md"))
+
+#: Pages in English -> in Chinese.
+TRANSLATED = {ENGLISH: CHINESE} | {
+    f"docs/{page.name}": f"docs/zh/{page.name}" for page in sorted((ROOT / "docs/zh").glob("*.md"))
+}
 
 
 def read(name: str | Path) -> str:
@@ -54,6 +59,7 @@ PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
     ("codeformer",): cli.build_parser,
     ("python", "-m", "benchmarks"): partial(benchmarks_parser, tuple(ALLOCATORS)),
     ("python", "-m", "benchmarks.claims"): claims.parser,
+    ("python", "-m", "benchmarks.figures"): figures.parser,
     ("python", "-m", "benchmarks.sampling"): sampling.parser,
 }
 
@@ -80,27 +86,47 @@ def command_options(command: str) -> set[str]:
     return options(subparsers.choices[command])
 
 
-def test_both_readmes_have_the_same_shape():
-    english, chinese = read(ENGLISH), read(CHINESE)
+def test_the_readmes_lead_to_each_other():
+    for ours, theirs in ((ENGLISH, CHINESE), (CHINESE, ENGLISH)):
+        assert f"]({theirs})" in read(ours).split("\n## ")[0]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_a_readme_is_short(readme):
+    assert len(read(readme).splitlines()) <= 220
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_a_page_has_the_same_shape_in_both_languages(page):
+    english, chinese = read(page), read(TRANSLATED[page])
     assert re.findall(r"^#+", prose(english), re.MULTILINE) == re.findall(r"^#+", prose(chinese), re.MULTILINE)
     assert tables(english) == tables(chinese)
     assert [without_comments(b) for b in code_blocks(english)] == [without_comments(b) for b in code_blocks(chinese)]
-    for ours, theirs in ((english, CHINESE), (chinese, ENGLISH)):
-        assert f"]({theirs})" in ours.split("\n## ")[0]
 
 
-def test_both_readmes_name_the_same_options_and_files():
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_a_page_names_the_same_options_and_files_in_both_languages(page):
     """What stands in backticks is no language; the weights of `w` and what a person types are in both."""
 
     def named(name: str) -> list[str]:
         return sorted(text for text in re.findall(r"`([^`\n]+)`", prose(read(name))) if text.startswith(("-", "codeformer")))
 
-    def targets(name: str) -> list[str]:
-        found = re.findall(r"\]\(([^)\s]+)\)", prose(read(name)))
-        return sorted(re.sub(r"\.(en|zh)\.jpg$", ".jpg", target) for target in found if target not in READMES)
+    def target(name: str, link: str) -> str:
+        """A file of the project, the English one of two; a heading of a page in two languages has two names."""
+        path, _, heading = link.partition("#")
+        if link.startswith("http"):
+            return link
+        file = (ROOT / name).parent.joinpath(path).resolve() if path else ROOT / name
+        there = file.relative_to(ROOT).as_posix()
+        english = {chinese: english for english, chinese in TRANSLATED.items()}.get(there, there)
+        return re.sub(r"\.(en|zh)\.jpg$", ".jpg", english) + ("" if english in TRANSLATED else f"#{heading}")
 
-    assert named(ENGLISH) == named(CHINESE)
-    assert targets(ENGLISH) == targets(CHINESE)
+    def targets(name: str) -> list[str]:
+        return sorted(target(name, link) for link in re.findall(r"\]\(([^)\s]+)\)", prose(read(name))))
+
+    chinese = TRANSLATED[page]
+    assert named(page) == named(chinese)
+    assert targets(page) == targets(chinese)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -108,11 +134,11 @@ def test_links_inside_the_project_lead_somewhere(page):
     text = re.sub(r"`[^`\n]+`", "", prose(page.read_text(encoding="utf-8")))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         path, _, heading = target.partition("#")
-        file = page.parent / path
+        file = page.parent / path if path else page
         assert target.startswith("http") or file.exists(), target
         if heading and not target.startswith("http"):
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in [text.lower().replace(" ", "-") for text in headings], target
+            assert heading in [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings], target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -139,20 +165,20 @@ def test_every_command_that_is_shown_is_understood(page, tmp_path, monkeypatch, 
             pytest.fail(f"python -m {module}{rest}: {capsys.readouterr().err}")
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_the_options_in_the_tables_exist(readme):
+@pytest.mark.parametrize("page", [page for pair in TRANSLATED.items() for page in pair])
+def test_the_options_in_the_tables_exist(page):
     known = set().union(
         options(PROGRAMS["python", "-m", "benchmarks"]()), *(command_options(command) for command in cli.COMMANDS)
     )
-    for row in [line for line in read(readme).splitlines() if line.startswith("|")]:
+    for row in [line for line in read(page).splitlines() if line.startswith("|")]:
         cells = row.strip("|").split(" | ")
         ours = cells[1] if len(cells) == 4 else cells[-1]  # the first column of four is the official program's
         assert set(re.findall(r"(?<=[` ])--[\w-]+", ours)) <= known, ours
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_readmes_name_every_workflow_and_blueprint(readme):
-    text = read(readme)
+@pytest.mark.parametrize("page", ["docs/comfyui.md", "docs/zh/comfyui.md"])
+def test_every_workflow_and_blueprint_is_named(page):
+    text = read(page)
     for workflow in (ROOT / "workflows").glob("*.json"):
         assert re.search(rf"^\|[^|]*\b{re.escape(workflow.stem)}\b", text, re.MULTILINE), workflow.stem
     for blueprint in (ROOT / "subgraphs").glob("*.json"):

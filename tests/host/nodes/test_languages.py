@@ -150,14 +150,17 @@ def test_every_help_page_shows_one_small_image_and_none_is_unused():
         assert Image.open(picture).format == "JPEG" and picture.stat().st_size < 60_000, picture
 
 
-@pytest.mark.parametrize(("language", "file"), [("en", "README.md"), ("zh", "README.zh-CN.md")])
-def test_readmes_call_nodes_and_sockets_by_their_names(words, language, file):
-    text = (ROOT / file).read_text(encoding="utf-8")
-    sockets = set()
+@pytest.mark.parametrize(("language", "folder"), [("en", "docs"), ("zh", "docs/zh")])
+def test_pages_call_nodes_and_sockets_by_their_names(words, language, folder):
+    nodes = (ROOT / folder / "comfyui.md").read_text(encoding="utf-8")
+    sockets, shown = set(), set()
     for name, node in words[language].items():
         sockets |= {socket["name"] for socket in (*node["inputs"].values(), *node["outputs"].values())}
         if not name.startswith("CodeFormerOld"):
             short = re.split(r" ?[(（]", node["display_name"])[0]
-            assert re.search(rf"^\|.*{re.escape(short)}", text, re.MULTILINE), name
-    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", "\n".join(re.findall(r"^\|.*", text, re.MULTILINE))))
-    assert "R" in named and named - {"R"} <= sockets
+            shown.add(short)
+            assert re.search(rf"^\|.*{re.escape(short)}", nodes, re.MULTILINE), name
+    problems = (ROOT / folder / "troubleshooting.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", "\n".join(re.findall(r"^\|.*", problems, re.MULTILINE))))
+    host = {"R", "Run", "运行"}  # ComfyUI's own key and button
+    assert "R" in named and named - host <= sockets | shown

@@ -1,0 +1,84 @@
+"""The pages of docs/ as a site: it builds without a warning, and what it quotes is the program's own."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codeformer_core.options import FixOptions, option_fields
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as CI builds it."""
+    for name in ("mkdocs", "material", "mkdocstrings_handlers.python"):
+        pytest.importorskip(name, reason="needs pip install -e '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def text(page: Path) -> str:
+    return re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+
+
+def test_every_option_is_in_a_table(site):
+    page = text(site / "options" / "index.html")
+    for option in option_fields(FixOptions()):
+        assert option.path[-1] in page
+        assert not option.about.command_line or option.flags[-1] in page or option.about.switches[0][0] in page
+    assert "Start at 0.5; take more when the likeness matters." in page
+
+
+def test_the_reference_has_every_function_and_what_it_gives(site):
+    page = (site / "api" / "index.html").read_text(encoding="utf-8")
+    for name in ("fix", "fix_faces", "fix_video", "load", "pipeline.Extras", "pipeline.Fixed", "faces.AlignedFaces.subset"):
+        assert f'id="codeformer_core.{name}"' in page
+    assert "one for each face, in the order of the faces" in text(site / "api" / "index.html")
+
+
+def test_pages_from_elsewhere_lead_to_pages_of_the_site_and_show_their_images(site):
+    start = (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="faq/"' in start and 'href="models/"' in start and 'src="fidelity.jpg"' in start
+    help_page = site / "nodes" / "CodeFormerFixFaces"
+    (image,) = re.findall(r'src="([^"]+/area\.jpg)"', (help_page / "index.html").read_text(encoding="utf-8"))
+    assert (help_page / image).resolve().is_file()
+    assert (site / "zh" / "nodes" / "CodeFormerFixFaces" / "index.html").is_file()
+
+
+def test_the_site_loads_nothing_from_other_servers_but_badges(site):
+    page = (site / "faq" / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|<link [^>]*rel="(?:stylesheet|preconnect)" [^>]*href)="?https?://', page)
+
+
+def test_what_is_built_is_ignored():
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "site/" in ignored  # hatchling packs nothing that git ignores
+
+
+def literals(path: Path) -> list[str]:
+    """The texts in a module; of an f-string what stands between its values."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def test_the_messages_in_troubleshooting_are_those_of_the_program():
+    """The first column of its tables from the second on; what varies in a message is an ellipsis."""
+    said = [
+        words for folder in ("codeformer_core", "nodes") for path in (ROOT / folder).rglob("*.py") for words in literals(path)
+    ]
+    said.append((ROOT / "web/js/words.js").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").split("## Faces that are left alone")[1]
+    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(messages) > 30
+    for message in messages:
+        for piece in message.split("…"):
+            assert any(piece.strip() in words for words in said), message
