@@ -80,7 +80,8 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
     @classmethod
     @completed
     def execute(cls, crops: Tensor, faces: AlignedFaces | None = None, masks: Tensor | None = None) -> io.NodeOutput:
-        images, _ = tensors.to_core(crops)
+        images, _ = tensors.to_core(crops, "crops", finite=True)
         if faces is None:
             faces = pipeline.wrap_aligned_images(images, TEMPLATE_SIDE)
-        return io.NodeOutput(restoration.replace_crops(faces, images, None if masks is None else tensors.from_mask(masks)))
+        limits = None if masks is None else tensors.from_mask(masks, "masks")
+        return io.NodeOutput(restoration.replace_crops(faces, images, limits))

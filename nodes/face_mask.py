@@ -112,7 +112,7 @@ class CodeFormerFaceMask(io.ComfyNode):
             chosen = [name for name in PART_CLASSES if parts[name]]
             masked = limits.restrict_to_parts(masked, chosen, parser, grow=grow, feather=feather)
         if occlusion is not None:
-            masked = OCCLUSION[occlusion_means](masked, tensors.from_mask(occlusion))
+            masked = OCCLUSION[occlusion_means](masked, tensors.from_mask(occlusion, "occlusion"))
         last = max((face.image_index for face in masked.faces), default=0)
-        union = paste.paste_mask(masked, last + 1 if image is None else len(image))
+        union = paste.paste_mask(masked, last + 1 if image is None else len(tensors.to_core(image)[0]))
         return io.NodeOutput(masked, tensors.mask_or_blocker(limits.crop_masks(masked)), tensors.to_mask(union))

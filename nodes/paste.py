@@ -73,6 +73,7 @@ class CodeFormerPasteBack(io.ComfyNode):
         parser: networks.HostedParser | None = None,
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
+        tensors.check_crops(faces.crops)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))
         found_in = images if images.shape[-2:] == faces.image_size else resize(images, *faces.image_size)
         options = FixOptions(mask=mask, keep_detail=keep_detail, always=always)

@@ -85,6 +85,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
     def execute(
         cls, faces: AlignedFaces, numbers: str, mask: Tensor | None = None, image: Tensor | None = None, **values: Any
     ) -> io.NodeOutput:
+        images = None if image is None else tensors.to_core(image)[0]
         chosen = tuple(int(number) for number in inputs.parse_numbers(numbers, whole=True))
         wanted = replace(inputs.chosen(values, of=Selection()), numbers=chosen)
         kept, reasons = select_rows(
@@ -92,39 +93,38 @@ class CodeFormerFaceSelect(io.ComfyNode):
             faces.image_size,
             wanted,
             mask=None if mask is None else tensors.from_mask(mask),
-            sharpness=_sharpness(faces, image) if wanted.sharpness else None,
+            sharpness=_sharpness(faces, images) if wanted.sharpness else None,
         )
         selected = faces.subset(kept)
         text = report(selected.faces, [Skipped(faces.faces[row], why) for row, why in reasons.items()])
         progress.log_and_show(text)
-        shown = {"codeformer_faces": _thumbnails(faces, reasons, image)}
+        shown = {"codeformer_faces": _thumbnails(faces, reasons, images)}
         return io.NodeOutput(selected, text, len(selected), to_json(selected.faces, selected.image_size), ui=shown)
 
 
-def _sharpness(faces: AlignedFaces, image: Tensor | None) -> list[float]:
-    """The sharpness of each face, in the images where they are given, else in the crops."""
-    if image is None:
+def _sharpness(faces: AlignedFaces, images: Tensor | None) -> list[float]:
+    """The sharpness of each face, in the images (B, 3, H, W) where they are given, else in the crops."""
+    if images is None:
         return measure_crop_sharpness(faces.originals)
-    images, _ = tensors.to_core(image)
     height, width = images.shape[-2:]
     return measure_sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
 
-def _thumbnails(faces: AlignedFaces, reasons: Mapping[int, str], image: Tensor | None) -> list[dict[str, Any]]:
+def _thumbnails(faces: AlignedFaces, reasons: Mapping[int, str], images: Tensor | None) -> list[dict[str, Any]]:
     """For each image the file of its thumbnail, and its faces as `selection.candidates.Candidate`.
 
     Args:
         faces: all of them, before the selection.
         reasons: row of a face that is left out -> why.
-        image: the IMAGE that they were detected in, or None: then the thumbnails show only the crops, in their places.
+        images: (B, 3, H, W), that they were detected in, or None: then the thumbnails show only the crops, in their places.
     """
     last = max((face.image_index for face in faces.faces), default=-1)
-    count = min(MAX_THUMBNAILS, last + 1 if image is None else len(image))
+    count = min(MAX_THUMBNAILS, last + 1 if images is None else len(images))
     if not count:
         return []
-    images = thumbnails_from_crops(faces, count) if image is None else thumbnails(tensors.to_core(image[:count])[0])
+    small = thumbnails_from_crops(faces, count) if images is None else thumbnails(images[:count])
     files = ui.ImageSaveHelper.save_images(
-        tensors.to_host(images).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
+        tensors.to_host(small).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
     )
     result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
     for candidate in list_candidates(faces.faces, faces.image_size, reasons):

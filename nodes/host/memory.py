@@ -98,8 +98,8 @@ class Hosted:
         return self._limit
 
     def to_device(self, images: Tensor) -> Tensor:
-        """Images where the network runs, in the type of its arithmetic."""
-        return images.to(self.device, torch.float32)
+        """Images where the network runs, in the type of its arithmetic, without what is brighter than white."""
+        return images.to(self.device, torch.float32).clamp(0, 1)
 
 
 @contextmanager

@@ -1,4 +1,10 @@
-"""IMAGE and MASK to the core's tensors and back: channels last and first, alpha apart, the host's device and dtype."""
+"""IMAGE and MASK to the core's tensors and back: channels last and first, alpha apart, the host's device and dtype.
+
+Values that other nodes made wrong are refused here and nowhere else, with a sentence that names the input.
+"""
+
+import math
+from typing import Any
 
 import comfy.model_management as mm
 import torch
@@ -11,10 +17,72 @@ from ...codeformer_core.imaging.resize import resize
 SHARE = 0.9
 
 
-def to_core(image: Tensor) -> tuple[Tensor, Tensor | None]:
-    """An IMAGE (B, H, W, 3 or 4) -> colours (B, 3, H, W) float32, and alpha (B, 1, H, W) float32 where there is one."""
-    channels_first = image.movedim(-1, 1).float()
+#: Images of 8 bits that nobody scaled to 0 to 1 have larger values than this; those of high dynamic range have no larger ones.
+LARGEST = 16.0
+
+
+def to_core(image: Tensor, name: str = "image", finite: bool = False) -> tuple[Tensor, Tensor | None]:
+    """An IMAGE (B, H, W, 3 or 4) -> colours (B, 3, H, W) float32, and alpha (B, 1, H, W) float32 where there is one.
+
+    Args:
+        name: the input that it came in by.
+        finite: refuse pixels that are not finite; else they stay, and networks see black (`HostedDetector`) or refuse them.
+
+    Raises:
+        ValueError: no images, or values of another range.
+    """
+    image = _floats(image, name, "an IMAGE of the shape (images, height, width, 3 or 4)")
+    if image.ndim == 4 and image.shape[-1] in (1, 2):
+        raise ValueError(
+            f"Found {image.shape[-1]} colour channels at {name}. Expected 3, or 4 with transparency: use Convert Image to Mask "
+            "(red) and Convert Mask to Image before this node."
+        )
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not image.numel():
+        raise ValueError(
+            f"Found a tensor of the shape {tuple(image.shape)} at {name}. Expected (images, height, width, 3 or 4) and at "
+            "least one pixel: look at the node that it comes from."
+        )
+    if finite:
+        _check_finite(image, name)
+    if (largest := _largest(image)) > LARGEST:
+        raise ValueError(f"Found values up to {largest:g} at {name}. Expected 0 to 1: divide values of 8 bits by 255.")
+    channels_first = image.movedim(-1, 1)
     return channels_first[:, :3], channels_first[:, 3:] if channels_first.shape[1] > 3 else None
+
+
+def _largest(images: Tensor) -> float:
+    """The largest finite value of images (B, H, W, C), either way from 0."""
+    low, high = (float(value) for value in torch.aminmax(images))
+    if math.isfinite(low) and math.isfinite(high):
+        return max(-low, high)
+    return max(float(image.abs().nan_to_num(0, 0).amax()) for image in images)  # one by one, since this makes copies
+
+
+def _floats(value: Any, name: str, expected: str) -> Tensor:
+    """A tensor from another node as float32 on the host's device, without gradients; a ValueError for what is none."""
+    if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided or value.is_quantized:
+        found = type(value).__name__ if not isinstance(value, Tensor) else f"a tensor without plain values ({value.layout})"
+        raise ValueError(f"Found {found} at {name}. Expected {expected}: connect another node.")
+    if not (value.is_floating_point() or value.dtype == torch.bool):
+        raise ValueError(
+            f"Found values of the type {value.dtype} at {name}. Expected numbers from 0 to 1: connect another node."
+        )
+    return value.detach().to(mm.intermediate_device(), torch.float32)
+
+
+def _check_finite(values: Tensor, name: str) -> None:
+    """A ValueError that names the first images (B, ...) with values that are not finite."""
+    broken = [str(index + 1) for index, good in enumerate(values.isfinite().flatten(1).all(1).tolist()) if not good]
+    if broken:
+        raise ValueError(
+            f"Found values that are not finite at {name}, number {', '.join(broken[:5])}. Expected 0 to 1, so nothing was "
+            "changed: look at the node that they come from."
+        )
+
+
+def check_crops(crops: Tensor) -> None:
+    """A ValueError for crops (N, 3, S, S) that must not be pasted."""
+    _check_finite(crops, "faces")
 
 
 def to_host(images: Tensor, alpha: Tensor | None = None) -> Tensor:
@@ -39,9 +107,24 @@ def allocate_images(count: int, height: int, width: int) -> Tensor:
     return torch.empty(count, height, width, 3, device=mm.intermediate_device(), dtype=mm.intermediate_dtype())
 
 
-def from_mask(mask: Tensor) -> Tensor:
-    """A MASK (B, H, W) or (H, W) -> masks (B, 1, H, W) float32."""
-    return mask.float().reshape(-1, 1, *mask.shape[-2:])
+def from_mask(mask: Tensor, name: str = "mask") -> Tensor:
+    """A MASK (B, H, W), (H, W) or (B, 1, H, W) -> masks (B, 1, H, W) float32 in [0, 1].
+
+    Args:
+        name: the input that it came in by.
+
+    Raises:
+        ValueError: no masks, or values that are not finite.
+    """
+    mask = _floats(mask, name, "a MASK of the shape (masks, height, width)")
+    if not mask.numel() or not (mask.ndim in (2, 3) or (mask.ndim == 4 and mask.shape[1] == 1)):
+        raise ValueError(
+            f"Found a tensor of the shape {tuple(mask.shape)} at {name}. Expected (masks, height, width) and at least one "
+            "pixel: look at the node that it comes from."
+        )
+    masks = mask.reshape(-1, 1, *mask.shape[-2:])
+    _check_finite(masks, name)
+    return masks.clamp(0, 1)
 
 
 def to_mask(masks: Tensor) -> Tensor:

@@ -210,9 +210,7 @@ def test_a_clock_that_does_not_begin_at_zero_is_not_seen(pack, restorer, one_fac
     trimmed = video.as_trimmed(0.2, 0.2)
     part = pack.run("CodeFormerVideoFrames", video=trimmed, start=0, count=0, every=1).result
     assert torch.equal(part[0], images[5:10]) and part[4].startswith("0, 0.04")
-    fixed, _, report = pack.run(
-        "CodeFormerFixFacesInVideo", video=trimmed, model=restorer, detector=one_face, **FIXING
-    ).result
+    fixed, _, report = pack.run("CodeFormerFixFacesInVideo", video=trimmed, model=restorer, detector=one_face, **FIXING).result
     assert "5 frames" in report and "cut off" not in report
     assert decoded(fixed.get_stream_source())[1] == pytest.approx([index / 25 for index in range(5)], abs=0.002)
 
