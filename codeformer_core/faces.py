@@ -88,6 +88,12 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Harmed(Skipped):
+    """One that the network would have made softer, see `selection.harm`."""
+
+    __slots__ = ()
+
+
 class Detector(Protocol):
     """A face detector, see `detection` and `networks`."""
 

@@ -10,6 +10,7 @@ from importlib import import_module
 
 from .arguments import contradiction
 from .commands import COMMANDS, build_parser, parsed_arguments
+from .process import let_threads_sleep, open_closed_streams
 from .signals import interrupted_status, signals_interrupt
 from .values import did_you_mean
 
@@ -36,7 +37,14 @@ OTHER_NAMES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 all done, 1 something failed, 2 wrong usage, 128 + the signal that ended it
-    (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP)."""
+    (130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP).
+
+    Args:
+        argv: the words of the command line; None are those of this process, which then is the command line's own.
+    """
+    if argv is None:
+        let_threads_sleep()
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end the work
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]

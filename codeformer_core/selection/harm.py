@@ -2,13 +2,10 @@
 
 from torch import Tensor
 
-from ..faces import AlignedFaces, Box, Skipped
+from ..faces import AlignedFaces, Box, Harmed, Skipped
 from ..imaging.colour import luminance
 from ..options.selection import BLURRED
 from .sharpness import gradient_energy, measure_sharpness
-
-#: What the reasons have in common.
-HARM = "this model draws"
 
 #: The least share of its gradient energy that a face of a small network keeps. RetinaFace MobileNet0.25 finds 68 faces in the
 #: photographs and AI images of the test data. 27 are larger than the starter draws; pasted, with their own detail, the 26 sharp
@@ -34,8 +31,8 @@ def harm_reasons(images: Tensor, before: Tensor, after: Tensor, aligned: Aligned
     """
     if not aligned.small or not len(aligned):
         return [None] * len(aligned)
-    larger = f"larger than {HARM} ({aligned.drawn} px)"
-    softer = f"sharper than {HARM} ({aligned.drawn} px)"
+    larger = f"larger than this model draws ({aligned.drawn} px)"
+    softer = f"sharper than this model draws ({aligned.drawn} px)"
     height, width = aligned.image_size
     scale = before.shape[-1] / width, before.shape[-2] / height
     least, reasons = SOFTER if scale[0] <= 1 else SOFTER_ENLARGED, []
@@ -57,7 +54,7 @@ def without_harmed(
         return aligned, []
     reasons = harm_reasons(images, before, after, aligned)
     kept = [row for row, reason in enumerate(reasons) if reason is None]
-    return aligned.subset(kept), [Skipped(face, why) for face, why in zip(aligned.faces, reasons, strict=True) if why]
+    return aligned.subset(kept), [Harmed(face, why) for face, why in zip(aligned.faces, reasons, strict=True) if why]
 
 
 def _energy(image: Tensor, box: Box) -> float:

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..faces import Face, Skipped
-from .harm import HARM
+from ..faces import Face, Harmed, Skipped
 
 #: A report names this many faces of each kind; a video has thousands.
 LINES = 20
@@ -24,8 +23,8 @@ def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
     faces = {0: "No face found: the image stays as it is", 1: "1 face found"}.get(found, f"{found} faces found")
     if not skipped:
         return f"{faces}."
-    harmed = Counter(entry.reason for entry in skipped if HARM in entry.reason)
-    others = [entry.reason for entry in skipped if HARM not in entry.reason]
+    harmed = Counter(entry.reason for entry in skipped if isinstance(entry, Harmed))
+    others = [entry.reason for entry in skipped if not isinstance(entry, Harmed)]
     sentences = [faces, *left_as_they_are(harmed)]
     if others:
         sentences.append(f"Left alone: {len(others)} ({'; '.join(list(dict.fromkeys(others))[:3])})")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import AlignedFaces, Detector, Skipped
+from ..faces import AlignedFaces, Detector
 from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
@@ -94,7 +94,7 @@ def fix_frames(
         if done.mask is not None:
             changed[index] = done.mask[0]
         parts.append(done.aligned)
-        skipped += [Skipped(face._replace(image_index=index), why) for face, why in done.skipped]
+        skipped += [one._replace(face=one.face._replace(image_index=index)) for one in done.skipped]
         tick(index + 1, len(frames))
     if result is None or changed is None:
         raise ValueError("Found no frame. Expected at least one.")

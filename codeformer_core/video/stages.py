@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import AlignedFaces, Detector, Skipped
+from ..faces import AlignedFaces, Detector, Harmed, Skipped
 from ..imaging import buffers
 from ..imaging.colour import keep_grey
 from ..masks.limits import with_opacity
@@ -91,7 +91,7 @@ def track_stage(
         images = _stack(chunk, device)
         faces, skipped = detect(images, detector, options, inside)
         for index, frame in enumerate(chunk):
-            in_frame = [Skipped(face._replace(image_index=0), why) for face, why in skipped if face.image_index == index]
+            in_frame = [one._replace(face=one.face._replace(image_index=0)) for one in skipped if one.face.image_index == index]
             pending.append(FrameState(frame, in_frame))
             detections = [face._replace(image_index=0) for face in faces if face.image_index == index]
             for tracked in tracker.push(detections, cuts.push(images[index : index + 1])):
@@ -194,7 +194,7 @@ def _pasted(
         if min(weights) < 1:
             kept = [row for row, weight in enumerate(weights) if weight > 0]
             alone = {one.track: why for one, why, weight in zip(tracked, reasons, weights, strict=True) if why and not weight}
-            left = [Skipped(one.face._replace(image_index=0), alone[one.track]) for one in tracked if one.track in alone]
+            left = [Harmed(one.face._replace(image_index=0), alone[one.track]) for one in tracked if one.track in alone]
             state = state._replace(skipped=[*state.skipped, *left], tracked=[tracked[row] for row in kept], harmed=alone)
             if not kept:
                 return state._replace(aligned=None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from children import child
 
 from benchmarks import scenes, synthetic_weights
 from benchmarks.__main__ import main
@@ -88,14 +89,8 @@ def test_results_are_shown_after_ctrl_c(tmp_path):
         "9",
     ]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        [*command, "--seconds", "999", "--batches", ",".join(["1"] * 999)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    endless = [*command, "--seconds", "999", "--batches", ",".join(["1"] * 999)]
+    with child(endless, env=environment, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
             if list(tmp_path.glob("codeformer-bench-*/codeformer.pth")):
                 break

@@ -1,6 +1,5 @@
 """`codeformer video`: videos in, videos with restored faces out."""
 
-import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +8,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from children import child
 from known_faces import KnownFaces
 from small_clips import write_clip
 
@@ -93,8 +93,9 @@ def stop():
 threading.Thread(target=stop, daemon=True).start()
 sys.exit(main({command[3:]!r}))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 130, done.stderr
+    with child([sys.executable, "-c", code]) as process:
+        said, wrong = process.communicate(timeout=120)
+    assert process.returncode == 130, wrong
     assert not list(tmp_path.iterdir())
 
 

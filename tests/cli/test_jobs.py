@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from children import child, default_handlers
 from drawn import draw, files
 from known_faces import KnownFaces
 
@@ -90,7 +91,7 @@ def test_a_signal_leaves_complete_files_and_the_same_command_finishes_the_rest(
     argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
     argv += ["--format", "tiff", "--device", "cpu"]
     slow = ["--detection-side", "512"]
-    with subprocess.Popen([*argv, *slow], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with child([*argv, *slow]) as process:
         _wait_for_result(out)
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)
@@ -112,14 +113,22 @@ def test_a_terminal_that_is_closed_ends_a_run_cleanly(tmp_path: Path, without_fa
     argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
     import pty
 
-    process, terminal = pty.fork()
-    if not process:
-        os.chdir(ROOT)
-        os.execv(sys.executable, [*argv, "--detection-side", "512"])
-    _wait_for_result(out)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGHUP
+    terminal, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with child([*argv, "--detection-side", "512"], **streams, start_new_session=True, preexec_fn=_own_terminal) as process:
+        os.close(theirs)
+        _wait_for_result(out)
+        os.close(terminal)
+        assert process.wait(timeout=60) == 128 + signal.SIGHUP
     assert 0 < len(files(out)) < 60 and not list(out.glob(".*"))
+
+
+def _own_terminal() -> None:
+    import fcntl
+    import termios
+
+    default_handlers()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that its end is told by SIGHUP
 
 
 def _wait_for_result(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codeformer_core.detection.suppression import remove_duplicates
-from codeformer_core.faces import Face, Skipped
+from codeformer_core.faces import Face, Harmed, Skipped
 from codeformer_core.options import Selection
 from codeformer_core.selection.candidates import list_candidates
 from codeformer_core.selection.report import LINES, report, summarize
@@ -177,6 +177,12 @@ def test_a_face_that_is_left_alone_counts_as_found():
     assert summarize(0, []) == "No face found: the image stays as it is."
     assert summarize(0, skipped) == "1 face found. Left alone: 1 (too small)."
     assert summarize(2, skipped * 2) == "4 faces found. Left alone: 2 (too small)."
+
+
+def test_faces_of_a_small_network_are_told_by_their_kind_not_by_their_words():
+    skipped = [Harmed(A, "larger"), Skipped(B, "smaller than this model draws")]
+    said = "2 faces found. 1 face is larger: left as it is. Left alone: 1 (smaller than this model draws)."
+    assert summarize(0, skipped) == said
 
 
 def test_the_report_of_a_video_stays_short():

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from children import child
 from PIL import Image
 
 from benchmarks import claims
@@ -174,12 +175,10 @@ def test_codes_are_predicted_by_the_end(trained):
 def test_a_killed_run_resumes_bit_identically(faces, tmp_path):
     endless = told(faces, tmp_path / "killed", codebook=Codebook(continuous=1, revive=2))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
-    process = subprocess.Popen(command(endless, tmp_path / "run.toml"), cwd=ROOT)
     log, deadline = tmp_path / "killed" / "log.jsonl", time.monotonic() + 120
-    while not (log.is_file() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with child(command(endless, tmp_path / "run.toml"), stdout=None, stderr=None):  # killed when the log has three lines
+        while not (log.is_file() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
+            time.sleep(0.01)
     state = saving.load(tmp_path / "killed" / "state.pt", torch.device("cpu"))
     assert state and state["step"] % 2 == 0
     for name in ("killed", "whole"):
