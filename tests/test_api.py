@@ -1,6 +1,7 @@
 """An image of any kind in one call, as the README shows it."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +179,14 @@ def test_the_readme_restores_an_image_in_four_lines_with_nothing_fetched(data, t
     exec(compile(block, "README.md", "exec"), {})
     with Image.open(tmp_path / "fixed.png") as fixed:
         assert fixed.size == (200, 200)
+
+
+def test_the_examples_of_the_page_on_python_run_one_after_the_other(data, tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
+        image.convert("RGB").resize((200, 200)).save(tmp_path / "photo.jpg")
+    shutil.copy(data / "video" / "lp_d20_480sq_audio.mp4", tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks), "python.md", "exec"), {})
+    for name in ("fixed.png", "fixed.jpg", "fixed.mp4"):
+        assert (tmp_path / name).stat().st_size

@@ -54,7 +54,7 @@ def test_pages_from_elsewhere_lead_to_pages_of_the_site_and_show_their_images(si
     assert (site / "zh" / "nodes" / "CodeFormerFixFaces" / "index.html").is_file()
 
 
-def test_the_site_loads_nothing_from_other_servers_but_badges(site):
+def test_a_page_without_badges_and_diagrams_loads_nothing_from_other_servers(site):
     page = (site / "faq" / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|<link [^>]*rel="(?:stylesheet|preconnect)" [^>]*href)="?https?://', page)
 
