@@ -6,7 +6,7 @@ from comfy_api.latest import Input, io
 
 from ..codeformer_core.selection.report import left_as_they_are
 from ..codeformer_core.video.pipeline import fix_video
-from ..codeformer_core.video_io import CODECS
+from ..codeformer_core.video_io import CONTAINERS
 from ..codeformer_core.video_io.codecs import find_encoder
 from . import inputs
 from .host import model_files, networks, progress
@@ -38,7 +38,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                             codec,
                             [io.Int.Input("crf", default=encoder.crf, min=0, max=encoder.max_crf, optional=True)],
                         )
-                        for codec in CODECS
+                        for codec in CONTAINERS[".mp4"].codecs
                         if (encoder := find_encoder(codec))
                     ],
                     optional=True,

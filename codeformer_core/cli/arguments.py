@@ -9,7 +9,7 @@ from ..options.option import option
 from .values import existing, html_file, json_file, named
 
 #: Keys of tables in modules that are slow to import; tests compare them.
-CODECS = ("h264", "hevc", "av1")
+CODECS = ("h264", "hevc", "av1", "vp9")
 PRECISIONS = ("auto", "exact", "balanced", "fast")
 
 #: Format of the results -> how their names end; empty: as the input's.
@@ -81,7 +81,8 @@ class Arguments:
     )
     codec: str | None = option(
         None,
-        "h264 plays everywhere; hevc and av1 make smaller files (default h264; WebM av1).",
+        "h264 plays everywhere; hevc and av1 make smaller files; vp9 keeps transparency, in WebM and Matroska (default: "
+        "h264, in WebM av1; vp9 for transparent videos in either).",
         choices=CODECS,
         group="videos",
     )

@@ -2,9 +2,10 @@
 
 from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
-from .probe import Source, probe
+from .probe import probe
 from .reader import Frame, read_frames
 from .resample import frame_rate, resample
+from .source import Source
 from .time_range import estimate_frames
 from .writer import VideoWriter
 

@@ -12,7 +12,8 @@ from av.container import OutputContainer
 from av.error import FFmpegError, InvalidDataError
 from torch import Tensor
 
-from .probe import PREROLL, Source, open_video, probe
+from .probe import PREROLL, probe
+from .source import Source, open_video
 from .time_range import TimeRange, time_range
 
 

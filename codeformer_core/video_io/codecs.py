@@ -6,8 +6,9 @@ from typing import NamedTuple
 import av
 from av.codec import find_best_pix_fmt_of_list
 from av.container import OutputContainer
+from av.error import FFmpegError
 
-from .planes import is_planar, subsampling
+from .planes import has_alpha, is_planar, subsampling
 
 
 class Encoder(NamedTuple):
@@ -21,6 +22,8 @@ class Encoder(NamedTuple):
         min_side: the smallest side in pixels; x265 ends the whole process below 24.
         odd_sizes: 4:2:0 frames may have an odd number of rows and columns.
         interlaced: it has an interlaced mode.
+        max_rate: the most frames per second.
+        alpha: the pixel format in which it keeps transparency, in Matroska and WebM; empty where it does not.
     """
 
     name: str
@@ -30,24 +33,41 @@ class Encoder(NamedTuple):
     min_side: int = 2
     odd_sizes: bool = False
     interlaced: bool = False
+    max_rate: float = float("inf")
+    alpha: str = ""
+
+    @property
+    def codec(self) -> str:
+        """The name that users choose it by."""
+        return av.Codec(self.name, "w").canonical_name
 
 
 #: Codec, by the name that users choose -> its encoders in order of preference. The qualities keep luma at a PSNR of 50 dB,
 #: visually lossless: 45 frames of a face at 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB,
-#: 0.9; av1 22: 50.2 dB, 0.5. The faster next preset of each costs a tenth of the size, or saves no time.
+#: 0.9; av1 22: 50.2 dB, 0.5; vp9 20: 50.2 dB, 0.7. The faster next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, tuple[Encoder, ...]] = {
     "h264": (Encoder("libx264", 16, 51, {"preset": "medium"}, interlaced=True),),
     "hevc": (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, min_side=32),),
     "av1": (
-        Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True),
+        Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True, max_rate=240),
         Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd_sizes=True),
+    ),
+    "vp9": (
+        Encoder(
+            "libvpx-vp9",
+            20,
+            63,
+            {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+            odd_sizes=True,
+            alpha="yuva420p",
+        ),
     ),
 }
 
 
-def find_encoder(codec: str) -> Encoder | None:
-    """The first encoder of a row of `CODECS` that this build of PyAV has."""
-    return next((encoder for encoder in CODECS[codec] if encoder.name in av.codecs_available), None)
+def find_encoder(codec: str, rate: Fraction = Fraction(0)) -> Encoder | None:
+    """The first encoder of a row of `CODECS` that this build of PyAV has, for `rate` frames per second."""
+    return next((one for one in CODECS[codec] if one.name in av.codecs_available and rate <= one.max_rate), None)
 
 
 def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
@@ -60,6 +80,8 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
     Raises:
         ValueError: there is none for frames of this size.
     """
+    if encoder.alpha and has_alpha(av.VideoFormat(source, 16, 16)):
+        return encoder.alpha
     fitting = []
     for offered in av.Codec(encoder.name, "w").video_formats or ():
         down, across = subsampling(offered)
@@ -68,8 +90,22 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
             fitting.append(offered)
     best, _ = find_best_pix_fmt_of_list(fitting, source.replace("gray", "yuv420p"))
     if best is None or min(height, width) < encoder.min_side:
-        raise ValueError(f"{encoder.name} cannot encode frames of {width} x {height}. Use another codec.")
+        raise ValueError(f"{encoder.name} cannot encode frames of {width} x {height}.")
     return best.name
+
+
+def opens(encoder: Encoder, source: str, height: int, width: int, rate: Fraction) -> bool:
+    """Whether an encoder begins to work for frames of this size, rate and source format, which is tried out."""
+    try:
+        context = av.CodecContext.create(encoder.name, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.height, context.width, context.pix_fmt = height, width, pixel_format(encoder, source, height, width)
+        context.framerate, context.time_base = rate or Fraction(30), 1 / (rate or Fraction(30))
+        context.options = dict(encoder.options)
+        context.open()
+    except (FFmpegError, ValueError):
+        return False
+    return True
 
 
 # What players support in MP4 and in QuickTime, which is less than FFmpeg can mux; mjpeg and png are cover art.
@@ -99,6 +135,7 @@ class Container(NamedTuple):
         audio_encoder: encoder for audio that cannot be copied.
         options: of the muxer.
         begins_at_zero: it has no negative PTS and no edit list, so that preroll cannot be hidden.
+        max_rate: the most frames per second that its time base tells apart.
     """
 
     format: str
@@ -108,6 +145,41 @@ class Container(NamedTuple):
     audio_encoder: str
     options: dict[str, str]
     begins_at_zero: bool = False
+    max_rate: float = float("inf")
+
+    def encoder_for(self, codec: str | None, rate: Fraction, alpha: bool) -> Encoder:
+        """The encoder of a codec for `rate` frames per second, of which 0 is not known.
+
+        None is the container's first codec that can; of a video with transparency, the first that keeps it.
+
+        Raises:
+            ValueError: the container or the codec does not support that; the message names what does.
+        """
+        if rate > self.max_rate:
+            raise ValueError(
+                f"The video has {float(rate):g} frames a second, {self.name} tells apart at most {self.max_rate:g}. "
+                "Write a .mp4 or .mov, or a lower frame rate."
+            )
+        able = {codec: encoder for codec in self.codecs if (encoder := find_encoder(codec, rate))}
+        if codec is None:
+            codec = next((name for name in able if alpha and able[name].alpha), next(iter(able), self.codecs[0]))
+        if codec not in self.codecs:
+            raise ValueError(f"{self.name} holds {' or '.join(self.codecs)}, got {codec}. Use one of these.")
+        if codec in able:
+            return able[codec]
+        others = f"Use {' or '.join(able)}" if able else "Install the wheel of PyAV from PyPI"
+        if (slow := find_encoder(codec)) is not None:
+            raise ValueError(
+                f"The video has {float(rate):g} frames a second, {codec} encodes at most {slow.max_rate:g}. {others}, or write "
+                "a lower frame rate."
+            )
+        raise ValueError(f"This PyAV was built without an encoder for {codec}. {others}.")
+
+    def advice(self, source: str, height: int, width: int, rate: Fraction) -> str:
+        """What to do where an encoder fails on frames of this size, rate and source format: its codecs that do not fail."""
+        encoders = {codec: find_encoder(codec, rate) for codec in self.codecs}
+        able = [codec for codec, encoder in encoders.items() if encoder and opens(encoder, source, height, width, rate)]
+        return f"Use {' or '.join(able)}." if able else "Resize the video first: no codec of this format encodes such frames."
 
     def options_for(self, unit: Fraction) -> dict[str, str]:
         """The options of the muxer for a video with the time base `unit`."""
@@ -130,7 +202,14 @@ CONTAINERS: dict[str, Container] = {
     ".mp4": Container("mp4", "MP4", ("h264", "hevc", "av1"), _MP4, "aac", _MOV),
     ".mov": Container("mov", "QuickTime", ("h264", "hevc"), _QUICKTIME, "aac", _MOV),
     ".mkv": Container(
-        "matroska", "Matroska", ("h264", "hevc", "av1"), None, "libopus", {"avoid_negative_ts": "disabled"}, True
+        "matroska",
+        "Matroska",
+        ("h264", "hevc", "av1", "vp9"),
+        None,
+        "libopus",
+        {"avoid_negative_ts": "disabled"},
+        begins_at_zero=True,
+        max_rate=1000,
     ),
-    ".webm": Container("webm", "WebM", ("av1",), _WEBM, "libopus", {}, True),
+    ".webm": Container("webm", "WebM", ("av1", "vp9"), _WEBM, "libopus", {}, begins_at_zero=True, max_rate=1000),
 }

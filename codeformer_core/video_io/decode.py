@@ -8,7 +8,8 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from .probe import Source, Video, decode_frames, first_stream, open_video, own_pts
+from .probe import Video
+from .source import Source, alpha_decoder, decode_frames, first_stream, open_video, own_pts
 from .time_range import TimeRange
 
 # Codecs whose packets each hold one displayed frame, so that counting packets counts frames.
@@ -85,13 +86,16 @@ class FrameDecoder:
         for margin in (0, 2, 10, None):  # seconds to go back further; None is the file's beginning
             damaged: list[int] = []
             with open_video(self.source) as container:  # anew, since a flushed decoder may lose frames
-                first_stream(container).thread_type = "AUTO"
+                stream = first_stream(container)
+                stream.thread_type = "AUTO"
                 frames: Iterator[av.VideoFrame] = decode_frames(container, damaged)
                 try:
                     if begin is not None and margin is not None:
                         self._seek(container, begin - round(margin / self.video.time_base))
                         first = next(frames, None)
-                        if first is None or not first.key_frame or first.pts is None or first.pts > begin:
+                        if first is None or first.pts is None or first.pts > begin:
+                            continue
+                        if not first.key_frame and alpha_decoder(stream) is None:  # libvpx does not say, and begins with one
                             continue
                         frames = chain((first,), frames)
                 except FFmpegError:

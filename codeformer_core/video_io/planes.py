@@ -48,6 +48,11 @@ def is_planar(pixels: av.VideoFormat) -> bool:
     return len(planes) == len(pixels.components) and not pixels.has_palette and not pixels.is_bit_stream
 
 
+def has_alpha(pixels: av.VideoFormat) -> bool:
+    """Whether one of the components is transparency."""
+    return any(component.is_alpha for component in pixels.components)
+
+
 def planar(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame in a planar pixel format: itself where it is planar, else a lossless copy."""
     if is_planar(frame.format):
@@ -70,13 +75,30 @@ def sample_format(frame: av.VideoFrame, colours: ColourSpace) -> SampleFormat:
 
 def arrays(frame: av.VideoFrame) -> list[np.ndarray]:
     """The planes (h, w) of a planar frame as views into its memory, without alpha: one when grey, else three."""
-    pixels = frame.format
+    return _views(frame)[: sum(not component.is_alpha for component in frame.format.components)]
+
+
+def _views(frame: av.VideoFrame) -> list[np.ndarray]:
+    """All planes (h, w), alpha last."""
+    pixels, views = frame.format, []
     dtype = np.uint8 if pixels.components[0].bits <= 8 else np.dtype(">u2" if pixels.is_big_endian else "<u2")
-    views = []
-    for plane in frame.planes[: sum(not component.is_alpha for component in pixels.components)]:
+    for plane in frame.planes:
         rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)  # type: ignore[arg-type] # it is a buffer
         views.append((rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width])
     return views
+
+
+def copy_alpha(source: av.VideoFrame, target: av.VideoFrame) -> None:
+    """Copy the transparency of a planar frame into another of any size, changed in place; opaque where the source has none."""
+    if not has_alpha(target.format):
+        return
+    *_, plane = _views(target)
+    bits, alpha = target.format.components[-1].bits, torch.ones(1, 1, *plane.shape)
+    if has_alpha(source.format):
+        levels = 2.0 ** source.format.components[-1].bits - 1
+        stored = torch.from_numpy(_views(source)[-1].astype(np.float32))[None, None] / levels
+        alpha = functional.interpolate(stored, plane.shape, mode="bilinear") if stored.shape != alpha.shape else stored
+    plane[:] = _rounded(alpha[0, 0] * (2**bits - 1), bits)
 
 
 def image(

@@ -1,40 +1,29 @@
-"""Open a video file safely, and read the properties of its video stream."""
+"""The properties of a video file: its frames, their rate and colours, and its clock."""
 
-import io
+import operator
 import re
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import BinaryIO
+from itertools import islice
+from statistics import median
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 
-from .planes import Orientation
+from .planes import Orientation, has_alpha
+from .source import Source, decode_frames, first_stream, has_block_alpha, name_of, open_video, own_pts
 from .yuv import FULL, ColourSpace
-
-#: A file's path, or its bytes in memory.
-Source = str | Path | BinaryIO
-
-_IMAGES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to be named in an error
-
-# The demuxers that may open a file: no playlists or concat lists, which open other files and URLs, and no text formats.
-_DEMUXERS = (
-    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif,apng,mxf,nut,ivf,dv,rm,wtv,obu,av1,m4v,h264,hevc,vvc,mpegvideo,mjpeg,yuv4mpegpipe,"
-    + _IMAGES
-)
 
 # Side data of a frame that hold HDR metadata of the mastering display.
 _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID"}
 
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
-
 # Demuxers whose durations are the end on the file's clock, which need not begin at 0.
 _ENDS = ("matroska", "asf", "nut")
+
+_TIMED = 64  # packets whose time stamps are read where a file does not say its frame rate
 
 #: Seconds of a codec's preroll, which players do not play: Opus asks for 80 ms, AAC for a packet.
 PREROLL = 0.1
@@ -61,6 +50,7 @@ class Video:
         lead: seconds of sound before that.
         container: FFmpeg's name.
         interlaced: its frames are two fields each.
+        alpha: it has transparency.
         hdr: it has HDR metadata on the mastering display.
     """
 
@@ -80,6 +70,7 @@ class Video:
     lead: Fraction
     container: str
     interlaced: bool
+    alpha: bool
     hdr: bool
 
     @property
@@ -91,69 +82,6 @@ class Video:
     def stored_size(self) -> tuple[int, int]:
         """(H, W) of the frames as stored, before rotation."""
         return self.orientation.size(self.size)
-
-
-def name_of(source: Source) -> str:
-    """The name of the source in messages."""
-    return Path(source).name if isinstance(source, (str, Path)) else "The video"
-
-
-def open_video(source: Source) -> InputContainer:
-    """Open a source for reading. Several can be open on one source at the same time.
-
-    Raises:
-        OSError: it cannot be opened.
-        ValueError: it is not a video; the message names it.
-    """
-    name = name_of(source)
-    if isinstance(source, (str, Path)):
-        with Path(source).open("rb"):  # so that a missing file, a folder and a lack of rights are Python's own errors
-            file: str | io.BytesIO = f"file:{Path(source)}"
-    elif isinstance(source, io.BytesIO):
-        file = io.BytesIO(source.getvalue())  # shares the bytes, with a position of its own
-    else:
-        raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
-    try:
-        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS})
-    except (FFmpegError, ValueError) as error:
-        reason = str(getattr(error, "strerror", error)).rstrip(".")  # without the error's number and the file's name
-        raise ValueError(
-            f"{name} cannot be opened as a video ({reason}). "
-            "It is of another kind, or cut off or damaged: choose a video, or copy this one again."
-        ) from error
-    problem = None
-    if container.format.name in _IMAGES.split(","):
-        problem = f"{name} is an image, expected a video. Images are for Fix Faces."
-    elif all(stream.disposition & _ATTACHED_PICTURE for stream in container.streams.video):
-        problem = f"{name} has no video stream that can be found, expected one. Choose a video, or copy this one again."
-    if problem:
-        container.close()
-        raise ValueError(problem)
-    return container
-
-
-def first_stream(container: InputContainer) -> av.VideoStream:
-    """The video stream that is worked on: the first that is not cover art."""
-    return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
-
-
-def decode_frames(container: InputContainer, damaged: list[int]) -> Iterator[av.VideoFrame]:
-    """The frames of the first video stream in display order. As in FFmpeg, damaged ones are concealed or dropped.
-
-    Args:
-        container: read from where it is.
-        damaged: the PTS of damaged frames and packets are appended to it.
-    """
-    for packet in container.demux(first_stream(container)):
-        try:
-            frames = packet.decode()
-        except InvalidDataError:
-            damaged.append(packet.pts if packet.pts is not None else packet.dts or 0)
-            continue
-        for frame in frames:
-            if frame.is_corrupt:
-                damaged.append(frame.pts or 0)
-            yield frame
 
 
 def probe(source: Source) -> Video:
@@ -175,7 +103,7 @@ def probe(source: Source) -> Video:
             raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
         matrix, orientation = _orientation(frame)
         time_base = stream.time_base or Fraction(1, 90_000)
-        rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+        rate = _frame_rate(container, stream, frame)
         begin = (own_pts(frame) or 0) * time_base
         zero, lead = _beginning(container, begin)
         duration = float((stream.duration or 0) * time_base) or _tagged_duration(stream)
@@ -204,13 +132,26 @@ def probe(source: Source) -> Video:
             lead=lead,
             container=container.format.name,
             interlaced=frame.interlaced_frame,
+            alpha=has_block_alpha(stream) or has_alpha(frame.format),
             hdr=any(frame.side_data.get(kind) is not None for kind in _HDR),
         )
 
 
-def own_pts(frame: av.VideoFrame) -> int | None:
-    """The PTS of a frame, else its DTS; None where the file has neither."""
-    return frame.pts if frame.pts is not None else frame.dts
+def _frame_rate(container: InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> Fraction:
+    """Frames per second, 0 when they cannot be told; reads on in the container.
+
+    The average, else FFmpeg's guess; where both are the clock's rate (60000 of DV, 90000 of MPEG), that of the time stamps.
+    """
+    unit = stream.time_base or Fraction(0)
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and (rate * unit < 1 or first.duration == 1):
+            return Fraction(rate)
+    with suppress(FFmpegError):
+        stamps = [own_pts(first), *(packet.pts for packet in islice(container.demux(stream), _TIMED))]
+        times = sorted({stamp for stamp in stamps if stamp is not None})
+        if len(times) > 1:  # those of packets behind the first frame's are missing: they are decoded already
+            return Fraction(1 / (median(map(operator.sub, times[1:], times)) * unit)).limit_denominator(1001)
+    return Fraction(0)
 
 
 def _beginning(container: InputContainer, begin: Fraction) -> tuple[Fraction, Fraction]:

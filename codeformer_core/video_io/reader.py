@@ -11,7 +11,8 @@ from torch import Tensor
 
 from . import planes
 from .decode import FrameDecoder
-from .probe import Source, Video, probe
+from .probe import Video, probe
+from .source import Source
 from .time_range import time_range
 
 _WORTH_SEEKING = 32  # frames; fewer are decoded faster than the file is reopened to count packets

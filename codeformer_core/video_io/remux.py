@@ -11,7 +11,8 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from .audio import AudioTranscoder
 from .codecs import Container
-from .probe import PREROLL, Source, first_stream, open_video
+from .probe import PREROLL
+from .source import Source, first_stream, open_video
 from .time_range import TimeRange
 
 # Types of streams in messages.

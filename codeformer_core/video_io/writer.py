@@ -14,12 +14,13 @@ from av.error import FFmpegError
 from torch import Tensor
 
 from ..runtime.atomic_write import atomic_write, refuse_existing
-from .codecs import CONTAINERS, find_encoder
+from .codecs import CONTAINERS, opens
 from .compose import FrameComposer
 from .encode import VideoEncoder
-from .probe import Source, probe
+from .probe import probe
 from .reader import Frame
 from .remux import StreamCopier
+from .source import Source
 from .time_range import time_range
 
 _QUEUE_SIZE = 4  # frames in the encoder's queue: enough to even out its pace, little memory when they are enlarged
@@ -83,28 +84,22 @@ class VideoWriter:
                 f"{self.path.name} does not end in the name of a video format. Use one of {', '.join(CONTAINERS)}."
             )
         self._container = CONTAINERS[suffix]
-        codec = codec or self._container.codecs[0]
-        if codec not in self._container.codecs:
-            raise ValueError(
-                f"{self._container.name} holds {' or '.join(self._container.codecs)}, got {codec}. Use one of these."
-            )
-        encoder = find_encoder(codec)
-        if encoder is None:
-            raise ValueError(f"This PyAV was built without an encoder for {codec}. Use another codec, or the wheel from PyPI.")
+        self._source, self._video, self._overwrite = source, probe(source), overwrite
+        self._rate = rate
+        encoder = self._container.encoder_for(codec, self._video.rate if rate is None else rate, self._video.alpha)
         self._encoder, self._crf = encoder, encoder.crf if crf is None else crf
         if not 0 <= self._crf <= encoder.max_crf:
-            raise ValueError(f"A crf of {crf} for {codec}, expected 0 to {encoder.max_crf}.")
+            raise ValueError(f"A crf of {crf} for {encoder.codec}, expected 0 to {encoder.max_crf}.")
         if isinstance(source, (str, Path)) and self.path.exists() and self.path.samefile(source):
             raise FileExistsError(f"{self.path} is the source video and is being read. Choose another name.")
         if not overwrite:
             refuse_existing(self.path)
-        self._source, self._video, self._overwrite = source, probe(source), overwrite
-        self._rate = rate
         self._window = time_range(self._video, start, duration).with_lead(self._video)
         self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._abandoned = False
+        self._composer: FrameComposer | None = None
 
     def __enter__(self) -> "VideoWriter":
         try:
@@ -160,7 +155,8 @@ class VideoWriter:
         item = next(items, None)
         if item is None:
             raise ValueError(f"Got no frame for {self.path.name}, expected at least one. Choose another part of the video.")
-        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1], self._rate)
+        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1], self._rate, self._container)
+        self._composer = composer
         options = self._container.options_for(composer.video.time_base)
         with av.open(str(path), "w", format=self._container.format, options=options) as output:
             encoder = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
@@ -184,5 +180,8 @@ class VideoWriter:
             advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
             return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; no part of the file is left.")
         if isinstance(error, FFmpegError):
-            return ValueError(f"{self._encoder.name} cannot encode {self._video.name} ({error.strerror}). Try another codec.")
+            if (composer := self._composer) is None or opens(self._encoder, *composer.kind):
+                return ValueError(f"{self.path.name} cannot be written ({error.strerror}). Write a .mkv, which holds the most.")
+            advice = self._container.advice(*composer.kind)
+            return ValueError(f"{self._encoder.name} cannot encode {self._video.name} ({error.strerror}). {advice}")
         return error

@@ -265,7 +265,7 @@ def test_the_source_cannot_be_the_target(small, tmp_path):
     ("name", "options", "message"),
     [
         ("b.avi", {}, "Use one of .mp4, .mov, .mkv, .webm"),
-        ("b.webm", {}, "WebM holds av1, got h264"),
+        ("b.webm", {}, "WebM holds av1 or vp9, got h264"),
         ("b.mp4", {"codec": "vp9"}, "MP4 holds h264 or hevc or av1, got vp9"),
         ("b.mp4", {"crf": 52}, "A crf of 52 for h264, expected 0 to 51"),
         ("b.mp4", {"duration": -1}, "Expected finite numbers from 0 on"),
