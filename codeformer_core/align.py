@@ -8,7 +8,7 @@ from torch import Tensor
 from .faces import AlignedFaces, Box, Face, check_images
 from .imaging import buffers
 from .imaging.affine import compose, fit_similarity, invert, resize_affine, translation, warp, warped_bounds
-from .imaging.colour import is_grey
+from .imaging.grey import Grey, grey_tests
 from .imaging.resize import resize
 
 #: The five landmarks in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
@@ -56,11 +56,10 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
     check_images(faces, (height, width), len(images), (height, width))
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = fit_similarity(landmarks, template(side))
-    greys = is_grey(images) if faces else ()
+    greys = grey_tests(images, faces) if faces else ()
     crops = buffers.empty(images, len(faces), 3, side, side, dtype=torch.float32)
     for crop, face, affine in zip(crops, faces, affines, strict=True):
-        # A greyscale image is filled with a grey without tint, so that its crops stay exactly grey.
-        fill = sum(FILL) / 3 if greys[face.image_index] else FILL
+        fill = _toned_fill(images[face.image_index]) if greys[face.image_index] & Grey.AUTO else FILL
         if not _warp_to_crop(images[face.image_index], affine, crop, fill, antialias=sampling == "exact"):
             raise ValueError(f"Found a face at {face.box}, outside the image of {width} x {height}: detect again.")
     originals = crops.to(images.dtype)
@@ -74,6 +73,12 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
         image_size=(height, width),
         sampling=sampling,
     )
+
+
+def _toned_fill(image: Tensor) -> list[float]:
+    """`FILL` in the tint of a black-and-white image (3, H, W), so that the crops of a grey one stay exactly grey."""
+    mean = image[:, ::8, ::8].float().mean((1, 2))
+    return (mean / mean.mean().clamp(min=1e-3) * (sum(FILL) / 3)).clamp(max=1).tolist()
 
 
 def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
@@ -131,6 +136,6 @@ def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
         crops=crops,
         affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
         masks=crops.new_ones(len(images), 1, side, side),
-        grey=is_grey(images),
+        grey=grey_tests(images),
         image_size=(height, width),
     )

@@ -116,7 +116,7 @@ class AlignedFaces:
         crops: (N, 3, S', S') RGB in [0, 1], what will be pasted; S' may be a multiple of S.
         affines: (N, 2, 3) float64 on the CPU, image pixels -> pixels of `originals`.
         masks: (N, 1, S, S) in [0, 1]; 1 takes the crop, 0 keeps the image.
-        grey: N flags, whether the image of each face is greyscale.
+        grey: N, by which tests the image of each face is black and white, see `imaging.grey.Grey`; 0 by none.
         image_size: (H, W) of the images that the faces were found in.
         within: (1 or B, 1, H, W) in [0, 1], the area of the images where faces may be pasted; one area serves every image,
             None is everywhere.
@@ -129,7 +129,7 @@ class AlignedFaces:
     crops: Tensor
     affines: Tensor
     masks: Tensor
-    grey: tuple[bool, ...]
+    grey: tuple[int, ...]
     image_size: tuple[int, int]
     within: Tensor | None = None
     sampling: str = "exact"

@@ -64,7 +64,7 @@ def restore(
     Args:
         fidelity: 0 (quality) to 1 (the input); a number, one per face (N,), or maps (N, 1, h, w) over the crops.
         match_style: AdaIN: features take the mean and standard deviation of the degraded face's.
-        grey: whether a crop becomes grey with the statistics of the original: "auto" (when its image is grey), "on", "off".
+        grey: whether a crop becomes grey with the statistics of the original, see `FixOptions.grey`.
         batch: faces per call.
         tick: progress in faces, see `runtime.progress.Tick`.
 
@@ -100,7 +100,7 @@ def colorize(
     crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
     if keep_luminance:
         crops = replace_luminance(crops, resize(aligned.crops, crops.shape[-1]))
-    grey = (False,) * len(aligned)  # so that a later `restore` keeps the colours
+    grey = (0,) * len(aligned)  # so that a later `restore` keeps the colours
     return replace(aligned, crops=crops, grey=grey, edited=True)
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
 from codeformer_core.faces import Face
 from codeformer_core.imaging.affine import _warp_torch, compose, fit_similarity, invert, resize_affine, warp
-from codeformer_core.imaging.colour import GREY_VARIANCE, is_grey
 
 
 def rotation(degrees: float, scale: float, x: float, y: float) -> torch.Tensor:
@@ -154,33 +153,6 @@ def test_a_face_outside_the_image_is_refused():
 def test_no_faces_give_an_empty_batch_of_crops():
     aligned = align(torch.ones(2, 3, 100, 100), [])
     assert len(aligned) == 0 and aligned.crops.shape == (0, 3, 512, 512) and aligned.affines.shape == (0, 2, 3)
-
-
-def test_greyscale_and_sepia_are_grey_and_colours_are_not(photo):
-    grey = photo("photos/camera_gray_L_1face.png")
-    tinted = grey * 0.8 + torch.tensor([0.1, 0.06, 0.0]).reshape(1, 3, 1, 1)
-    assert is_grey(torch.cat([grey, tinted])) == (True, True)
-    assert is_grey(photo("photos/astronaut_1face.png")) == (False,)
-
-
-@pytest.mark.parametrize(("levels", "grey"), [(12, True), (13, True), (14, False), (15, False)])
-def test_strips_do_not_change_the_greyscale_test(levels, grey):
-    """Red that grows from the top to the bottom: two of the differences vary by levels² / 12."""
-    image = torch.rand(1, 1, 700, 900, generator=torch.Generator().manual_seed(0)).repeat(1, 3, 1, 1) * 0.9
-    image[:, 0] += torch.linspace(0, levels / 255, 700)[:, None]
-    red, green, blue = image[0].double() * 255
-    variances = [one.var(unbiased=False) for one in (red - green, green - blue, blue - red)]
-    assert is_grey(image) == (grey,) == (bool(sum(variances) / 3 <= GREY_VARIANCE),)
-
-
-def test_the_greyscale_test_includes_the_last_rows():
-    late = torch.full((1, 3, 700, 900), 0.5)
-    assert is_grey(late) == (True,)
-    late[:, 0, -60:] = 1
-    assert is_grey(late) == (False,)
-    late = torch.full((1, 3, 700, 900), 0.5)
-    late[0, 0, -1, -1] = torch.nan
-    assert is_grey(late) == (False,)
 
 
 def test_a_face_of_an_image_beyond_the_batch_is_refused():

@@ -137,15 +137,26 @@ def test_greyscale_images_stay_grey(photo, known_faces, tiny):
 def test_grey_on_makes_crops_of_colour_images_grey(crew, known_faces, tiny):
     aligned = restore(align(crew, known_faces.detect(crew), tiny.side), tiny, grey="on")
     assert torch.allclose(aligned.crops[:, 0], aligned.crops[:, 1], atol=1e-6)
-    with pytest.raises(ValueError, match="'maybe' is no choice for grey. Use one of: auto, on, off"):
+    with pytest.raises(ValueError, match="'maybe' is no choice for grey. Use one of: auto, on, off, reference"):
         restore(aligned, tiny, grey="maybe")
 
 
-def test_sepia_keeps_its_tint(photo, known_faces, tiny):
-    tint = torch.tensor([0.12, 0.06, 0.0]).reshape(1, 3, 1, 1)
-    image = photo("photos/camera_gray_L_1face.png") * 0.7 + tint
-    crop = fix_faces(image, known_faces, tiny, as_published()).aligned.crops
-    assert float((crop[:, 0] - crop[:, 2]).mean()) == pytest.approx(0.12, abs=0.02)
+@pytest.mark.parametrize("tint", [(1, 0.94, 0.80), (1, 0.97, 0.92), (0.8, 0.9, 1)], ids=str)
+def test_a_toned_face_keeps_the_tint_of_its_image(photo, known_faces, tiny, tint):
+    """Orange over 0.6 % of the image is a date stamp; "reference" colours such a face, as the official program does."""
+    image = (
+        photo("photos/astronaut_1face.png").mul(torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+    )
+    image = image * torch.tensor(tint).reshape(1, 3, 1, 1)
+    image[:, :, 470:490, 400:480] = torch.tensor([1, 0.5, 0.1]).reshape(3, 1, 1)
+    toned, official = (fix_faces(image, known_faces, tiny, as_published(grey=grey)).aligned for grey in ("auto", "reference"))
+    expected = toned.originals.mean((0, 2, 3)) / toned.originals.mean()
+    assert torch.allclose(toned.crops.mean((0, 2, 3)) / toned.crops.mean(), expected, atol=0.01)
+
+    def distance_from_one_tint(crops):
+        return (crops - torch.tensor(tint).reshape(1, 3, 1, 1) * crops.mean(1, keepdim=True) / (sum(tint) / 3)).abs().mean()
+
+    assert distance_from_one_tint(toned.crops) < 0.01 < distance_from_one_tint(official.crops)
 
 
 def test_aligned_images_are_restored_as_a_whole(tiny):

@@ -1,4 +1,4 @@
-"""Colour of images and crops: greyscale test, luminance and chroma, and colours matched to the original."""
+"""Colour of images and crops: luminance and chroma, greyscale crops, and colours matched to the original."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..faces import FULL_SIDE
-from .buffers import strips
+from .grey import Grey
 from .resize import resize
 
 #: Luminance of R, G, B as the reference weighs them (facelib/utils/misc.py, bgr2gray).
@@ -15,29 +15,6 @@ LUMINANCE = (0.2989, 0.5870, 0.1140)
 
 #: JFIF's Y, Cr and Cb of R, G, B.
 YCRCB = torch.tensor([LUMINANCE, (0.5, -0.4187, -0.0813), (-0.1687, -0.3313, 0.5)])
-
-#: An image is greyscale when the variances of R-G, G-B and B-R (in levels of 255, squared) have at most this mean (is_gray).
-GREY_VARIANCE = 10.0
-
-
-def is_grey(images: Tensor) -> tuple[bool, ...]:
-    """Which images (B, 3, H, W) in [0, 1] are greyscale, tinted ones (sepia) included: the reference's test."""
-    return tuple(map(_is_grey, images))
-
-
-def _is_grey(image: Tensor) -> bool:
-    """Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip."""
-    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
-    count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    for rows in strips(image):
-        part = image[:, rows].float()
-        differences = (part - part.roll(1, 0)).flatten(1)
-        count += differences.shape[1]
-        total += differences.sum(1).cpu()
-        squares += differences.square_().sum(1).cpu()
-        if not (squares - total**2 / count).sum() <= allowed:  # false for NaN too
-            return False
-    return True
 
 
 def luminance(crops: Tensor) -> Tensor:
@@ -52,15 +29,16 @@ def _with_statistics(crops: Tensor, of: Tensor) -> Tensor:
     return (crops - mean) / (spread + 1e-5) * of.std((2, 3), keepdim=True) + of.mean((2, 3), keepdim=True)
 
 
-def keep_grey(crops: Tensor, originals: Tensor, flags: tuple[bool, ...], grey: str) -> Tensor:
+def keep_grey(crops: Tensor, originals: Tensor, tests: tuple[int, ...], grey: str) -> Tensor:
     """Crops of grey images as luminance, with the original's mean and deviation in each channel, which keep a tint (sepia).
 
     Args:
         crops, originals: (N, 3, S, S) in [0, 1].
-        flags: N, whether the crop's image is grey.
-        grey: "auto" follows the flags; "on" greys every crop, without a tint; "off" none.
+        tests: N, by which tests the crop's image is grey, see `Grey`.
+        grey: "auto" and "reference" follow these tests; "on" greys every crop, without a tint; "off" none.
     """
-    wanted = [grey == "on" or (grey == "auto" and flag) for flag in flags]
+    test = {"auto": Grey.AUTO, "reference": Grey.REFERENCE}.get(grey, 0)
+    wanted = [grey == "on" or bool(passed & test) for passed in tests]
     if not any(wanted):
         return crops
     # Where a colour image is to become grey, its own statistics would bring a tint back.

@@ -17,7 +17,7 @@ COLOUR_HELP = (
 )
 
 #: Whether a crop becomes grey with its original.
-GREY = ("auto", "on", "off")
+GREY = ("auto", "on", "off", "reference")
 
 #: Whether the image's own fine detail is kept in a pasted face.
 KEEP_DETAIL = ("auto", "on", "off")
@@ -81,7 +81,8 @@ class FixOptions:
     )
     grey: str = option(
         "auto",
-        "Keeps the faces of black-and-white images black and white. auto: if the image has no colours; on: always; off: never.",
+        "Keeps the faces of black-and-white images black and white, with their tint, such as sepia. auto: if the image has no "
+        "colours or a single tint; on: always, without a tint; off: never; reference: as the official program decides.",
         choices=GREY,
         label="black and white",
     )

@@ -58,7 +58,7 @@ def fix_stream(
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     options = replace(options, batch=batch_size(options, restorer))
     states = stages.track_stage(frames, detector, options, extras.inside, device)
-    states = stages.align_stage(states, restorer.side, options.sampling, device)
+    states = stages.align_stage(states, restorer.side, options, device)
     states = stages.encode_stage(states, restorer, fidelities[0], options)
     states = stages.decode_stage(states, restorer, fidelities[0], options, extras)
     yield from stages.paste_stage(states, options, extras, device)

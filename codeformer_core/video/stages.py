@@ -27,6 +27,7 @@ from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upsc
 from ..restoration import Restorer, check_finite
 from ..runtime.batching import BatchLimit
 from ..selection.harm import harm_reasons
+from .clip_grey import ClipGrey
 from .code_averaging import LogitAverager
 from .harm import HarmFilter
 from .scene_cuts import SceneCutDetector
@@ -101,12 +102,15 @@ def track_stage(
 
 
 def align_stage(
-    states: Iterable[FrameState[F]], side: int, sampling: str, device: torch.device | str
+    states: Iterable[FrameState[F]], side: int, options: FixOptions, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
     """Cut the tracked faces out as crops of `side` pixels; the opacity of a face that fades in or out goes into its mask."""
+    grey = ClipGrey()
     for state in states:
         if state.tracked:
-            aligned = align(state.frame.image(device), [tracked.face for tracked in state.tracked], side, sampling)
+            faces = [tracked.face for tracked in state.tracked]
+            aligned = align(state.frame.image(device), faces, side, options.sampling)
+            aligned = grey.push(aligned) if options.steady else aligned
             state = state._replace(aligned=with_opacity(aligned, [tracked.opacity for tracked in state.tracked]))
         yield state
 

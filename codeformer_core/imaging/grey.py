@@ -1,0 +1,106 @@
+"""Which images are black and white: by their dominant tint, and by the reference's test."""
+
+from collections.abc import Sequence
+from enum import IntFlag
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..faces import Box, Face
+from .buffers import strips
+
+#: For `is_reference_grey`: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).
+GREY_VARIANCE = 10.0
+
+#: For `is_toned`: how far a cell's chroma may lie from the curve, of white, and the share of the cells that must be as near.
+#: Of 150 images of the test data toned in seven ways and saved as JPEG with a quality of 70 all are found (of steep duotones
+#: nine in ten), none of the same photographs in colour, and one at half their saturation.
+LARGEST_DISTANCE, LARGEST_IN_FACES, SHARE = 3.5 / 255, 4.5 / 255, 0.8
+
+#: An image whose whites are darker is measured as if they had this luminance, since its noise grows with it.
+DARK = 0.4
+
+#: Cells along the longer side of an image and of a face; averaging over them removes noise and JPEG's errors.
+IMAGE_CELLS, FACE_CELLS = 24, 12
+
+#: Cells to either side, by their luminance, whose median is the curve.
+NEIGHBOURS = 8
+
+#: Samples outside are clipped: a toned image bends its curve there.
+UNCLIPPED = 8 / 255, 247 / 255
+
+
+class Grey(IntFlag):
+    """By which tests an image is black and white; the names are those of the choices of `FixOptions.grey`."""
+
+    AUTO = 1
+    REFERENCE = 2
+
+
+def grey_tests(images: Tensor, faces: Sequence[Face] = ()) -> tuple[Grey, ...]:
+    """Of each image (B, 3, H, W) in [0, 1] the tests by which it is black and white."""
+    boxes = [[face.box for face in faces if face.image_index == index] for index in range(len(images))]
+    return tuple(
+        Grey.AUTO * is_toned(image, own) | Grey.REFERENCE * is_reference_grey(image)
+        for image, own in zip(images, boxes, strict=True)
+    )
+
+
+def is_toned(image: Tensor, boxes: Sequence[Box] = ()) -> bool:
+    """Whether an image (3, H, W) in [0, 1] has one tint for each luminance: grey, sepia, cyanotype, duotone, yellowed paper.
+
+    Its colours then lie on a curve over the luminance. Most of the image must, and most of the faces in `boxes`, so that a
+    stamp or a caption in colour does not count and a person before a grey wall does. A dark image is measured as if it were
+    brighter.
+    """
+    parts = [_cells(image, IMAGE_CELLS)]
+    height, width = image.shape[1:]
+    for x0, y0, x1, y1 in boxes:
+        face = image[:, max(0, int(y0)) : min(height, int(y1) + 1), max(0, int(x0)) : min(width, int(x1) + 1)]
+        parts.append(_cells(face, FACE_CELLS) if face.numel() else parts[0][:0])
+    colours = torch.cat(parts)  # (K, 3)
+    luma = (colours * colours.new_tensor((0.299, 0.587, 0.114))).sum(1)
+    order = luma.argsort()
+    chroma = (colours - luma[:, None])[order][:, [0, 2]].T  # (2, K)
+    around = F.pad(chroma[None], (NEIGHBOURS, NEIGHBOURS), mode="replicate")[0].unfold(1, 2 * NEIGHBOURS + 1, 1)
+    distances = torch.empty_like(luma)
+    distances[order] = (chroma - around.median(2).values).norm(dim=0) / luma.quantile(0.98).clamp(min=DARK)
+    in_image, in_faces = distances.split([len(parts[0]), len(luma) - len(parts[0])])
+    near = in_image.quantile(SHARE) <= LARGEST_DISTANCE  # false for NaN
+    if len(in_faces):
+        near &= in_faces.quantile(SHARE) <= LARGEST_IN_FACES
+    return bool(near)
+
+
+def _cells(image: Tensor, count: int) -> Tensor:
+    """Mean colours (K, 3) of the cells of an image (3, H, W), without clipped samples where others are there."""
+    step = max(1, max(image.shape[1:]) // (16 * count))  # 16 x 16 samples of a cell are enough
+    image = image[:, ::step, ::step].float()
+    scale = min(1.0, count / max(image.shape[1:]))
+    size = [max(1, round(side * scale)) for side in image.shape[1:]]
+    low, high = UNCLIPPED
+    weights = ((image > low) & (image < high)).all(0, keepdim=True).float()
+    enough = (F.adaptive_avg_pool2d(weights, size) > 0.5).sum() > 2 * NEIGHBOURS
+    weights = torch.where(enough, weights, 1.0)
+    shares = F.adaptive_avg_pool2d(weights, size)
+    means = F.adaptive_avg_pool2d(torch.where(weights > 0, image, 0.0), size) / shares.clamp(min=1e-6)
+    return means.flatten(1)[:, (shares > 0.5).flatten()].T
+
+
+def is_reference_grey(image: Tensor) -> bool:
+    """The reference's test of an image (3, H, W) in [0, 1]; of tints it sees only those that are added.
+
+    Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip.
+    """
+    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
+    count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for rows in strips(image):
+        part = image[:, rows].float()
+        differences = (part - part.roll(1, 0)).flatten(1)
+        count += differences.shape[1]
+        total += differences.sum(1).cpu()
+        squares += differences.square_().sum(1).cpu()
+        if not (squares - total**2 / count).sum() <= allowed:  # false for NaN too
+            return False
+    return True
