@@ -68,7 +68,7 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
         originals=originals,
         crops=originals,
         affines=affines,
-        masks=originals.new_ones(len(faces), 1, side, side),
+        masks=originals.new_ones(len(faces), 1, 1, 1).expand(-1, -1, side, side),
         grey=tuple(greys[face.image_index] for face in faces),
         image_size=(height, width),
         sampling=sampling,
@@ -135,7 +135,7 @@ def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:
         originals=crops,
         crops=crops,
         affines=resize_affine(side / width, side / height).repeat(len(images), 1, 1),
-        masks=crops.new_ones(len(images), 1, side, side),
+        masks=crops.new_ones(len(images), 1, 1, 1).expand(-1, -1, side, side),
         grey=grey_tests(images),
         image_size=(height, width),
     )

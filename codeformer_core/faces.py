@@ -102,8 +102,11 @@ class Detector(Protocol):
         ...
 
 
-#: The fields of `AlignedFaces` that are tensors with a row for each face.
-_ROWS = ("originals", "crops", "affines", "masks")
+def with_rows(masks: Sequence[Tensor], change: Callable[[Sequence[Tensor]], Tensor]) -> Tensor:
+    """`change` applied to masks (N, 1, S, S). Masks that are alike all over, as those of `align`, go on taking no memory."""
+    if any(mask.stride()[-2:] != (0, 0) for mask in masks):
+        return change(masks)
+    return change([mask[..., :1, :1] for mask in masks]).expand(-1, -1, *masks[0].shape[-2:])
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class AlignedFaces:
         originals: (N, 3, S, S) RGB in [0, 1] as cut from the images.
         crops: (N, 3, S', S') RGB in [0, 1], what will be pasted; S' may be a multiple of S.
         affines: (N, 2, 3) float64 on the CPU, image pixels -> pixels of `originals`.
-        masks: (N, 1, S, S) in [0, 1]; 1 takes the crop, 0 keeps the image.
+        masks: (N, 1, S, S) in [0, 1]; 1 takes the crop, 0 keeps the image. May be expanded: not to be written into.
         grey: N, by which tests the image of each face is black and white, see `imaging.grey.Grey`; 0 by none.
         image_size: (H, W) of the images that the faces were found in.
         within: (1 or B, 1, H, W) in [0, 1], the area of the images where faces may be pasted; one area serves every image,
@@ -183,7 +186,11 @@ class AlignedFaces:
             faces=tuple(face._replace(image_index=index) for index, part in enumerate(parts) for face in part.faces),
             grey=tuple(flag for part in filled for flag in part.grey),
             within=within,
-            **{name: torch.cat([getattr(part, name) for part in filled]) for name in _ROWS},
+            affines=torch.cat([part.affines for part in filled]),
+            masks=with_rows([part.masks for part in filled], lambda masks: torch.cat(list(masks))),
+            **_shared(
+                [part.originals for part in filled], [part.crops for part in filled], lambda parts: torch.cat(list(parts))
+            ),
         )
 
     def of_image(self, index: int) -> "AlignedFaces":
@@ -196,4 +203,24 @@ class AlignedFaces:
         """These faces alone, in this order."""
         rows = list(indices)
         faces, grey = (tuple(values[row] for row in rows) for values in (self.faces, self.grey))
-        return replace(self, faces=faces, grey=grey, **{name: getattr(self, name)[rows] for name in _ROWS})
+        return replace(
+            self,
+            faces=faces,
+            grey=grey,
+            affines=self.affines[rows],
+            masks=with_rows([self.masks], lambda masks: masks[0][rows]),
+            **_shared([self.originals], [self.crops], lambda parts: parts[0][rows]),
+        )
+
+    def to(self, dtype: torch.dtype) -> "AlignedFaces":
+        """The same faces with originals and crops of another precision."""
+        return replace(self, **_shared([self.originals], [self.crops], lambda parts: parts[0].to(dtype)))
+
+
+def _shared(
+    originals: Sequence[Tensor], crops: Sequence[Tensor], change: Callable[[Sequence[Tensor]], Tensor]
+) -> dict[str, Tensor]:
+    """`change` applied to originals and crops, only once where they are the same tensors, as before a restoration."""
+    changed = change(originals)
+    alike = all(one is other for one, other in zip(originals, crops, strict=True))
+    return {"originals": changed, "crops": changed if alike else change(crops)}

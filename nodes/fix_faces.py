@@ -2,15 +2,19 @@
 
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..codeformer_core.pipeline import fix_faces
+from ..codeformer_core.pipeline import Fixed, fix_faces
 from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
 from .host import networks, progress, tensors
-from .host.execution import completed
+from .host.execution import KEPT, LaterFaces, completed, is_connected
+
+#: The number of the output that most graphs never connect.
+FACES = 2
 
 
 class CodeFormerFixFaces(io.ComfyNode):
@@ -48,6 +52,7 @@ class CodeFormerFixFaces(io.ComfyNode):
                 inputs.FACES_OUTPUT,
                 inputs.COUNT_OUTPUT,
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -66,11 +71,16 @@ class CodeFormerFixFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
         options, extras = inputs.chosen(values), inputs.extras(values)
-        tick = progress.progress()
-        if consecutive:
-            fixed = fix_frames(images, detector, model, options, extras, tick)
-        else:
-            fixed = fix_faces(images, detector, model, options, extras, lambda unit: tick)
-        found = len(fixed.aligned)
-        progress.log_and_show(summarize(found, fixed.skipped))
-        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), fixed.aligned, found)
+
+        def fix(keep: torch.dtype | None) -> Fixed:
+            tick = progress.progress()
+            if consecutive:
+                return fix_frames(images, detector, model, options, extras, tick, keep=keep)
+            return fix_faces(images, detector, model, options, extras, lambda unit: tick)
+
+        connected = is_connected(cls, FACES)
+        fixed = fix(KEPT if connected else None)
+        faces = fixed.aligned.to(KEPT) if connected else LaterFaces(lambda: fix(KEPT).aligned.to(KEPT))
+        count = len(fixed.found) - len(fixed.skipped)
+        progress.log_and_show(summarize(count, fixed.skipped))
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), faces, count)

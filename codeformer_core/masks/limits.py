@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..align import stretch_over_images, warp_to_crops
-from ..faces import AlignedFaces
+from ..faces import AlignedFaces, with_rows
 from ..imaging.morphology import grow_and_feather
 from .parsing import Parser, parse_faces, parts_mask
 
@@ -57,7 +57,8 @@ def with_opacity(aligned: AlignedFaces, opacity: float | Sequence[float] | Tenso
         raise ValueError(f"Found a blend of {opacity}. Expected 0 (the image as it was) to 1 (the restored face).")
     if len(opacities) not in (1, len(aligned)):
         raise ValueError(f"Found {len(opacities)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
-    return aligned.with_masks(aligned.masks * opacities.to(aligned.masks.device))
+    opacities = opacities.to(aligned.masks.device)
+    return aligned.with_masks(with_rows([aligned.masks], lambda masks: masks[0] * opacities))
 
 
 def crop_masks(aligned: AlignedFaces) -> Tensor:

@@ -116,3 +116,16 @@ def test_no_definition_of_a_node_names_a_folder_of_this_computer(server):
     ours = {name: node for name, node in server.json("/object_info").items() if name.startswith("CodeFormer")}
     text = json.dumps(ours)
     assert str(server.base) not in text and str(Path.home()) not in text and "models/facedetection" in text
+
+
+def test_faces_can_be_connected_to_a_fix_that_has_run(server, portrait):
+    """They were not kept; the fix is not queued again for their sake."""
+    prompt = smallest(server, "FixFaces")
+    prompt["node"]["inputs"]["fidelity"] = 0.31
+    assert server.wait(server.queue(prompt))["status"]["status_str"] == "success"
+    prompt["crops"] = {"class_type": "CodeFormerFacesToCrops", "inputs": {"faces": ["node", 2]}}
+    prompt["show"] = {"class_type": "PreviewImage", "inputs": {"images": ["crops", 0]}}
+    entry = server.wait(server.queue(prompt))
+    assert entry["status"]["status_str"] == "success" and len(entry["outputs"]["show"]["images"]) == 1
+    cached = next(data["nodes"] for kind, data in entry["status"]["messages"] if kind == "execution_cached")
+    assert "node" in cached
