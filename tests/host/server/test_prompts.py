@@ -121,7 +121,7 @@ def test_no_definition_of_a_node_names_a_folder_of_this_computer(server):
 def test_faces_can_be_connected_to_a_fix_that_has_run(server, portrait):
     """They were not kept; the fix is not queued again for their sake."""
     prompt = smallest(server, "FixFaces")
-    prompt["node"]["inputs"]["fidelity"] = 0.31
+    prompt["node"]["inputs"] |= {"fidelity": 0.31, "always": True}
     assert server.wait(server.queue(prompt))["status"]["status_str"] == "success"
     prompt["crops"] = {"class_type": "CodeFormerFacesToCrops", "inputs": {"faces": ["node", 2]}}
     prompt["show"] = {"class_type": "PreviewImage", "inputs": {"images": ["crops", 0]}}
