@@ -31,8 +31,13 @@ ALLOCATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Results so far are shown even after Ctrl-C or a failure."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["gpu"]:
+        from . import gpu
+
+        return gpu.main(words[1:])
     try:
-        args = arguments.parser(tuple(ALLOCATORS)).parse_args(argv)
+        args = arguments.parser(tuple(ALLOCATORS)).parse_args(words)
     except SystemExit as status:  # argparse has printed the reason
         return int(status.code or 0)
     try:

@@ -20,12 +20,12 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
     )
     add = command.add_argument_group("what is measured", "takes a minute or two, unless more is asked for").add_argument
     add("--full", action="store_true", help="every step, size and batch: hours on a CPU")
-    add("--steps", type=listed(_one_of(STEPS)), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
+    add("--steps", type=listed(one_of(STEPS)), metavar="STEP,STEP", help=f"only these: {', '.join(STEPS)}")
     add("--sizes", type=listed(_size), metavar="WxH,WxH", help="of images and videos, such as 1920x1080,4000x3000")
     add("--faces", type=listed(_positive), metavar="N,N", help="faces in an image")
     add("--batches", type=listed(_positive), metavar="N,N", help="crops in one call of a network")
     precisions = ", ".join(PRECISIONS)
-    add("--precisions", type=listed(_one_of(PRECISIONS)), metavar="P,P", help=f"of the networks: {precisions}")
+    add("--precisions", type=listed(one_of(PRECISIONS)), metavar="P,P", help=f"of the networks: {precisions}")
     add("--device", default="all", help="all (default: the CPU, and CUDA if available), cpu, cuda, cuda:1, mps, ...")
     add("--tiny", action="store_true", help="a tiny CodeFormer, to try the benchmark itself")
     add = command.add_argument_group("how").add_argument
@@ -55,7 +55,7 @@ def devices(name: str) -> list[str]:
     return [str(device_of(name))]
 
 
-def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
     def choice(text: str) -> str:
         if text not in choices:
             raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")

@@ -28,9 +28,11 @@ MEASUREMENTS: dict[str, Measurement] = {
     "parts": Measurement(("encode", "predict", "decode"), ("precision", "batch")),
     "restore": Measurement(("restore",), ("precision", "batch")),
     "compiled": Measurement(("compile", "restore compiled"), ("precision", "batch")),
+    "graph": Measurement(("restore as a CUDA graph",), ("precision", "batch")),
     "parse": Measurement(("parse",), ("precision", "batch")),
     "paste": Measurement(("paste",), ("size", "faces")),
     "picture": Measurement(("picture",), ("precision", "size", "faces")),
+    "folder": Measurement(("fix folder",), ("precision", "size", "faces")),
     "video": Measurement(("read video", "write video"), ("size",)),
     "fixed video": Measurement(("fix video", "networks in it"), ("precision", "size")),
 }
@@ -53,6 +55,7 @@ class Case:
         size: (width, height) of the image in pixels.
         faces: in the image.
         batch: crops per call.
+        frames: of a clip.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Case:
     size: tuple[int, int] | None = None
     faces: int | None = None
     batch: int | None = None
+    frames: int | None = None
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ class Scale(NamedTuple):
 
 
 #: Steps that run only with --steps or --full.
-SLOW = ("compile", "restore compiled", "picture", "fix video", "networks in it")
+SLOW = ("compile", "restore compiled", "restore as a CUDA graph", "picture", "fix folder", "fix video", "networks in it")
 
 #: The default: takes a minute or two.
 QUICK = Scale(
@@ -129,6 +133,8 @@ def cases(scale: Scale, devices: Sequence[str]) -> Iterator[Case]:
     for device in devices:
         for name, (steps, axes) in MEASUREMENTS.items():
             if not set(steps) & set(scale.steps) or (device != devices[0] and name in ("start", "torch.load")):
+                continue
+            if name == "graph" and not device.startswith("cuda"):
                 continue
             for chosen in product(*(values[axis] for axis in axes)):
                 yield Case(name, device, **dict(zip(axes, chosen, strict=True)))

@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codeformer_core import checkpoints
+from codeformer_core import checkpoints, image_io
 from codeformer_core.align import align
+from codeformer_core.cli import images
+from codeformer_core.cli.arguments import Arguments
+from codeformer_core.cli.context import RunContext
 from codeformer_core.faces import Face
 from codeformer_core.options import DetectionOptions, FixOptions
 from codeformer_core.paste import paste
@@ -28,6 +31,9 @@ from .clock import now, timed
 Round = Callable[[], list[float]]
 
 FIDELITY = 0.5
+
+#: Images of a folder.
+PHOTOS = 12
 
 
 class Resources:
@@ -168,6 +174,19 @@ def _compiled(case: Case, resources: Resources) -> Round:
     return lambda: first + run()
 
 
+def _graph(case: Case, resources: Resources) -> Round:
+    network = resources.network(synthetic_weights.RESTORER, case.precision)
+    crops, graph = resources.crops(case, network.side), torch.cuda.CUDAGraph()
+    aside = torch.cuda.Stream()
+    with torch.cuda.stream(aside):  # as torch's manual asks: kernels are chosen before the capture
+        for _ in range(3):
+            network.restore(crops, FIDELITY)
+    torch.cuda.current_stream().wait_stream(aside)
+    with torch.cuda.graph(graph):
+        network.restore(crops, FIDELITY)
+    return resources.once(graph.replay)
+
+
 def _parts(case: Case, resources: Resources) -> Round:
     network = resources.loaded(synthetic_weights.RESTORER, case.precision)  # not cached: hooks cost time
     crops, watch = resources.crops(case, network.side), Stopwatch(network, resources.device)
@@ -185,6 +204,35 @@ def _image(case: Case, resources: Resources) -> Round:
     restorer = resources.network(synthetic_weights.RESTORER, case.precision)
     batch = 1 if resources.device.type == "cpu" else len(scene.faces)  # larger batches are no faster on a CPU
     return resources.once(lambda: fix_faces(scene.image, detector, restorer, FixOptions(fidelity=FIDELITY, batch=batch)))
+
+
+def _folder(case: Case, resources: Resources) -> Round:
+    """The command line's loop over a folder, JPEG to JPEG: seconds of one image."""
+    folder, scene = resources.folder / f"{case}", resources.scene(case)
+    folder.mkdir()
+    for index in range(PHOTOS):
+        image_io.write(image_io.ImageFile(scene.image.cpu()), folder / f"{index}.jpg")
+    detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), scene.faces)
+    restorer = resources.network(synthetic_weights.RESTORER, case.precision)
+    options = FixOptions(fidelity=FIDELITY)
+    arguments = Arguments(
+        command="fix",
+        paths=(folder,),
+        out=folder.with_suffix(".out"),
+        device=str(resources.device),
+        overwrite=True,
+        quiet=True,
+        options=options,
+    )
+
+    def load(arguments: Arguments, device: torch.device) -> RunContext:
+        return RunContext(arguments, device, options, restorer, detector)
+
+    def fix() -> None:
+        if status := images.run(arguments, load):
+            raise RuntimeError(f"fix ended with status {status}")
+
+    return lambda: [timed(fix, resources.device) / PHOTOS]
 
 
 def _video(case: Case, resources: Resources) -> Round:
@@ -207,14 +255,15 @@ def _video(case: Case, resources: Resources) -> Round:
 
 def _fixed_video(case: Case, resources: Resources) -> Round:
     source, target = resources.folder / f"{case}.mp4", resources.folder / "fixed.mp4"
-    scenes.clip(source, case.size or (1, 1))
+    frames = case.frames or scenes.FRAMES
+    scenes.clip(source, case.size or (1, 1), frames)
     detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), resources.scene(case).faces)
     restorer = resources.network(synthetic_weights.RESTORER, case.precision)
 
     def run() -> list[float]:
         networks: list[Any] = [TimedNetwork(network, resources.device) for network in (detector, restorer)]
         seconds = timed(lambda: fix_video(source, target, *networks, overwrite=True, device=resources.device), resources.device)
-        return [seconds / scenes.FRAMES, sum(network.seconds for network in networks) / scenes.FRAMES]
+        return [seconds / frames, sum(network.seconds for network in networks) / frames]
 
     return run
 
@@ -230,8 +279,10 @@ PREPARE: dict[str, Callable[[Case, Resources], Round]] = {
     "restore": _restore,
     "parse": _parse,
     "compiled": _compiled,
+    "graph": _graph,
     "paste": _paste,
     "picture": _image,
+    "folder": _folder,
     "video": _video,
     "fixed video": _fixed_video,
 }

@@ -44,10 +44,15 @@ def table(rows: Sequence[Row]) -> str:
     official = any(row.official for row in rows)
     lines = [[*_CASE, *_OURS, *(_OFFICIAL if official else ())]]
     lines += [_line(row, official) for row in rows]
+    return aligned_text(lines, right=set(range(_LEFT_ALIGNED, len(lines[0]))))
+
+
+def aligned_text(lines: Sequence[Sequence[str]], right: set[int]) -> str:
+    """Cells in columns, those of the columns `right` (by number) aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if index < _LEFT_ALIGNED else cell.rjust(width)
+            cell.rjust(width) if index in right else cell.ljust(width)
             for index, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -19,7 +19,7 @@ CROP = 1 / 6
 #: Largest in-plane rotation of a face, in degrees.
 MAX_ROTATION = 15.0
 
-#: Frames of a clip.
+#: Frames of a clip, unless a case says otherwise.
 FRAMES = 12
 
 
@@ -61,14 +61,14 @@ def _face(x: float, y: float, side: float, degrees: float) -> Face:
     return Face(0, box, tuple((u, v) for u, v in points.tolist()), 0.99)
 
 
-def clip(path: Path, size: tuple[int, int]) -> None:
-    """A video of `FRAMES` frames in which the image scrolls, written to `path`."""
+def clip(path: Path, size: tuple[int, int], frames: int = FRAMES) -> None:
+    """A video in which the image scrolls, written to `path`."""
     width, height = (side // 2 * 2 for side in size)  # even: yuv420p
     pixels = image((width, height))[0].permute(1, 2, 0).mul(255).byte()
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=Fraction(FRAMES), options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in range(FRAMES):
+        for index in range(frames):
             frame = av.VideoFrame.from_ndarray(pixels.roll(4 * index, 1).numpy(), format="rgb24")
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

@@ -5,12 +5,14 @@ or passed to NumPy or OpenCV, and, as on MPS, there is no float64. Every copy be
 synchronises.
 """
 
-from typing import Any, NamedTuple
+import os
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
+
+from benchmarks.transfers import COPIES, Transfers
 
 DEVICE, HOST = torch.device("cuda:0"), torch.device("cpu")
 
@@ -18,23 +20,12 @@ DEVICE, HOST = torch.device("cuda:0"), torch.device("cpu")
 MEMORY = 8 * 2**30
 
 _aten = torch.ops.aten
-_COPIES = (_aten._to_copy, _aten.copy_, _aten.to)
-
-#: Operations whose result the CPU reads, which synchronises.
-_READS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero)
 
 #: Operations that accept no CPU tensors at all; others accept 0-dimensional ones.
 _STRICT = (_aten.cat, _aten.stack)
 
 #: Operations that the CPU computes less accurately on channels_last input; CUDA makes such input contiguous first.
 _CONTIGUOUS = (_aten.native_group_norm, _aten.group_norm)
-
-
-class Copy(NamedTuple):
-    """A copy between host and device: whether it went to the device, and how many elements it has."""
-
-    to_device: bool
-    elements: int
 
 
 class _CudaTensor(Tensor):
@@ -64,16 +55,8 @@ class _CudaTensor(Tensor):
         raise RuntimeError(f"{func} outside of `FakeCuda`")
 
 
-class FakeCuda(TorchDispatchMode):
-    """While this mode is active, `DEVICE` can be used like any other device.
-
-    Attributes:
-        copies: the copies so far.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.copies: list[Copy] = []
+class FakeCuda(Transfers):
+    """While this mode is active, `DEVICE` can be used like any other device."""
 
     def __enter__(self) -> "FakeCuda":
         self._before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init, torch.cuda.mem_get_info
@@ -95,25 +78,20 @@ class FakeCuda(TorchDispatchMode):
         torch.cuda._lazy_init, torch.cuda.mem_get_info = self._before[1:]  # type: ignore[method-assign]
         torch.__future__.set_swap_module_params_on_conversion(self._swaps)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operation on the values, and see that no device is mixed with another."""
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         on_device = [tensor for tensor in tensors if isinstance(tensor, _CudaTensor)]
         on_host = [tensor for tensor in tensors if not isinstance(tensor, _CudaTensor)]
         called = func.overloadpacket
-        if called is _aten.index and on_device and on_host and on_host[0] is not tensors[0]:
-            self.copies += [Copy(True, tensor.numel()) for tensor in on_host]  # CUDA tensors accept CPU indices
-        elif on_device and called not in _COPIES and (foreign := [one for one in on_host if one.ndim or called in _STRICT]):
+        indexed = called is _aten.index and on_device and on_host and on_host[0] is not tensors[0]  # by indices on the CPU
+        foreign = [one for one in on_host if one.ndim or called in _STRICT]
+        if on_device and foreign and not indexed and called not in COPIES:
             raise RuntimeError(f"{func}: a tensor of shape {tuple(foreign[0].shape)} is on the CPU, others on {DEVICE}")
         to_device = _returns_on_device(called, leaves, tensors, on_device)
         inputs = tree_map(_contiguous, args) if called in _CONTIGUOUS and on_device else args
         result = func(*tree_map(_to_host, inputs), **tree_map(_to_host, kwargs))
-        source = tensors[1] if called is _aten.copy_ else tensors[0] if called in _COPIES else None
-        if source is not None and isinstance(source, _CudaTensor) != to_device:
-            self.copies.append(Copy(to_device, source.numel()))
-        if called in _READS and on_device:
-            self.copies.append(Copy(False, 1))
         written = _written(func._schema, args, kwargs)
         return written if written is not None else tree_map(_to_device, result) if to_device else result
 
@@ -158,3 +136,21 @@ def _written(schema: Any, args: Any, kwargs: Any) -> Any:
         if argument.alias_info is not None and argument.alias_info.is_write
     ]
     return targets[0] if len(schema.returns) == 1 else tuple(targets)
+
+
+class RealCuda(Transfers):
+    """The real device in the place of the simulated one, computing in full float32."""
+
+    def __enter__(self) -> "RealCuda":
+        self._before = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = False
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        torch.backends.cudnn.allow_tf32 = self._before
+
+
+#: What the tests of devices run on: `python -m benchmarks gpu` sets the variable.
+Cuda = RealCuda if os.environ.get("CODEFORMER_TEST_DEVICE") == "cuda" else FakeCuda

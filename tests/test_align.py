@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from fake_cuda import DEVICE, FakeCuda
+from fake_cuda import DEVICE, Cuda
 from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
@@ -84,7 +84,7 @@ def test_the_opencv_and_torch_warps_agree(affine, repeat):
     image = torch.rand(1, 3, 80, 100, generator=torch.Generator().manual_seed(0))
     smooth, fill = torch.nn.functional.avg_pool2d(image, 5, stride=1, padding=2), [0.2, 0.4, 0.6]
     by_cv2 = warp(smooth, affine, 90, 120, fill, repeat=repeat)
-    with FakeCuda():
+    with Cuda():
         by_torch = warp(smooth.to(DEVICE), affine, 90, 120, fill, repeat=repeat).cpu()
     assert (by_cv2 - by_torch).abs().mean() < 1e-3
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
@@ -95,7 +95,7 @@ def test_both_antialiased_warps_agree(scale):
     image = torch.rand(1, 3, 301, 400, generator=torch.Generator().manual_seed(0))
     affine, size = rotation(17, scale, 20 * scale, 9), (round(301 * scale), round(400 * scale))
     by_cv2 = warp(image, affine, *size, 0.5, repeat=9, antialias=True)
-    with FakeCuda():
+    with Cuda():
         by_torch = warp(image.to(DEVICE), affine, *size, 0.5, repeat=9, antialias=True).cpu()
     assert (by_cv2 - by_torch).abs().max() < 0.03
 

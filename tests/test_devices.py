@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import pytest
 import torch
-from fake_cuda import DEVICE, HOST, FakeCuda
+from fake_cuda import DEVICE, HOST, Cuda, FakeCuda
 from half_face_parser import HalfFaceParser
 from torch import Tensor
 
@@ -75,7 +75,7 @@ def made() -> dict:
         "colorizer": small_network(channels=(32, 32, 32, 64), code_side=8, attention=(3,), fuse_sides=(16,)),
         "inpainter": small_network(codebook_size=512, channels=(32, 32, 32, 64), code_side=8, attention=(3,), fuse_sides=(16,)),
     }
-    with FakeCuda():
+    with Cuda():
         there = {name: copy.deepcopy(network).to(DEVICE) for name, network in here.items()}
     return {HOST: here, DEVICE: there}
 
@@ -137,7 +137,7 @@ WAYS: dict[str, Callable] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_another_device_gives_the_same(picture, made, way):
     near = WAYS[way](*picture, made[HOST])
-    with FakeCuda():
+    with Cuda():
         far = WAYS[way](picture.image.to(DEVICE), picture.faces, made[DEVICE])
         assert far.device == DEVICE and far.dtype == near.dtype
         assert (far.to(HOST) - near).abs().mean() < CLOSE
@@ -147,7 +147,7 @@ def test_faces_are_found_where_the_picture_is(shared, photo):
     image, file = photo("photos/two_people.jpg"), shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth"
     for searches, wrapped in ((1, lambda detector: detector), (4, RotatedDetector), (4, lambda one: TiledDetector(one, 400))):
         near = wrapped(checkpoints.load(file)).detect(image, DetectionOptions())
-        with FakeCuda() as device:
+        with Cuda() as device:
             detector = wrapped(checkpoints.load(file).to(DEVICE))
             there = image.to(DEVICE)
             device.copies.clear()
@@ -162,7 +162,7 @@ def test_faces_are_found_where_the_picture_is(shared, photo):
 def test_a_device_is_waited_for_as_often_for_many_faces_as_for_one(picture, made, options):
     """Nothing but single numbers comes and goes between finding the faces and having them pasted."""
     numbers = []
-    with FakeCuda() as device:
+    with Cuda() as device:
         image = picture.image.to(DEVICE)
         for count in (1, 3):
             device.copies.clear()
@@ -194,7 +194,7 @@ def test_the_simulated_device_is_as_strict_as_a_gpu(mode):
 
 
 def test_pasting_on_a_device_changes_only_what_the_mask_says(picture):
-    with FakeCuda():
+    with Cuda():
         image = picture.image.to(DEVICE)
         aligned = align(image, picture.faces, 64)
         pasted, changed = (part.to(HOST) for part in paste(image, aligned.with_crops(1 - aligned.crops)))

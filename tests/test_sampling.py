@@ -7,7 +7,7 @@ from typing import NamedTuple
 import av
 import pytest
 import torch
-from fake_cuda import DEVICE, HOST, FakeCuda
+from fake_cuda import DEVICE, HOST, Cuda
 
 from benchmarks.oracle import measure, pasted, shrink, times_smaller, true_crops
 from codeformer_core import checkpoints
@@ -39,7 +39,7 @@ def faces(data, photo, request):
 
 @pytest.fixture(params=[HOST, DEVICE], ids=["cpu", "device"])
 def device(request):
-    with nullcontext() if request.param == HOST else FakeCuda():
+    with nullcontext() if request.param == HOST else Cuda():
         yield request.param
 
 

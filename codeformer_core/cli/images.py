@@ -25,14 +25,15 @@ from .arguments import Arguments
 from .commands import COMMANDS
 from .context import RunContext, read_mask
 from .gallery import thumbnails
+from .networks import load_networks
 from .plan import IMAGES, ImageTask
 from .report import FaceRecord, ImageResult, number_all
-from .run import process_all
+from .run import Load, process_all
 
 
-def run(arguments: Arguments) -> int:
+def run(arguments: Arguments, load: Load = load_networks) -> int:
     """The exit status, see `process_all`."""
-    return process_all(arguments, IMAGES, _PROCESS[arguments.command])
+    return process_all(arguments, IMAGES, _PROCESS[arguments.command], load)
 
 
 def _fix(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed, list[str]]:

@@ -31,12 +31,18 @@ Process = Callable[[ImageTask, RunContext], ImageResult]
 #: What one image or video may fail with while the others go on: files, formats, memory, and what the decoders say.
 FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 
+#: Loads the networks of a command onto a device.
+Load = Callable[[Arguments, torch.device], RunContext]
+
 #: Names of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def process_all(arguments: Arguments, media: Media, process: Process) -> int:
+def process_all(arguments: Arguments, media: Media, process: Process, load: Load = load_networks) -> int:
     """Do a command; what has a result from before is not done again, unless --overwrite says so.
+
+    Args:
+        load: called when something is to be done.
 
     Returns:
         The exit status: 0 everything done, 1 some failed, 2 usage, 128 + a signal when one ended it.
@@ -55,7 +61,7 @@ def process_all(arguments: Arguments, media: Media, process: Process) -> int:
         todo = without_results(arguments, tasks)
         if device.type == "cpu":
             keep_memory()
-        context = load_networks(arguments, device) if todo else RunContext(arguments, device, arguments.options)
+        context = load(arguments, device) if todo else RunContext(arguments, device, arguments.options)
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status

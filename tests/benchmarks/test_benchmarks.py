@@ -39,7 +39,7 @@ def test_a_tiny_run_ends_with_a_table_and_numbers(tmp_path, capfd):
     assert [row["step"] for row in rows] == ["align", "align", "encode", "predict", "decode", "paste", "paste"]
     assert [row["step"] for row in rows] == [line.split()[0] for line in shown[shown.index(head) + 1 :]]
     for row in rows:
-        assert row.keys() == {"step", "device", "precision", "size", "faces", "batch", "ours", "official", "ratio"}
+        assert row.keys() == {"step", "device", "precision", "size", "faces", "batch", "frames", "ours", "official", "ratio"}
         assert row["official"] is None and row["ratio"] is None
         assert 0 < row["ours"]["least"] <= row["ours"]["median"] <= row["ours"]["most"] and row["ours"]["rounds"] == 2
     assert [row["faces"] for row in rows] == [1, 2, None, None, None, 1, 2] and rows[2]["batch"] == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_cuda import DEVICE, FakeCuda
+from fake_cuda import DEVICE, Cuda
 
 from codeformer_core import checkpoints, load, networks
 from codeformer_core.detection.faces_json import from_json
@@ -89,7 +89,7 @@ def test_the_options_of_detection_are_obeyed(mtcnn, photo):
 def test_it_finds_the_same_on_a_simulated_device(mtcnn, photo):
     image = photo("photos/astronaut_1face.png")
     (near,) = mtcnn.detect(image)
-    with FakeCuda():
+    with Cuda():
         (far,) = copy.deepcopy(mtcnn).to(DEVICE).detect(image.to(DEVICE))
     assert far.box == pytest.approx(near.box, abs=3)  # images are shrunk in another way there
     assert max(distances([far], [near])) < 0.05

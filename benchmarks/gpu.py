@@ -1,0 +1,295 @@
+"""`python -m benchmarks gpu`: whether a GPU computes the right thing, and how fast it does, in one command of a few minutes."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from codeformer_core.cli.values import existing, json_file, listed
+from codeformer_core.options import DetectionOptions, FixOptions
+from codeformer_core.pipeline import fix_faces
+from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
+
+from . import arguments, parity, report, synthetic_weights
+from .alternate import Row, measure
+from .cases import PRECISIONS, Case
+from .lines import Line, table
+from .official import MARK
+from .ours import FIDELITY, Resources, WithKnownFaces
+from .roofline import Rates, Roofline
+from .transfers import Transfers
+from .workers import Setting, Worker
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HD, LARGE = (1920, 1080), (4000, 3000)
+
+#: Copies and waits that an image may cost between being on the device and being fixed there, whatever its number of faces: the
+#: detector's answers; and of the image whether it is grey, of the crops whether they are finite and limited by a mask.
+MOST_WAITS = 5
+
+
+class Run(NamedTuple):
+    """What the sections share.
+
+    Attributes:
+        device: as torch calls it.
+        tiny: tiny networks, images and clips, to try the command itself.
+        folder: of synthetic weights and clips.
+        workers: the processes that measure, see `alternate.measure`.
+        deadline: no case begins after this time of `time.monotonic`.
+    """
+
+    device: str
+    tiny: bool
+    folder: Path
+    workers: Sequence[Worker]
+    deadline: float
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command. A section that fails does not stop the others; what was found is shown and written in any case.
+
+    Returns:
+        0 if everything was measured and as expected, 1 if not, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as status:  # argparse has printed the reason
+        return int(status.code or 0)
+    try:
+        (device,) = arguments.devices(args.device)
+        if not args.overwrite:
+            refuse_existing(args.out)
+        if args.reference and not (args.reference / MARK).is_file():
+            raise ValueError(f"{args.reference} is no checkout of the official CodeFormer: it has no {MARK.as_posix()}.")
+    except (ValueError, FileExistsError) as error:
+        print(f"benchmarks gpu: {error}", file=sys.stderr)
+        return 2
+    lines: list[Line] = []
+    failures: list[str] = []
+    status = 0
+    try:
+        _run(args, device, lines, failures)
+    except KeyboardInterrupt:
+        status = 130
+    about = report.about([device], "as-it-comes")
+    print(report.heading(about).rpartition("\n")[0], table(lines), sep="\n\n")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    content = about | {"lines": [asdict(line) for line in lines], "failures": failures}
+    with atomic_write(args.out, args.overwrite) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    return status or (1 if failures or any(line.holds is False for line in lines) else 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    command = argparse.ArgumentParser(
+        prog="python -m benchmarks gpu",
+        description="Prove a GPU: parity, speed against what the device can do, copies and memory. Needs no download.",
+        allow_abbrev=False,
+    )
+    add = command.add_argument
+    add("--out", type=json_file, required=True, metavar="FILE.json", help="every number, with the card's name")
+    add(
+        "--sections",
+        type=listed(arguments.one_of(tuple(SECTIONS))),
+        metavar="NAME,NAME",
+        help=f"only these: {', '.join(SECTIONS)}",
+    )
+    add("--device", default="cuda", help="cuda (default), cuda:1, mps, cpu")
+    add("--minutes", type=float, default=7.0, metavar="M", help="begin no case after this time (default: 7)")
+    add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: measure it too, in turns")
+    add("--tiny", action="store_true", help="tiny networks and images, to try the command itself")
+    add("--overwrite", action="store_true", help="replace FILE.json if it exists")
+    add("-q", "--quiet", action="store_true", help="no progress bar")
+    return command
+
+
+def _run(args: argparse.Namespace, device: str, lines: list[Line], failures: list[str]) -> None:
+    sections = {name: SECTIONS[name] for name in args.sections or SECTIONS}
+    deadline = time.monotonic() + 60 * args.minutes
+    with tempfile.TemporaryDirectory(prefix="codeformer-bench-") as folder, ExitStack() as stack:
+        settings = [Setting(device, Path(folder), args.tiny, None, {})]
+        if args.reference:
+            settings.append(Setting(device, Path(folder), False, args.reference.resolve(), {}))
+        run = Run(device, args.tiny, Path(folder), [stack.enter_context(Worker(one)) for one in settings], deadline)
+        bar = stack.enter_context(tqdm(sections.items(), unit="section", disable=args.quiet or None, leave=False))
+        for name, section in bar:
+            bar.set_description(name)
+            try:
+                for found in section(run):
+                    if isinstance(found, Line):
+                        lines.append(found)
+                    else:
+                        failures.append(f"{name}: {found}")
+            except Exception as error:  # noqa: BLE001 - the other sections still tell something
+                failures.append(f"{name}: {type(error).__name__}: {error}")
+
+
+#: What a section finds: lines, and sentences about what could not be measured.
+Found = Iterator[Line | str]
+
+
+def _parity(run: Run) -> Found:
+    return parity.lines(torch.device(run.device))
+
+
+def _tests(run: Run) -> Found:
+    """The tests of devices, on this one where it is CUDA, else on the simulated device."""
+    environment = os.environ | ({"CODEFORMER_TEST_DEVICE": "cuda"} if run.device.startswith("cuda") else {})
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_devices.py"]
+    done = subprocess.run(command + ["-k", "plain"] * run.tiny, cwd=ROOT, env=environment, capture_output=True, text=True)
+    counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", done.stdout)}
+    yield Line("tests", "tests/test_devices.py", counts.get("passed", 0), "passed", "all", done.returncode == 0)
+    for line in done.stdout.splitlines():
+        if line.startswith(("FAILED", "ERROR")):
+            yield line
+
+
+def _measured(run: Run, section: str, cases: Iterable[Case], line: Callable[[Row], Line | None]) -> Found:
+    for case in cases:
+        if time.monotonic() > run.deadline:
+            yield f"{case}: not measured, the time is up (--minutes)"
+            continue
+        try:
+            rows = measure(case, run.workers, 9, 4)
+        except RuntimeError as error:
+            yield f"{case}: {error}"
+            continue
+        for row in rows:
+            if found := line(row):
+                yield found
+            if row.official:
+                yield Line(section, f"{row.step} {case}: times as fast as the official program", row.ratio or 0, "")
+
+
+def _faces_per_second(section: str) -> Callable[[Row], Line | None]:
+    def line(row: Row) -> Line | None:
+        if row.step == "compile":
+            return Line(section, f"{row.step} {row.case.precision} batch {row.case.batch}", row.ours.median, "s")
+        count = row.case.batch or 1
+        return Line(
+            section,
+            f"{row.step}, {row.case.precision}, batch {count}",
+            count / row.ours.median,
+            "faces/s",
+            peak=row.ours.peak,
+        )
+
+    return line
+
+
+def _milliseconds(section: str) -> Callable[[Row], Line]:
+    def line(row: Row) -> Line:
+        faces = f", faces {row.case.faces}" if row.case.faces else ""
+        precision = f", {row.case.precision}" if row.case.precision else ""
+        what = f"{row.step}, {row.case.size_text}{faces}{precision}"
+        return Line(section, what, row.ours.median * 1000, "ms", peak=row.ours.peak)
+
+    return line
+
+
+def _restore(run: Run) -> Found:
+    batches = (1, 2) if run.tiny else (1, 2, 4, 8, 16)
+    cases = [Case("restore", run.device, precision=precision, batch=batch) for precision in PRECISIONS for batch in batches]
+    yield from _measured(run, "restore", cases, _faces_per_second("restore"))
+
+
+@torch.inference_mode()
+def _roofline(run: Run) -> Found:
+    """What the device could do: nothing that is measured can be faster, but for fused operations, which need less traffic."""
+    device, batch = torch.device(run.device), 1 if run.tiny else 8
+    rates, resources = Rates(device), Resources(run.device, run.folder, run.tiny)
+    for precision in PRECISIONS:
+        network = resources.network(synthetic_weights.RESTORER, precision)
+        crops = resources.crops(Case("restore", run.device, batch=batch), network.side)
+        with Roofline(rates) as roofline:
+            network.restore(crops, FIDELITY)
+        where = f"{precision}, batch {batch}"
+        yield Line("roofline", f"operations of a face, {where}", roofline.operations / batch / 1e9, "GFLOP")
+        yield Line("roofline", f"traffic of a face, {where}", roofline.bytes / batch / 1e9, "GB")
+        yield Line("roofline", f"restore at the device's rates, {where}", batch / roofline.seconds, "faces/s")
+    for dtype in (torch.float32, torch.bfloat16):
+        yield Line("roofline", f"matrix product, {dtype}", rates.operations(dtype) / 1e12, "TFLOP/s")
+    yield Line("roofline", "copy", rates.bandwidth() / 1e9, "GB/s")
+
+
+def _steps(run: Run) -> Found:
+    sizes, faces = (((320, 240),), (1,)) if run.tiny else ((HD, LARGE), (1, 4, 20))
+    cases = [Case("detect", run.device, size=size) for size in sizes]
+    cases += [
+        Case(name, run.device, size=size, faces=count) for size in sizes for count in faces for name in ("align", "paste")
+    ]
+    yield from _measured(run, "steps", cases, _milliseconds("steps"))
+
+
+def _whole(run: Run) -> Found:
+    size, large, frames = ((320, 240), (320, 240), 4) if run.tiny else (HD, LARGE, 120)
+    cases = [Case("picture", run.device, precision=one, size=size, faces=4) for one in ("balanced", "exact")]
+    cases += [Case("folder", run.device, precision="balanced", size=large, faces=4)]
+    cases += [Case("fixed video", run.device, precision="balanced", size=size, faces=count, frames=frames) for count in (1, 12)]
+    yield from _measured(run, "whole", cases, _milliseconds("whole"))
+
+
+@torch.inference_mode()
+def _transfers(run: Run) -> Found:
+    """How often an image makes the host wait for the device."""
+    resources, size = Resources(run.device, run.folder, run.tiny), (320, 240) if run.tiny else HD
+    for faces in (1, 8):
+        scene = resources.scene(Case("picture", run.device, size=size, faces=faces))
+        detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), scene.faces)
+        restorer = resources.network(synthetic_weights.RESTORER)
+        options = FixOptions(fidelity=FIDELITY, batch=8, detection=DetectionOptions(), always=True)
+        with Transfers() as counted:
+            fix_faces(scene.image, detector, restorer, options)
+        count, on_cpu = len(counted.copies), run.device == "cpu"
+        yield Line(
+            "transfers",
+            f"waits for the device in an image, faces {faces}",
+            count,
+            "",
+            "" if on_cpu else f"at most {MOST_WAITS}",
+            None if on_cpu else count <= MOST_WAITS,
+        )
+
+
+def _graph(run: Run) -> Found:
+    if not run.device.startswith("cuda"):
+        yield "CUDA graphs need a CUDA device"
+        return
+    cases = [
+        Case("graph", run.device, precision=precision, batch=batch) for precision in ("balanced", "fast") for batch in (1, 8)
+    ]
+    yield from _measured(run, "graph", cases, _faces_per_second("graph"))
+
+
+def _compiled(run: Run) -> Found:
+    cases = [Case("compiled", run.device, precision="balanced", batch=batch) for batch in (8, 1)]
+    yield from _measured(run, "compiled", cases, _faces_per_second("compiled"))
+
+
+#: Name -> section, the most important first: the time may be up before the last.
+SECTIONS: dict[str, Callable[[Run], Found]] = {
+    "parity": _parity,
+    "restore": _restore,
+    "whole": _whole,
+    "steps": _steps,
+    "transfers": _transfers,
+    "roofline": _roofline,
+    "graph": _graph,
+    "tests": _tests,
+    "compiled": _compiled,
+}

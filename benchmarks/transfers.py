@@ -1,0 +1,57 @@
+"""Counts copies between host and device, and reads of single values: each makes the host wait for the device."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_aten = torch.ops.aten
+
+COPIES = (_aten._to_copy, _aten.copy_, _aten.to)
+
+#: Operations whose result the host reads, which synchronises.
+READS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _aten.allclose, _aten.nonzero)
+
+
+class Copy(NamedTuple):
+    """A copy between host and device: whether it went to the device, and how many elements it has."""
+
+    to_device: bool
+    elements: int
+
+
+class Transfers(TorchDispatchMode):
+    """While this mode is active, copies between the host and any device are counted.
+
+    Attributes:
+        copies: the copies so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies: list[Copy] = []
+
+    def call(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run an operation; a simulated device overrides it."""
+        return func(*args, **kwargs)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = self.call(func, args, kwargs)
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        called, on_device = func.overloadpacket, [_on_device(tensor) for tensor in tensors]
+        if called is _aten.index and on_device[0]:  # CUDA tensors accept indices on the host
+            self.copies += [Copy(True, index.numel()) for index in tensors[1:] if not _on_device(index)]
+        if called in COPIES and tensors:
+            source = tensors[1] if called is _aten.copy_ else tensors[0]
+            if _on_device(source) != _on_device(result):
+                self.copies.append(Copy(_on_device(result), source.numel()))
+        elif called in READS and any(on_device):
+            self.copies.append(Copy(False, 1))
+        return result
+
+
+def _on_device(tensor: Tensor) -> bool:
+    return tensor.device.type not in ("cpu", "meta")
