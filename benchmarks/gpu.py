@@ -165,7 +165,7 @@ def _measured(run: Run, section: str, cases: Iterable[Case], line: Callable[[Row
             yield f"{case}: not measured, the time is up (--minutes)"
             continue
         try:
-            rows = measure(case, run.workers, 9, 4)
+            rows = measure(case, run.workers, *((1, 0) if run.tiny else (9, 4)))
         except RuntimeError as error:
             yield f"{case}: {error}"
             continue
