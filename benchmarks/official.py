@@ -17,7 +17,7 @@ from torch import Tensor
 
 from . import synthetic_weights
 from .cases import Case
-from .ours import FIDELITY, Resources, Round, Stopwatch
+from .resources import FIDELITY, Resources, Round, Stopwatch
 
 #: A file that identifies a checkout.
 MARK = Path("facelib", "utils", "face_restoration_helper.py")

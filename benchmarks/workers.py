@@ -104,11 +104,12 @@ def _handlers(setting: Setting) -> dict[str, Callable[[Any], Any]]:
 
     from benchmarks import ours
     from benchmarks.clock import Peak
+    from benchmarks.resources import Resources, Round
 
-    prepares: Mapping[str, Callable[[Case, Any], ours.Round]] = ours.PREPARE
+    prepares: Mapping[str, Callable[[Case, Any], Round]] = ours.PREPARE
     resources: Any
     if setting.reference is None:
-        resources = ours.Resources(setting.device, setting.folder, setting.tiny)
+        resources = Resources(setting.device, setting.folder, setting.tiny)
     else:
         from benchmarks import official
 
