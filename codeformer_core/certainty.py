@@ -34,7 +34,7 @@ def uncertainty_maps(aligned: AlignedFaces, restorer: ConfidenceModel, batch: in
         crops = resize(aligned.originals[part], restorer.side)
         return 1 - restorer.certainty(crops).to(crops)
 
-    return in_batches(uncertainty, aligned, batch, tick)
+    return in_batches(uncertainty, aligned, restorer, batch, tick)
 
 
 def paste_maps(maps: Tensor, aligned: AlignedFaces, size: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from .imaging.resize import resize
 from .masks.parsing import Parser
 from .masks.styles import automatic_style, get_mask_style
 from .options.fix import switch_word
+from .runtime.finite import all_finite, check_pixels
 from .runtime.prefetch import prefetch
 
 #: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
@@ -47,7 +48,13 @@ def paste(
 
     Raises:
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
+        RuntimeError: crops or masks with values that are not finite.
     """
+    limits = [aligned.masks] if aligned.within is None else [aligned.masks, aligned.within]
+    if not all_finite(aligned.crops, *limits):
+        check_pixels(aligned.crops, "face")
+        for masks in limits:
+            check_pixels(masks, "mask")
     batch, _, height, width = images.shape
     originals, crops, masks = (tensor.to(images.dtype) for tensor in (aligned.originals, aligned.crops, aligned.masks))
     aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype

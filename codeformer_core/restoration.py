@@ -14,6 +14,7 @@ from .imaging.resize import resize
 from .masks.limits import restrict_to
 from .options.fix import GREY
 from .runtime.batching import run_in_batches
+from .runtime.finite import check_finite, check_pixels
 from .runtime.progress import Tick, no_tick
 
 
@@ -84,7 +85,7 @@ def restore(
         weight = fidelity if per_face is None else per_face[part]
         return restorer.restore(resize(aligned.crops[part], restorer.side), weight, match_style)
 
-    crops = in_batches(restored, aligned, batch, tick)
+    crops = in_batches(restored, aligned, restorer, batch, tick)
     return aligned.with_crops(keep_grey(crops, aligned.originals, aligned.grey, grey))
 
 
@@ -97,7 +98,11 @@ def colorize(
         keep_luminance: only chroma changes; paste with `keep_detail` to keep the luminance of the image exactly.
         batch, tick: see `restore`.
     """
-    crops = in_batches(lambda part: restorer.colorize(resize(aligned.crops[part], restorer.side)), aligned, batch, tick)
+
+    def colorized(part: slice) -> Tensor:
+        return restorer.colorize(resize(aligned.crops[part], restorer.side))
+
+    crops = in_batches(colorized, aligned, restorer, batch, tick)
     if keep_luminance:
         crops = replace_luminance(crops, resize(aligned.crops, crops.shape[-1]))
     grey = (0,) * len(aligned)  # so that a later `restore` keeps the colours
@@ -116,18 +121,21 @@ def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch:
     touched = [index for index, most in enumerate(in_crops.flatten(1).amax(1).tolist()) if most > 0.5]
     chosen, in_crops = aligned.subset(touched), resize(in_crops[touched], restorer.side)
     known = resize(chosen.crops, restorer.side)
-    crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, batch, tick)
+    crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, restorer, batch, tick)
     return restrict_to(replace(chosen, crops=crops, edited=True), holes)
 
 
-def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: int, tick: Tick) -> Tensor:
+def in_batches(
+    call: Callable[[slice], Tensor], aligned: AlignedFaces, network: object, batch: int, tick: Tick = no_tick
+) -> Tensor:
     """What `call` gives for consecutive parts of the faces, (N, ...), where and in the type that the crops are.
 
     Raises:
-        RuntimeError: values that are not finite.
+        RuntimeError: values that are not finite, in the faces or from the network.
     """
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
+    check_pixels(aligned.crops, "face")
     total, parts = len(aligned), []
     tick(0, total)
     for part, result in run_in_batches(call, total, lambda: batch):
@@ -135,7 +143,7 @@ def in_batches(call: Callable[[slice], Tensor], aligned: AlignedFaces, batch: in
         tick(part.stop, total)
     if not parts:
         return aligned.crops
-    return check_finite(torch.cat(parts)).to(aligned.crops)
+    return check_finite(torch.cat(parts), network).to(aligned.crops)
 
 
 def check_fidelity(*values: float) -> None:
@@ -143,17 +151,6 @@ def check_fidelity(*values: float) -> None:
     for value in values:
         if not 0 <= value <= 1:
             raise ValueError(f"Found a fidelity of {value:g}. Expected 0 (the cleanest face) to 1 (closest to the input).")
-
-
-def check_finite(crops: Tensor) -> Tensor:
-    """Crops (N, 3, S, S) of a network, all finite; a RuntimeError otherwise, so that they are never pasted."""
-    broken = [index for index, good in enumerate(crops.isfinite().flatten(1).all(1).tolist()) if not good]
-    if broken:
-        raise RuntimeError(
-            f"The network gave values that are not finite for face {', '.join(str(i + 1) for i in broken)}, so "
-            "nothing was pasted. Look for pixels that are not finite in the image, or use another precision or device."
-        )
-    return crops
 
 
 def replace_crops(aligned: AlignedFaces, crops: Tensor, masks: Tensor | None = None) -> AlignedFaces:

@@ -29,9 +29,16 @@ class Upscaler:
     Attributes:
         descriptor: spandrel's model. It pads images to the sizes that the network needs (reflected at the right and
             bottom edge, cropped off the result) and clamps the result to [0, 1].
+        file: what error messages call it.
     """
 
     descriptor: "ImageModelDescriptor[torch.nn.Module]"
+    file: str = ""
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network itself."""
+        return self.descriptor.model
 
     @property
     def scale(self) -> int:
@@ -82,7 +89,7 @@ def load_upscaler(path: Path | str) -> Upscaler:
             f"{path.name} looks like an upscaler, and its weights fit no network of that family. Expected a complete, "
             "unchanged file: get it again where it came from, or choose another such as RealESRGAN_x2plus.pth."
         ) from error
-    return Upscaler(_check_image_model(descriptor, path.name))
+    return Upscaler(_check_image_model(descriptor, path.name), path.name)
 
 
 def _check_image_model(descriptor: object, name: str) -> "ImageModelDescriptor[torch.nn.Module]":

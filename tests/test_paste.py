@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -252,3 +253,12 @@ def test_crops_and_images_may_have_different_dtypes(dtype, keep_detail):
     assert torch.equal(mixed[outside], images.to(dtype)[outside])
     back, _ = paste(images, aligned.with_crops(restored.crops.to(dtype)), keep_detail=keep_detail)
     assert back.dtype == torch.float32 and (back - expected).abs().max() < tolerance
+
+
+@pytest.mark.parametrize(("field", "named"), [("crops", "face 2"), ("masks", "mask 2"), ("within", "mask 1")])
+def test_crops_and_masks_that_are_not_finite_are_refused(images, field, named):
+    aligned = align(images, [posed(100, 100, 60), posed(200, 120, 60)], 64)
+    value = torch.ones(1, 1, *images.shape[-2:]) if field == "within" else getattr(aligned, field).clone()
+    value[-1, 0, 3, 4] = torch.nan
+    with pytest.raises(RuntimeError, match=rf"not finite \(NaN or infinity\) in {named}, so nothing was pasted"):
+        paste(images, replace(aligned, **{field: value}))

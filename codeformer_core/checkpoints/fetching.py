@@ -4,24 +4,24 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
 from ..runtime.progress import Tick, no_tick
 from .manifest import ModelFile, find
 from .reading import load
+from .request import PATIENCE, Answer, SourceFailed, ask
 
-_CHUNK = 1 << 18  # bytes per read: at 100 kB/s Cancel takes effect within three seconds
+_LARGEST = 1 << 30  # bytes of a file whose size the catalogue does not know: the largest it knows has 376 million
 
-_TIMEOUT = 30.0  # seconds without a byte before a server counts as dead
+_STEP = 1 << 18  # bytes between two calls of `progress`, where the server is quick
 
 _ATTEMPTS = 5  # at one URL, as long as each adds to the file
 
@@ -63,10 +63,6 @@ def _difference(path: Path, model: ModelFile, name: str) -> str:
     return "" if found == expected else f"it loads as a {found}, expected a {expected}"
 
 
-class _SourceFailed(Exception):
-    """One URL did not give the file; its argument says why. The next one may."""
-
-
 def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
     """Download a model file into a folder: complete and verified, or not at all.
 
@@ -77,8 +73,8 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
     Args:
         model: an entry of `catalogue()`.
         folder: created if absent. A verified file that is already there is returned at once.
-        progress: called with (bytes done, bytes in total; 0 when not known) every quarter of a megabyte. It may raise to
-            cancel; what was downloaded is kept for the next time.
+        progress: called with (bytes done, bytes in total; 0 when not known) every quarter of a megabyte and of a second. It may
+            raise to cancel; what was downloaded is kept for the next time.
 
     Raises:
         ValueError: another file of that name is there already (it is left alone), CODEFORMER_MIRROR is no web address, or
@@ -104,7 +100,7 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
         for url in urls:
             try:
                 _download(url, part, model, progress)
-            except _SourceFailed as failure:
+            except SourceFailed as failure:
                 failures.append(f"{url}: {failure}.")
             else:
                 os.replace(part, target)
@@ -128,7 +124,10 @@ def _urls(model: ModelFile) -> tuple[str, ...]:
 @contextmanager
 def _locked(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
     """Only this fetch writes `part`, by a lock of the operating system, which ends with the process that holds it."""
-    lock = FileLock(part.with_name(f"{part.name}.lock"))
+    path = part.with_name(f"{part.name}.lock")
+    if path.is_symlink():  # what it leads to would be emptied
+        path.unlink()
+    lock = FileLock(path)
     while not lock.is_locked:
         try:
             lock.acquire(timeout=_POLL_INTERVAL)
@@ -143,7 +142,8 @@ def _locked(part: Path, model: ModelFile, progress: Tick) -> Iterator[None]:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    """The size of a file; 0 where there is none, or a link, which is not followed."""
+    return path.stat().st_size if path.exists() and not path.is_symlink() else 0
 
 
 def _download(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
@@ -152,7 +152,7 @@ def _download(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
         before = _size(part)
         try:
             _append_missing(url, part, model, progress)
-        except _SourceFailed:
+        except SourceFailed:
             if attempt == _ATTEMPTS or _size(part) <= before:
                 raise
             continue
@@ -161,77 +161,78 @@ def _download(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
             return
         part.unlink()
         if not before or attempt == _ATTEMPTS:  # otherwise what was there before may have been the bad half
-            raise _SourceFailed(f"{difference}; it was removed")
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Redirections that never lead from https to anything else."""
-
-    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """The next request. Raises URLError where it would leave https."""
-        if req.type == "https" and not newurl.lower().startswith("https://"):
-            raise urllib.error.URLError(f"redirected away from https to {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+            raise SourceFailed(f"{difference}; it was removed")
 
 
 def _append_missing(url: str, part: Path, model: ModelFile, progress: Tick) -> None:
     """Append the bytes that are missing to `part`, or start again where the server knows no ranges.
 
     Raises:
-        _SourceFailed: the server's fault; `part` keeps what was received.
+        SourceFailed: the server's fault; `part` keeps what was received.
         OSError: the disk's.
     """
     done = _size(part)
     if model.bytes is not None and done >= model.bytes:
         return  # complete already, or too long: the check decides
-    request = urllib.request.Request(url, headers={"User-Agent": "codeformer-suite", "Accept-Encoding": "identity"})
-    if done:
-        request.add_header("Range", f"bytes={done}-")
-    try:
-        response = urllib.request.build_opener(_SafeRedirects).open(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416 and error.headers.get("Content-Range", "") == f"bytes */{done}":
-            return  # complete already: there is nothing after it
-        if error.code != 416 or not done:
-            raise _SourceFailed(f"HTTP {error.code} {error.reason}") from error
-        part.unlink()
-        return _append_missing(url, part, model, progress)
-    except (OSError, HTTPException) as error:
-        raise _SourceFailed(str(getattr(error, "reason", error)) or type(error).__name__) from error
-    with response:
-        start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-        if response.status != 206:
-            done = 0  # the server ignored Range: it sends the whole file
-        elif start != str(done):
-            raise _SourceFailed(f"asked for the bytes from {done} on, got those from {start or 'an unknown place'}")
-        length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdigit() else 0
-        if total and model.bytes and total != model.bytes:
-            raise _SourceFailed(f"offers {total:,} bytes, expected {model.bytes:,}")
-        total = total or model.bytes or 0
-        free = shutil.disk_usage(part.parent).free
-        if free < total - done:
-            raise OSError(_FULL.format(part.parent, f"{total - done:,} bytes are needed for {model.file}, {free:,} are free"))
+    with ask(url, done) as answers:
         try:
-            with part.open("ab" if done else "wb") as file:
-                while chunk := _receive(response):
-                    file.write(chunk)
-                    done += len(chunk)
-                    progress(done, total)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-                raise
-            part.unlink()  # a disk filled to the last byte harms other programs; the bytes can be had again
-            raise OSError(_FULL.format(part.parent, f"it ran full while {model.file} came, whose part was removed")) from error
-    if done < total:
-        raise _SourceFailed(f"the connection ended after {done:,} of {total:,} bytes")
+            for answer in answers:
+                if answer is not None:
+                    return _receive(answer, done, part, model, progress)
+                progress(done, model.bytes or 0)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 416 and error.headers.get("Content-Range", "") == f"bytes */{done}":
+                return  # complete already: there is nothing after it
+            if error.code != 416 or not done:
+                raise SourceFailed(f"HTTP {error.code} {error.reason}") from error
+    part.unlink()
+    _append_missing(url, part, model, progress)
 
 
-def _receive(response: HTTPResponse) -> bytes:
+def _receive(answer: Answer, done: int, part: Path, model: ModelFile, progress: Tick) -> None:
+    """Append what a server sends to the `done` bytes of `part`."""
+    if answer.start not in (0, done):
+        start = answer.start if answer.start >= 0 else "an unknown place"
+        raise SourceFailed(f"asked for the bytes from {done} on, got those from {start}")
+    done = answer.start  # 0: the server ignored Range and sends the whole file
+    total = done + answer.length if answer.length else 0
+    most = model.bytes or _LARGEST
+    if total > most or (total and model.bytes and total != model.bytes):
+        raise SourceFailed(f"offers {total:,} bytes, expected {'' if model.bytes else 'at most '}{most:,}")
+    total = total or model.bytes or 0
+    free = shutil.disk_usage(part.parent).free
+    if free < total - done:
+        raise OSError(_FULL.format(part.parent, f"{total - done:,} bytes are needed for {model.file}, {free:,} are free"))
+    said, told = done, time.monotonic()
     try:
-        return response.read(_CHUNK)
-    except (OSError, HTTPException) as error:
-        raise _SourceFailed(f"the connection broke ({error})") from error
+        with _opened(part, "ab" if done else "wb") as file:
+            for chunk in answer.chunks:
+                done += len(chunk)
+                if done > most:
+                    break
+                file.write(chunk)
+                if done - said >= _STEP or time.monotonic() - told >= PATIENCE:
+                    said, told = done, time.monotonic()
+                    progress(done, total)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            raise
+        part.unlink()  # a disk filled to the last byte harms other programs; the bytes can be had again
+        raise OSError(_FULL.format(part.parent, f"it ran full while {model.file} came, whose part was removed")) from error
+    if done > most:
+        part.unlink()
+        raise SourceFailed(f"sends more than the {most:,} bytes expected; they were removed")
+    if done < total:
+        raise SourceFailed(f"the connection ended after {done:,} of {total:,} bytes")
+    progress(done, total)
+
+
+def _opened(part: Path, mode: str) -> IO[Any]:
+    """The file to write to, never the one that a link of its name leads to."""
+    if part.is_symlink():
+        part.unlink()
+    no_follow = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+    return open(part, mode, opener=lambda path, flags: os.open(path, flags | no_follow, 0o666))

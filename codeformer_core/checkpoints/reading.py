@@ -7,10 +7,13 @@ import mmap
 import pickle
 import re
 import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .archive import RefusedArchive, can_be_mapped, largest_content
 from .manifest import lookup
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ _WRAPPERS = ("params_ema", "params", "state_dict")  # best first: basicsr keeps 
 # What torch's and safetensors' readers raise for bytes that they did not write, found by cutting and flipping every byte of
 # small files; a pickle that asks for code is an UnpicklingError too and is told apart by its message.
 _UNREADABLE = (
+    ArithmeticError,
     AssertionError,
     AttributeError,
     EOFError,
@@ -97,7 +101,31 @@ def read(path: Path, name: str = "", mapped: bool = True) -> dict[str, "Tensor"]
     if not tensors:
         first = ", ".join(map(str, list(content)[:3])) or "nothing"
         raise ValueError(f"{name} holds no tensors by name (found: {first}). Expected a model's weights. {_advice(name)}")
+    _check_tensors(tensors, largest_content(path), name)
     return tensors
+
+
+def _check_tensors(tensors: Mapping[str, "Tensor"], largest: int, name: str) -> None:
+    """A ValueError unless every tensor is one of plain numbers, and all of them together are no larger than they may be."""
+    import torch
+
+    from ..runtime.finite import broken_weights
+
+    numbers = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn, torch.float8_e5m2, torch.bool}
+    numbers |= {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    for key, value in tensors.items():
+        kind = str(value.dtype).removeprefix("torch.") if value.dtype not in numbers else ""
+        if value.layout != torch.strided or value.is_nested:
+            kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.").replace("_", " ")
+        if value.is_meta:
+            raise ValueError(f"{name} holds the shape of {key} without its values, expected weights. {_advice(name)}")
+        if kind:
+            raise ValueError(f"{name} holds a {kind} tensor ({key}), expected plain numbers. {_advice(name)}")
+    claimed = sum(value.numel() * value.itemsize for value in tensors.values())
+    if claimed > largest:
+        raise ValueError(f"{name} claims {claimed:,} bytes of weights, expected at most {largest:,}. {_advice(name)}")
+    if broken := broken_weights(tensors):
+        raise ValueError(f"{name} holds weights that are not finite ({broken}), expected numbers. {_advice(name)}")
 
 
 def _content(path: Path, name: str, mapped: bool) -> Any:
@@ -115,8 +143,11 @@ def _content(path: Path, name: str, mapped: bool) -> Any:
     if not archive and not head.startswith(b"\x80"):
         raise ValueError(f"{name} is no checkpoint: neither PyTorch nor safetensors wrote it. {_advice(name)}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=archive and mapped)
-    except _UNREADABLE as error:
+        mapped = archive and can_be_mapped(path) and mapped
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except RefusedArchive as error:
+        raise ValueError(f"{name} {error}. {error.advice or _advice(name)}") from error
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(_why_unreadable(path, name, str(error))) from error
 
 

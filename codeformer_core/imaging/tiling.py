@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..runtime.finite import check_finite
 from ..runtime.out_of_memory import is_out_of_memory
 from ..runtime.progress import Tick, no_tick
 from . import buffers
@@ -199,9 +200,5 @@ def _fill(canvas: Tensor, image: Tensor, region: _Region, run: Callable[[Tensor]
     inside = canvas[:, y0 * scale : y1 * scale, x0 * scale : x1 * scale]
     y, x = (y0 - top) * scale, (x0 - left) * scale
     inside.copy_(output[0, :, y : y + inside.shape[1], x : x + inside.shape[2]])
-    if not inside.isfinite().all():
-        raise RuntimeError(
-            "The upscaler gave values that are not finite, so nothing was upscaled. Look for pixels that are not finite in the "
-            "image, or use another upscaler or device."
-        )
+    check_finite(inside, run, piece)
     return True

@@ -42,6 +42,26 @@ FAMILIES: tuple[tuple[str, str, Callable[[State, Any], tuple[nn.Module, State]]]
 OTHERS = {"GFPGAN": "stylegan_decoder", "RestoreFormer": "encoder.down.0"}
 
 
+#: What a network's constructor and the reading of its numbers raise for tensors of impossible sizes.
+_IMPOSSIBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def _misfit(expected: State, found: State) -> str:
+    """The first way in which tensors differ from a network's, in words; "" when they fit."""
+    # Files of before PyTorch 0.4.1 lack the counter, which inference does not use and PyTorch fills in.
+    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
+    superfluous = [key for key in found if key not in expected]
+    for keys, is_what in ((missing, "missing"), (superfluous, "superfluous")):
+        if keys:
+            return f"{keys[0]} is {is_what}" + (f", as are {len(keys) - 1:,} more" if len(keys) > 1 else "")
+    for key, value in found.items():
+        if value.shape != expected[key].shape:
+            return f"{key} has the shape {tuple(value.shape)}, expected {tuple(expected[key].shape)}"
+        if expected[key].is_floating_point() and not value.is_floating_point():
+            return f"{key} holds numbers of {str(value.dtype).removeprefix('torch.')}, expected floating point"
+    return ""
+
+
 def load(state: State, operations: Any = nn, name: str = "This file", precision: str = "exact") -> Any:
     """The network that a state dict belongs to, in evaluation mode.
 
@@ -62,17 +82,24 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
     for family, mark, build in FAMILIES:
         if mark not in state:
             continue
+        network: Any
         try:
             with torch.device("meta"):
                 network, renamed = build(state, operations)
-            network.load_state_dict(renamed, strict=True, assign=True)
-        except (KeyError, RuntimeError) as error:
-            missing = isinstance(error, KeyError)
-            problem = f"{error.args[0]} is missing" if missing else " ".join(str(error).split()[:60])
+            problem = _misfit(network.state_dict(), renamed)
+        except KeyError as error:
+            network, renamed, problem = None, {}, f"{error.args[0]} is missing"
+        except _IMPOSSIBLE:
+            network, renamed = None, {}
+            first = ", ".join(f"{key} {tuple(value.shape)}" for key, value in list(state.items())[:3])
+            problem = f"its tensors have shapes that no {family} has (the first are {first})"
+        if problem:
             raise ValueError(
                 f"{name} looks like {family} but does not fit: {problem}. Expected every tensor of the released layout and no "
                 "other: download the file again, or choose another."
-            ) from error
+            )
+        network.load_state_dict(renamed, strict=True, assign=True)
+        network.file = name
         network = network.float().eval().requires_grad_(False)
         return network.with_precision(PRECISIONS[precision]) if isinstance(network, CodeFormer | ParseNet) else network
     for other, mark in OTHERS.items():

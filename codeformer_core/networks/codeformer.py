@@ -133,7 +133,9 @@ class CodeFormer(nn.Module):
         return EncodedFaces(self.predict(features), features, kept)
 
     def _decode(self, encoded: EncodedFaces, fidelity: Fidelity, match_style: bool) -> Tensor:
-        return self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
+        output = self.decode(encoded.logits.argmax(dim=2), encoded.features, encoded.kept, fidelity, match_style)
+        # Some code is the likeliest even where none is finite: zeros, or NaN for a whole face, without waiting for a GPU.
+        return output + 0 * encoded.logits.amax(dim=(1, 2)).reshape(-1, 1, 1, 1)
 
     def restore(self, crops: Tensor, fidelity: Fidelity = 0.5, match_style: bool = True) -> Tensor:
         """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1].

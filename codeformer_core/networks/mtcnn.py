@@ -1,9 +1,12 @@
 """MTCNN (Zhang et al., IEEE Signal Processing Letters 2016): the detector that pip brings, through facenet-pytorch (MIT)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from ..faces import DetectionOptions, Face
+from ..runtime.finite import check_finite, without_nan
 from .retinaface import IMAGES_PER_CALL, detection_scale, resized
 
 #: The smallest face that is searched, in pixels of the searched image, and the step of the image pyramid (the defaults of
@@ -14,6 +17,12 @@ SMALLEST, PYRAMID_STEP = 20, 0.709
 #: usual 0.6 and 0.7 that one is sure of helmets and foxes: on 64 photos and frames, their mirror images and copies of 0.6 the
 #: size, it has 10 false finds and 356 of 396 faces at 0.8. With these it has 1 and 347, and at a confidence of 0.5 4 and 358.
 PROPOSED, REFINED = 0.8, 0.95
+
+
+def _check_outputs(network: nn.Module, inputs: tuple[Tensor, ...], outputs: Any) -> None:
+    """Stop at values that are not finite: `detect_face` would drop every face that has them."""
+    for output in outputs:
+        check_finite(output, network, inputs[0])
 
 
 class MTCNN(nn.Module):
@@ -30,6 +39,8 @@ class MTCNN(nn.Module):
 
         super().__init__()
         self.pnet, self.rnet, self.onet = (network(pretrained=False) for network in (PNet, RNet, ONet))
+        for network in self.children():
+            network.register_forward_hook(_check_outputs)
 
     def memory_used(self, batch: int, height: int, width: int) -> int:
         """Bytes of activations that one call needs in fp32 for images searched at (height, width)."""
@@ -53,7 +64,7 @@ class MTCNN(nn.Module):
         faces: list[Face] = []
         thresholds = [PROPOSED, REFINED, options.confidence]
         for start in range(0, len(images), IMAGES_PER_CALL):
-            pixels = resized(images[start : start + IMAGES_PER_CALL].float(), size).movedim(1, -1) * 255
+            pixels = resized(without_nan(images[start : start + IMAGES_PER_CALL].float()), size).movedim(1, -1) * 255
             found = detect_face(pixels, SMALLEST, self.pnet, self.rnet, self.onet, thresholds, PYRAMID_STEP, str(images.device))
             for index, (rows, marks) in enumerate(zip(*found, strict=True), start):
                 rows, marks = torch.tensor(rows.astype("float32")), torch.tensor(marks.astype("float32"))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from ..runtime.finite import check_finite
 from .precision import Precision
 
 #: ParseNet's classes in the order of its output (facexlib, inference/inference_parsing_parsenet.py).
@@ -60,11 +61,17 @@ class FaceParser(nn.Module, ABC):
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into `CLASSES`."""
         if crops.shape[-2:] != (SIDE, SIDE):
             crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
-        return self.labels(crops)
+        best, labels = self.scores(crops).max(dim=1)  # which a NaN always is
+        check_finite(best, self, crops, "face")
+        return self.ours(labels)
 
     @abstractmethod
-    def labels(self, crops: Tensor) -> Tensor:
-        """`parse` for crops of the network's own size."""
+    def scores(self, crops: Tensor) -> Tensor:
+        """Crops (N, 3, 512, 512) RGB in [0, 1] -> the score of each of its classes (N, 19, 512, 512)."""
+
+    def ours(self, labels: Tensor) -> Tensor:
+        """The network's classes as indices into `CLASSES`."""
+        return labels
 
 
 class ParseNet(FaceParser):
@@ -90,10 +97,10 @@ class ParseNet(FaceParser):
         self.to(self.dtype)
         return self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
 
-    def labels(self, crops: Tensor) -> Tensor:
+    def scores(self, crops: Tensor) -> Tensor:
         """As the module's forward, without the image that it also decodes."""
         features = self.network.encoder((crops * 2 - 1).to(self.dtype, memory_format=torch.channels_last))
-        return self.network.out_mask_conv(self.network.decoder(features + self.network.body(features))).argmax(dim=1)
+        return self.network.out_mask_conv(self.network.decoder(features + self.network.body(features)))
 
 
 class BiSeNet(FaceParser):
@@ -107,8 +114,10 @@ class BiSeNet(FaceParser):
 
         super().__init__(bisenet.BiSeNet(num_class=len(CLASSES)))
 
-    def labels(self, crops: Tensor) -> Tensor:
-        """The classes of the first of three score maps; the other two served the training."""
+    def scores(self, crops: Tensor) -> Tensor:
+        """The first of three score maps; the other two served the training."""
         mean, std = (crops.new_tensor(values).reshape(1, 3, 1, 1) for values in (MEAN, STD))
-        labels = self.network((crops - mean) / std)[0].argmax(dim=1)
+        return self.network((crops - mean) / std)[0]
+
+    def ours(self, labels: Tensor) -> Tensor:
         return labels.new_tensor(TO_PARSENET)[labels]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..faces import DetectionOptions, Face
+from ..runtime.finite import check_finite, without_nan
 
 #: Anchors of the released files: their sides by stride, the scales of the box code, and the mean BGR value of the training
 #: images (Pytorch_Retinaface, data/config.py and detect.py).
@@ -128,7 +129,7 @@ class RetinaFace(nn.Module):
         scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
         for start in range(0, images.shape[0], IMAGES_PER_CALL):
-            part = images[start : start + IMAGES_PER_CALL].float()
+            part = without_nan(images[start : start + IMAGES_PER_CALL].float())
             found = self._search(resized(part, detection_size(height, width, options.side)), options)
             found = [(boxes / scale, points / scale, scores) for boxes, points, scores in found]
             if scale > 1 and any((_widths(boxes) >= LARGE).any() for boxes, _, _ in found):
@@ -147,6 +148,7 @@ class RetinaFace(nn.Module):
         box_code, logits, point_code = self(torch.stack([channel * 255 - mean for channel, mean in channels], dim=1))
         # In one copy, which is 1.5 MB an image: a GPU would have to be waited for at every choice among the anchors.
         answers = torch.cat([box_code, point_code, logits.softmax(-1)[..., 1:]], dim=-1).cpu()
+        check_finite(answers, self, images)
         anchors = _anchors(*images.shape[-2:])
         result = []
         for answer in answers:

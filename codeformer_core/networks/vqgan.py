@@ -49,6 +49,8 @@ class Architecture:
         odd = [width for width in self.channels if width % GROUPS]
         if odd:
             raise ValueError(f"Found widths {odd}; group normalisation needs multiples of {GROUPS}: change the widths.")
+        if self.embed_dim % self.heads:
+            raise ValueError(f"Found a transformer of width {self.embed_dim}. Expected a multiple of 64: change the width.")
         beyond = [side for side in self.fuse_sides if side not in self.level_sides[:-1]]
         if beyond:
             sides = ", ".join(map(str, self.level_sides[:-1]))

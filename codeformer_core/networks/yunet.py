@@ -1,5 +1,9 @@
 """YuNet, the small detector with the most liberal licence (MIT), through OpenCV; it runs on the CPU."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from threading import Lock
 
@@ -8,7 +12,48 @@ import numpy as np
 from torch import Tensor
 
 from ..faces import DetectionOptions, Face
+from ..runtime.finite import without_nan
 from .retinaface import detection_scale, detection_size, resized
+from .yunet_trial import create
+
+#: SHA-256 of the files that OpenCV's model zoo publishes (their Git LFS pointers) -> their names.
+PUBLISHED = {
+    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4": "face_detection_yunet_2023mar.onnx",
+    "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0": "face_detection_yunet_2026may.onnx",
+}
+
+#: SHA-256 of files that were tried -> what is wrong with them, "" for nothing.
+_TRIED = dict.fromkeys(PUBLISHED, "")
+
+
+def _check(path: Path, data: np.ndarray) -> None:
+    """A ValueError unless a file is a published one, or was seen to work: OpenCV ends the process on damaged files."""
+    digest = hashlib.sha256(data.tobytes()).hexdigest()
+    if digest not in _TRIED:
+        if path.name in PUBLISHED.values():
+            _TRIED[digest] = f"it is damaged: its SHA-256 is {digest}"
+        else:
+            _TRIED[digest] = _trial(path)
+    if problem := _TRIED[digest]:
+        raise ValueError(
+            f"{path.name} is not a YuNet that OpenCV {cv2.__version__} can read ({problem}). "
+            f"Expected {', '.join(PUBLISHED.values())} or a later one: `codeformer models fetch yunet`."
+        )
+
+
+def _trial(path: Path) -> str:
+    """What `yunet_trial` finds wrong with a file."""
+    command = [sys.executable, str(Path(__file__).with_name("yunet_trial.py")), str(path)]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where cv2 was found
+    hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    try:
+        tried = subprocess.run(command, env=variables, capture_output=True, timeout=60, creationflags=hidden, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"it could not be tried in a process of its own: {error}"
+    if tried.returncode not in (0, 1):
+        return "OpenCV crashes on it, so it is damaged"
+    said = tried.stderr.decode(errors="replace").strip().splitlines()
+    return said[-1] if tried.returncode else ""
 
 
 class YuNet:
@@ -21,23 +66,11 @@ class YuNet:
     role = "detector"
 
     def __init__(self, path: str | Path) -> None:
-        """Read the file. Raises ValueError when OpenCV finds no YuNet in it."""
-        self.path, size = path, (320, 320)
+        """Read the file. Raises ValueError when it is no YuNet that OpenCV can read, or damaged."""
+        self.path, data = path, np.fromfile(path, np.uint8)
         self._lock = Lock()  # OpenCV's detector keeps size and thresholds between the calls
-        level = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns about its own choice of a target
-        try:
-            try:  # from memory, because OpenCV's reader cannot open every Unicode path on Windows
-                self.network = cv2.FaceDetectorYN.create("onnx", np.fromfile(path, np.uint8), np.empty(0, np.uint8), size)
-            except TypeError:  # OpenCV 4.8 takes nothing but a path
-                self.network = cv2.FaceDetectorYN.create(str(path), "", size)
-        except cv2.error as error:
-            raise ValueError(
-                f"{Path(path).name} is not a YuNet that OpenCV {cv2.__version__} can read ({error.err}). "
-                "Expected face_detection_yunet_2023mar.onnx or a later one: `codeformer models fetch yunet`."
-            ) from error
-        finally:
-            cv2.utils.logging.setLogLevel(level)
+        _check(Path(path), data)
+        self.network = create(str(path), data)
 
     def __reduce__(self) -> tuple[type["YuNet"], tuple[str | Path]]:
         return YuNet, (self.path,)
@@ -49,7 +82,7 @@ class YuNet:
         scale = detection_scale(height, width, options.side)
         faces: list[Face] = []
         for index in range(len(images)):
-            image = resized(images[index : index + 1].float(), size)[0]
+            image = resized(without_nan(images[index : index + 1].float()), size)[0]
             pixels = (image.flip(0) * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
             with self._lock:
                 self.network.setInputSize(size[::-1])

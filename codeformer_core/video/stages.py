@@ -24,8 +24,9 @@ from ..options import FixOptions
 from ..options.steadiness import OFF
 from ..paste import paste
 from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
-from ..restoration import Restorer, check_finite
+from ..restoration import Restorer
 from ..runtime.batching import BatchLimit
+from ..runtime.finite import check_finite
 from ..selection.harm import harm_reasons
 from .clip_grey import ClipGrey
 from .code_averaging import LogitAverager
@@ -156,7 +157,7 @@ def decode_stage(
             continue
         encoded = join_encoded(parts)
         aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
-        crops = check_finite(torch.cat(batches.run(partial(decode, encoded), encoded.faces))).to(aligned.crops)
+        crops = check_finite(torch.cat(batches.run(partial(decode, encoded), encoded.faces)), restorer).to(aligned.crops)
         crops = keep_grey(crops, aligned.originals, aligned.grey, options.grey)
         finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
         for state in group:

@@ -113,11 +113,13 @@ class HostedUpscaler:
 
     Attributes:
         descriptor: spandrel's model, with the patcher that the host's loader gave it.
+        network: the network itself.
         scale: how many times larger the result is.
     """
 
     def __init__(self, descriptor: Any) -> None:
         self.descriptor = descriptor
+        self.network = descriptor.model
         self.scale: int = descriptor.scale
 
     def __call__(self, image: Tensor, /) -> Tensor:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ from safetensors.torch import save_file
 
 from codeformer_core import api, checkpoints
 from codeformer_core.checkpoints import ModelFile, catalogue, fetch, fetching, find, lookup, read, verify
+from codeformer_core.checkpoints.request import _SafeRedirects
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
@@ -353,9 +355,9 @@ def test_fetch_refuses_a_mirror_that_is_no_web_address(
 
 
 def test_fetch_never_follows_a_redirection_away_from_https() -> None:
-    request = fetching.urllib.request.Request("https://example.org/model.pth")
+    request = urllib.request.Request("https://example.org/model.pth")
     with pytest.raises(OSError, match="away from https"):
-        fetching._SafeRedirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/model.pth")
+        _SafeRedirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/model.pth")
 
 
 def test_fetch_offline_says_what_to_do_by_hand(model: ModelFile, tmp_path: Path) -> None:
@@ -379,8 +381,11 @@ def test_fetch_checks_the_free_disk_space_before_it_writes(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
-def test_fetch_on_a_full_disk_removes_the_part_and_says_why(model: ModelFile, tmp_path: Path) -> None:
-    part_of(model, tmp_path).symlink_to("/dev/full")
+def test_fetch_on_a_full_disk_removes_the_part_and_says_why(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part_of(model, tmp_path).touch()
+    monkeypatch.setattr(fetching, "_opened", lambda part, mode: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
     with pytest.raises(OSError, match="ran full.*Make room"):
         fetch(model, tmp_path)
     assert os.listdir(tmp_path) == []

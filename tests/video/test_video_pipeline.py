@@ -139,7 +139,7 @@ def test_a_result_that_is_not_finite_is_never_pasted(clip, known_faces, tiny):
         def decode_faces(self, encoded, fidelity, match_style):
             return tiny.decode_faces(encoded, fidelity, match_style) * float("nan")
 
-    with pytest.raises(RuntimeError, match="not finite for face 1, so nothing was pasted"):
+    with pytest.raises(RuntimeError, match="not finite, .*so nothing was pasted"):
         fix_frames(clip[:4], known_faces, Broken(), OPTIONS)
 
 

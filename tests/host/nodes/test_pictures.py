@@ -221,7 +221,7 @@ def test_a_face_of_one_pixel_is_left_alone(pack, restorer, picture):
 
 def test_nan_pixels_in_a_face_are_an_error_that_says_so(pack, restorer, picture, one_face):
     picture[0, 40, 50] = torch.nan
-    with pytest.raises(RuntimeError, match="not finite for face 1, so nothing was pasted"):
+    with pytest.raises(RuntimeError, match=r"not finite \(NaN or infinity\) in face 1, so nothing was pasted"):
         pack.run("CodeFormerFixFaces", image=picture, model=restorer, detector=one_face, **FIXING)
 
 
