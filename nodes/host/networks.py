@@ -91,8 +91,7 @@ class HostedDetector(memory.Hosted):
         """The faces of images (B, 3, H, W) in [0, 1]."""
 
         def detect_part(part: slice) -> list[Face]:
-            pixels = images[part].nan_to_num(0, 1, 0)  # one NaN would reach every feature, and no face would be found
-            faces = self.network.detect(self.to_device(pixels), options)
+            faces = self.network.detect(self.to_device(images[part]), options)
             return [face._replace(image_index=face.image_index + part.start) for face in faces]
 
         height, width = images.shape[-2:]

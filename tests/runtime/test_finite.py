@@ -107,4 +107,4 @@ def test_a_nan_pixel_in_a_face_is_said(tiny_checkpoint, photo):
     image = photo("photos/astronaut_1face.png").clone()
     image[:, :, 110, 220] = torch.nan
     with pytest.raises(RuntimeError, match=r"not finite \(NaN or infinity\) in face 1, so nothing was pasted"):
-        fix_faces(image, KnownFaces(), checkpoints.load(tiny_checkpoint))
+        fix_faces(image, load("mtcnn"), checkpoints.load(tiny_checkpoint))
