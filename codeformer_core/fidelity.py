@@ -14,25 +14,26 @@ from .restoration import check_fidelity
 from .runtime.finite import check_finite, check_pixels
 
 
-def fidelity_per_face(values: Sequence[float], otherwise: float, faces: int) -> float | Tensor:
+def fidelity_per_face(values: Sequence[float | None], otherwise: float, faces: int) -> float | Tensor:
     """One fidelity per face (N,), or a single number for all.
 
     Args:
-        values: in the order of the faces; a single one serves all, none means `otherwise`.
+        values: in the order of the faces; a single one serves all. None, or no values, means `otherwise`.
         faces: N.
 
     Raises:
         ValueError: another number of values than faces, or one outside 0 to 1.
     """
-    check_fidelity(*values)
-    if len(values) < 2 or not faces:
-        return values[0] if values else otherwise
-    if len(values) != faces:
+    weights = [otherwise if value is None else value for value in values]
+    check_fidelity(*weights)
+    if len(weights) < 2 or not faces:
+        return weights[0] if weights else otherwise
+    if len(weights) != faces:
         raise ValueError(
-            f"Found {len(values)} fidelities for {faces} {'face' if faces == 1 else 'faces'}. Expected one for each face, in "
+            f"Found {len(weights)} fidelities for {faces} {'face' if faces == 1 else 'faces'}. Expected one for each face, in "
             "the order of the faces, or a single one for all."
         )
-    return torch.tensor(values, dtype=torch.float32)
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 def fidelity_maps(aligned: AlignedFaces, fidelity: float | Tensor, mask: Tensor, inside: float) -> Tensor:

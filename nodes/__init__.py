@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import legacy
 from .certainty import CodeFormerCertainty
 from .colorize import CodeFormerColorize
+from .compare import CodeFormerCompare
 from .crops import CodeFormerFacesFromCrops, CodeFormerFacesToCrops
 from .detect import CodeFormerFaceDetect
 from .face_mask import CodeFormerFaceMask
@@ -37,6 +38,7 @@ NODES: list[type[io.ComfyNode]] = [
     CodeFormerFacesToCrops,
     CodeFormerFacesFromCrops,
     CodeFormerPasteBack,
+    CodeFormerCompare,
     *legacy.NODES,
 ]
 

@@ -10,7 +10,7 @@ from ..codeformer_core.pipeline import Fixed, fix_faces
 from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
-from .host import networks, progress, tensors
+from .host import networks, previews, progress, tensors
 from .host.execution import KEPT, LaterFaces, completed, is_connected
 
 #: The number of the output that most graphs never connect.
@@ -53,6 +53,7 @@ class CodeFormerFixFaces(io.ComfyNode):
                 inputs.COUNT_OUTPUT,
             ],
             hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+            has_intermediate_output=True,  # before and after, in the browser
         )
 
     @classmethod
@@ -83,4 +84,5 @@ class CodeFormerFixFaces(io.ComfyNode):
         faces = fixed.aligned.to(KEPT) if connected else LaterFaces(lambda: fix(KEPT).aligned.to(KEPT))
         count = len(fixed.found) - len(fixed.skipped)
         progress.log_and_show(summarize(count, fixed.skipped))
-        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), faces, count)
+        shown = previews.before_and_after(images, fixed.images, fixed.found, images.shape[-2:])
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), faces, count, ui=shown)

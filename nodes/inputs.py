@@ -131,6 +131,25 @@ def accept_saved_switch(keep_detail: Any) -> bool | str:
         return str(error)
 
 
+def parse_face_numbers(text: str) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
+    """Numbers of faces -> those for every image, and those of single images by their index: "1, 3" or "1: 2; 2: 1, 3".
+
+    Raises:
+        ValueError: something else than numbers, or an image 0.
+    """
+    everywhere, *own = re.split(r"(\d+)\s*:", text)
+    by_image = dict(zip(map(int, own[::2]), own[1::2], strict=True))
+    if 0 in by_image:
+        raise ValueError(f"Found image 0 in {text!r}. Images are counted from 1: use 1 for the first one.")
+    whole = {image: tuple(map(int, parse_numbers(numbers, whole=True))) for image, numbers in by_image.items()}
+    return tuple(map(int, parse_numbers(everywhere, whole=True))), {image - 1: whole[image] for image in whole}
+
+
+def parse_fidelities(text: str) -> list[float | None]:
+    """The fidelities in a text such as "0.3, -, 0.8": a "-" is a face without one of its own."""
+    return [None if entry == "-" else parse_numbers(entry)[0] for entry in re.split(r"[\s,;]+", text) if entry]
+
+
 def parse_numbers(text: str, whole: bool = False) -> list[float]:
     """The numbers in a text such as "1, 3" or "0.3 0.8"; none in an empty one.
 

@@ -13,7 +13,7 @@ from ..codeformer_core.options.fix import COLOUR_HELP
 from ..codeformer_core.pipeline import paste_unharmed
 from ..codeformer_core.selection.report import left_as_they_are
 from . import inputs
-from .host import networks, progress, tensors
+from .host import networks, previews, progress, tensors
 from .host.execution import completed
 
 #: Without "auto": these faces may be colorized or edited, and coarse colours would undo that.
@@ -54,6 +54,7 @@ class CodeFormerPasteBack(io.ComfyNode):
                 io.Image.Output("pasted", display_name="image", tooltip="The images with the faces in place."),
                 inputs.MASK_OUTPUT,
             ],
+            has_intermediate_output=True,  # before and after, in the browser
         )
 
     @classmethod
@@ -80,4 +81,5 @@ class CodeFormerPasteBack(io.ComfyNode):
         fixed = paste_unharmed(found_in, images, coloured, options, parser)
         if fixed.skipped:
             progress.log_and_show(". ".join(left_as_they_are(Counter(face.reason for face in fixed.skipped))) + ".")
-        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask))
+        shown = previews.before_and_after(images, fixed.images, faces.faces, faces.image_size)
+        return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), ui=shown)

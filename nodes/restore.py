@@ -9,7 +9,7 @@ from ..codeformer_core import fidelity as weights
 from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
-from .host import networks, progress, tensors
+from .host import networks, previews, progress, tensors
 from .host.execution import completed
 
 
@@ -33,8 +33,8 @@ class CodeFormerRestore(io.ComfyNode):
                     placeholder="0.3, 0.8",
                     optional=True,
                     advanced=True,
-                    tooltip="One fidelity for each face, in the order of the faces, such as 0.3, 0.8. Replaces the single "
-                    "fidelity; leave it empty to use that for all.",
+                    tooltip="One fidelity for each face, in the order of the faces, such as 0.3, 0.8, or - for a face that "
+                    "uses the single fidelity; leave it empty to use that for all. Clicks on faces in Select Faces write it.",
                 ),
                 io.Float.Input(
                     "painted",
@@ -59,6 +59,7 @@ class CodeFormerRestore(io.ComfyNode):
                 inputs.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
                 inputs.CROPS_OUTPUT,
             ],
+            has_intermediate_output=True,  # before and after, in the browser
         )
 
     @classmethod
@@ -73,8 +74,9 @@ class CodeFormerRestore(io.ComfyNode):
         mask: Tensor | None = None,
         **options: Any,
     ) -> io.NodeOutput:
-        weight = weights.fidelity_per_face(inputs.parse_numbers(per_face), fidelity, len(faces))
+        weight = weights.fidelity_per_face(inputs.parse_fidelities(per_face), fidelity, len(faces))
         if mask is not None:
             weight = weights.fidelity_maps(faces, weight, tensors.from_mask(mask), painted)
         restored = restoration.restore(faces, model, weight, **options, batch=model.batch, tick=progress.progress())
-        return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops))
+        shown = previews.before_and_after(faces.crops, restored.crops)
+        return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops), ui=shown)

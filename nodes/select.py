@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from comfy_api.latest import io, ui
@@ -31,7 +32,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
             display_name="Select Faces",
             category=inputs.CATEGORY,
             description="Keeps the faces that are to be repaired, in each image by itself, and says why it leaves the others "
-            "alone. After a run it shows the images: click a face to switch it on or off.",
+            "alone. After a run it shows the images: click a face to switch it on or off, or to give it its own fidelity.",
             search_aliases=["codeformer", "choose face", "filter faces", "largest face", "face index", "pick face", "人脸选择"],
             inputs=[
                 inputs.Faces.Input("faces", tooltip="The faces to choose from. Connect Detect Faces."),
@@ -42,7 +43,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
                     optional=True,
                     placeholder="1, 3",
                     tooltip="Only the faces with these numbers, counted from 1 in that order, for example 1, 3. Empty for all. "
-                    "A click on a face below changes it.",
+                    "1: 2; 2: 1, 3 chooses in each image by itself, and 0 none. Clicks on the faces below write it.",
                 ),
                 *inputs.widgets("first", "count", "min_size", of=Selection()),
                 # Not from the options, where `max_size` has the widget of Fix Faces: the whole number `largest`.
@@ -86,19 +87,22 @@ class CodeFormerFaceSelect(io.ComfyNode):
         cls, faces: AlignedFaces, numbers: str, mask: Tensor | None = None, image: Tensor | None = None, **values: Any
     ) -> io.NodeOutput:
         images = None if image is None else tensors.to_core(image)[0]
-        chosen = tuple(int(number) for number in inputs.parse_numbers(numbers, whole=True))
-        wanted = replace(inputs.chosen(values, of=Selection()), numbers=chosen)
-        kept, reasons = select_rows(
+        everywhere, own = inputs.parse_face_numbers(numbers)
+        wanted = replace(inputs.chosen(values, of=Selection()), numbers=everywhere)
+        choose = partial(
+            select_rows,
             faces.faces,
             faces.image_size,
-            wanted,
             mask=None if mask is None else tensors.from_mask(mask),
             sharpness=_sharpness(faces, images) if wanted.sharpness else None,
         )
+        kept, reasons = choose(wanted, numbers=own)
         selected = faces.subset(kept)
         text = report(selected.faces, [Skipped(faces.faces[row], why) for row, why in reasons.items()])
         progress.log_and_show(text)
-        shown = {"codeformer_faces": _thumbnails(faces, reasons, images)}
+        _, limits = choose(replace(wanted, numbers=(), first=1, count=0))  # the widget itself counts
+        shown_images = _thumbnails(faces, {row: limits[row] for row in limits if row not in kept}, images)
+        shown = {"codeformer_faces": shown_images, "codeformer_images": [_count_images(faces, images)]}
         return io.NodeOutput(selected, text, len(selected), to_json(selected.faces, selected.image_size), ui=shown)
 
 
@@ -110,16 +114,20 @@ def _sharpness(faces: AlignedFaces, images: Tensor | None) -> list[float]:
     return measure_sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
 
+def _count_images(faces: AlignedFaces, images: Tensor | None) -> int:
+    """How many images there are, as far as this node knows."""
+    return len(images) if images is not None else max((face.image_index for face in faces.faces), default=-1) + 1
+
+
 def _thumbnails(faces: AlignedFaces, reasons: Mapping[int, str], images: Tensor | None) -> list[dict[str, Any]]:
     """For each image the file of its thumbnail, and its faces as `selection.candidates.Candidate`.
 
     Args:
         faces: all of them, before the selection.
-        reasons: row of a face that is left out -> why.
+        reasons: row of a face that a limit leaves out -> why.
         images: (B, 3, H, W), that they were detected in, or None: then the thumbnails show only the crops, in their places.
     """
-    last = max((face.image_index for face in faces.faces), default=-1)
-    count = min(MAX_THUMBNAILS, last + 1 if images is None else len(images))
+    count = min(MAX_THUMBNAILS, _count_images(faces, images))
     if not count:
         return []
     small = thumbnails_from_crops(faces, count) if images is None else thumbnails(images[:count])

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.fidelity import sweep
 from ..codeformer_core.imaging import overlay
 from . import inputs
-from .host import networks, progress, tensors
+from .host import networks, previews, progress, tensors
 from .host.execution import completed
 
 
@@ -46,7 +46,7 @@ class CodeFormerFidelitySweep(io.ComfyNode):
                 io.Image.Output("labelled", tooltip="The face at each fidelity, labelled. Without a face there is no output."),
                 io.Image.Output("crops", tooltip="The same without the labels."),
             ],
-            has_intermediate_output=True,
+            is_output_node=True,  # so that it can be run by itself, to choose before the work
         )
 
     @classmethod
@@ -60,4 +60,6 @@ class CodeFormerFidelitySweep(io.ComfyNode):
         values = inputs.parse_numbers(fidelities)
         crops = sweep(faces, model, number, values, **options)
         labelled = tensors.to_host(overlay.draw_labels(crops, [f"w = {value:g}" for value in values]))
-        return io.NodeOutput(labelled, tensors.to_host(crops), ui=ui.PreviewImage(labelled, cls=cls))
+        files = previews.save_previews(crops)
+        cells = [{"image": file, "fidelity": value} for file, value in zip(files, values, strict=True)]
+        return io.NodeOutput(labelled, tensors.to_host(crops), ui={"codeformer_sweep": cells})

@@ -1,6 +1,6 @@
 """Select faces: order them, then filter by number, duplicates, limits and position, with a reason for each skipped one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def _limit_reason(measured: _Measured, want: Selection) -> str | None:
 
 
 def _by_number(group: list[_Measured], want: Selection) -> list[str | None]:
-    asked = ", ".join(map(str, want.numbers))
+    asked = "none" if want.numbers == (0,) else ", ".join(map(str, want.numbers))
     why = f"number {{}} {ORDERS[want.order].counted}, asked for {asked}"
     wanted = want.numbers or range(1, len(group) + 1)
     return [None if number in wanted else why.format(number) for number in range(1, len(group) + 1)]
@@ -137,6 +137,7 @@ def select_rows(
     *,
     mask: Tensor | None = None,
     sharpness: Sequence[float] | None = None,
+    numbers: Mapping[int, tuple[int, ...]] | None = None,
 ) -> tuple[list[int], dict[int, str]]:
     """Indices of the faces to work on, and of the skipped ones with the reason; indices, since two faces may be equal.
 
@@ -145,6 +146,7 @@ def select_rows(
         image_size: (H, W) of those images.
         mask: (1 or B, 1, h, w) in [0, 1], stretched over the images: faces outside are skipped.
         sharpness: of each face, from `sharpness.measure_sharpness`; needed when the selection limits it.
+        numbers: index of an image -> its own numbers instead of `Selection.numbers`; (0,) keeps none of its faces.
 
     Returns:
         The kept faces, image after image in the chosen order, and the others with the reason.
@@ -165,10 +167,11 @@ def select_rows(
     kept: list[int] = []
     reasons: dict[int, str] = {}
     key = ORDERS[selection.order].key
-    for group in images.values():
+    for index, group in images.items():
+        wanted = replace(selection, numbers=(numbers or {}).get(index, selection.numbers))
         group.sort(key=lambda measured: key(measured.face, image_size))
         for find_reasons in _FILTERS:
-            judged = list(zip(group, find_reasons(group, selection), strict=True))
+            judged = list(zip(group, find_reasons(group, wanted), strict=True))
             reasons |= {measured.row: why for measured, why in judged if why}
             group = [measured for measured, why in judged if not why]
         kept += [measured.row for measured in group]

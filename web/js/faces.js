@@ -1,73 +1,44 @@
-// Select Faces: the images with a numbered box around each face; a click, or Space on it, switches the face on or off.
-// The selection is the text of the node's own `numbers` widget, which is saved with the workflow and means the same in the API.
+// Select Faces: the images with a numbered box around each face. A click on a face offers to switch it on or off and to give it a
+// fidelity of its own; a double click, or Space on it, switches it at once. The selection is the text of the node's own `numbers`
+// widget and the fidelities that of `per_face` of CodeFormer Restore: both are saved with the workflow and mean the same in the API.
 
 import { app } from "../../../scripts/app.js"
-import { api } from "../../../scripts/api.js"
+import { Panel, fileAddress, registerPanel } from "./panel.js"
 import { element, say } from "./words.js"
-
-const STYLE = `
-.codeformer-faces { display: flex; flex-direction: column; gap: 4px; min-height: 240px; height: 100%; font: 12px sans-serif;
-  color: var(--input-text, #ddd); box-sizing: border-box; }
-.codeformer-faces .stage { flex: 1; min-height: 0; container-type: size; display: grid; place-items: center; text-align: center; }
-.codeformer-faces .picture { position: relative; isolation: isolate; width: min(100cqw, 100cqh * var(--ratio)); aspect-ratio: var(--ratio); }
-.codeformer-faces .picture img { width: 100%; height: 100%; display: block; border-radius: 4px; }
-.codeformer-faces .face { position: absolute; padding: 0; margin: 0; cursor: pointer; border-radius: 4px;
-  border: 2px solid #3ddc84; background: transparent; }
-.codeformer-faces .face > span { position: absolute; left: -2px; bottom: 100%; min-width: 14px; padding: 0 2px; box-sizing: border-box;
-  font: bold 12px/14px sans-serif; border-radius: 3px; background: #3ddc84; color: #000; }
-.codeformer-faces .face[aria-pressed=false] { border: 2px dashed #ccc; background: #0006;
-  backdrop-filter: grayscale(1); }
-.codeformer-faces .face[aria-pressed=false] > span { background: #777; color: #fff; }
-.codeformer-faces .face.limited[aria-pressed=true] { border-color: #ffa02e; }
-.codeformer-faces .face.limited[aria-pressed=true] > span { background: #ffa02e; }
-.codeformer-faces .face:focus-visible, .codeformer-faces .bar button:focus-visible { outline: 2px solid #fff; outline-offset: 1px; }
-.codeformer-faces .face:disabled { cursor: default; }
-.codeformer-faces .bar { display: flex; gap: 6px; align-items: center; min-height: 20px; }
-.codeformer-faces .bar output { flex: 1; }
-.codeformer-faces .bar button { border: 0; border-radius: 4px; padding: 1px 8px; cursor: pointer; color: inherit;
-  background: var(--comfy-input-bg, #444); }
-`
+import { followFaces } from "./wiring.js"
 
 /** The numbers in a text such as "1, 3"; what is no number is left out. */
-function listed(text) {
-  return String(text ?? "")
-    .split(/[\s,;]+/)
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
+const listed = (text) => (text.match(/\d+/g) ?? []).map(Number)
+
+/** Numbers for every image, and those of single images by their index, as `parse_face_numbers` of nodes/inputs.py reads them. */
+function parsed(text) {
+  const [everywhere, ...own] = String(text ?? "").split(/(\d+)\s*:/)
+  const byImage = {}
+  for (let at = 0; at < own.length; at += 2) byImage[own[at] - 1] = listed(own[at + 1])
+  return { everywhere: listed(everywhere), byImage }
 }
 
-/** The widget of one Select Faces node. */
-class Picker {
-  constructor(node) {
-    this.node = node
-    this.pictures = null // as `_thumbnails` of nodes/select.py sends them; null before the first run
-    this.index = 0
+const ascending = (numbers) => [...numbers].sort((one, other) => one - other).join(", ")
+
+class Picker extends Panel {
+  static kinds = ["CodeFormerFaceSelect"]
+  static key = "codeformer_faces"
+  static style = "codeformer-faces"
+  static height = 300
+  static watched = ["numbers", "order", "first", "count"]
+
+  constructor() {
+    super()
     this.stage = element("div", { className: "stage" })
-    this.status = element("output")
+    this.about = element("div", { className: "bar about" })
     this.bar = element("div", { className: "bar" })
-    this.root = element("div", { className: "codeformer-faces" }, this.stage, this.bar)
-    // Space and Enter press a face here; without this they would also reach the canvas.
-    this.root.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && event.stopPropagation())
-    node.addDOMWidget("codeformer_faces", "codeformer_faces", this.root, {
-      serialize: false,
-      hideOnZoom: false,
-      getMinHeight: () => 260,
-    }).serialize = false
-    for (const name of ["numbers", "order"]) this.follow(this.widget(name))
-    this.draw()
+    this.status = element("output")
+    this.root.append(this.stage, this.about, this.bar)
+    this.chosen = null // the key of the face that was clicked
   }
 
-  widget(name) {
-    return this.node.widgets.find((widget) => widget.name === name)
-  }
-
-  /** Draw anew when somebody edits a widget by hand. */
-  follow(widget) {
-    const before = widget.callback
-    widget.callback = (...values) => {
-      before?.apply(widget, values)
-      this.draw()
-    }
+  get pictures() {
+    return this.output(Picker.key)
   }
 
   /** Whether the numbers are connected: then clicks could not change them. */
@@ -75,130 +46,161 @@ class Picker {
     return this.node.inputs?.find((input) => input.name === "numbers")?.link != null
   }
 
-  /** Every face of every image with its number in the order that the node is set to. */
+  /** Every face, image after image in the order that the node is set to: `on` by its number, `kept` if no limit leaves it out. */
   get faces() {
     const order = this.widget("order").value
-    return (this.pictures ?? []).flatMap((picture) => picture.faces.map((face) => ({ ...face, number: face.numbers[order] })))
+    const [first, count] = ["first", "count"].map((name) => this.widget(name).value)
+    const { everywhere, byImage } = parsed(this.widget("numbers").value)
+    return (this.pictures ?? []).flatMap((picture, image) => {
+      const asked = byImage[image] ?? everywhere
+      const faces = picture.faces
+        .map((face, row) => ({ ...face, image, key: `${image}.${row}`, number: face.numbers[order] }))
+        .sort((one, other) => one.number - other.number)
+        .map((face) => ({ ...face, on: !asked.length || asked.includes(face.number) }))
+      const left = faces.filter((face) => face.on && !face.reason)
+      const kept = new Set(left.slice(first - 1, count ? first - 1 + count : undefined))
+      return faces.map((face) => ({ ...face, kept: kept.has(face), limit: face.reason || (face.on && !kept.has(face) ? say("beyond") : "") }))
+    })
   }
 
-  isOn(number) {
-    const numbers = listed(this.widget("numbers").value)
-    return !numbers.length || numbers.includes(number)
+  /** CodeFormer Restore behind this node, if it takes fidelities and every image is shown here; else null. */
+  get restore() {
+    const [restore] = followFaces(this.node, ["CodeFormerRestore"])
+    const linked = restore?.inputs?.find((input) => input.name === "per_face")?.link != null
+    const whole = (this.output("codeformer_images")?.[0] ?? 0) === (this.pictures ?? []).length
+    return restore && !linked && whole ? restore : null
   }
 
-  /** What a run has sent. */
-  take(pictures) {
-    this.pictures = pictures
-    this.index = Math.min(this.index, Math.max(0, pictures.length - 1))
-    // A reason that is not the number itself: it stands however the face is clicked.
-    for (const face of this.pictures.flatMap((picture) => picture.faces))
-      face.limited = face.reason && this.isOn(face.numbers[this.widget("order").value]) ? face.reason : ""
-    this.draw()
+  /** The fidelities of their own that kept faces have, by key. */
+  own(kept) {
+    const text = String(this.restore?.widgets.find((widget) => widget.name === "per_face")?.value ?? "")
+    const values = text.split(/[\s,;]+/).filter(Boolean)
+    const value = (at) => (values.length === kept.length ? values[at] : values.length === 1 ? values[0] : "-")
+    return new Map(kept.map((key, at) => [key, value(at)]).filter(([, own]) => own !== "-"))
   }
 
-  toggle(number) {
-    const known = new Set(this.faces.map((face) => face.number))
-    const numbers = listed(this.widget("numbers").value)
-    const on = new Set(numbers.length ? numbers : known)
-    if (!on.delete(number)) on.add(number)
-    if (!on.size) return this.draw(say("last"))
-    const everyone = [...known].every((one) => on.has(one))
-    this.choose(everyone ? "" : [...on].sort((one, other) => one - other).join(", "))
+  /** The text of `per_face` for kept faces and their own fidelities. */
+  perFace(kept, own) {
+    return kept.some((key) => own.has(key)) ? kept.map((key) => own.get(key) ?? "-").join(", ") : ""
   }
 
-  choose(text) {
-    const widget = this.widget("numbers")
-    widget.value = text
-    widget.callback?.(text, app.canvas, this.node) // also draws
-    this.node.graph?.setDirtyCanvas(true, true)
-    this.node.graph?.change?.()
+  /** A widget was edited by hand: fidelities stay with their faces. */
+  changed() {
+    const before = this.kept ?? []
+    const after = this.faces.filter((face) => face.kept).map((face) => face.key)
+    const own = this.own(before)
+    this.kept = after
+    if (own.size && before.join() !== after.join()) this.write([this.restore, "per_face", this.perFace(after, own)])
+  }
+
+  toggle(face) {
+    const faces = this.faces.map((one) => (one.key === face.key ? { ...one, on: !one.on } : one))
+    if (!faces.some((one) => one.on)) return this.draw(say("last"))
+    this.write([this.node, "numbers", this.numbers(faces)])
+  }
+
+  /** The shortest text that switches these faces on. */
+  numbers(faces) {
+    if (faces.every((face) => face.on)) return ""
+    const images = this.pictures.map((_, image) => faces.filter((face) => face.image === image))
+    const text = (group) => ascending(group.filter((face) => face.on).map((face) => face.number)) || "0"
+    const seen = images.filter((group) => group.length)
+    if (seen.length === 1) return text(seen[0])
+    const same = new Set(seen.map((group) => (group.every((face) => face.on) ? "" : text(group))))
+    if (same.size === 1) return [...same][0] // the same for every image, as a text written by hand is
+    return images.flatMap((group, image) => (group.length && !group.every((face) => face.on) ? `${image + 1}: ${text(group)}` : [])).join("; ")
+  }
+
+  setFidelity(face, value) {
+    const kept = this.faces.filter((one) => one.kept).map((one) => one.key)
+    const own = this.own(kept)
+    if (value === null) own.delete(face.key)
+    else own.set(face.key, String(value))
+    this.write([this.restore, "per_face", this.perFace(kept, own)])
+  }
+
+  show() {
+    const faces = this.faces
+    this.kept = faces.filter((face) => face.kept).map((face) => face.key)
+    const own = this.own(this.kept)
+    const pictures = this.pictures
+    const pager = this.pager(pictures?.length ?? 0, {
+      previous: say("previous"),
+      next: say("next"),
+      shown: say("picture", { index: this.index + 1, count: pictures?.length }),
+    })
+    const picture = pictures?.[this.index]
+    const here = faces.filter((face) => face.image === this.index)
+    this.stage.replaceChildren(picture ? this.picture(picture.image, here, own) : say(pictures ? "noFace" : "unseen"))
+    const chosen = here.find((face) => face.key === this.chosen)
+    this.about.replaceChildren(...(chosen ? this.offers(chosen, own) : []))
+    this.status.value = this.linked ? say("linked") : faces.length ? say("chosen", { on: this.kept.length, all: faces.length }) : ""
+    this.bar.replaceChildren(...pager, this.status)
+    if (faces.length && !this.linked)
+      this.bar.append(this.button("all", say("all"), say("allHint"), () => this.write([this.node, "numbers", ""])))
   }
 
   draw(message = "") {
-    const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.key : null
-    const picture = this.pictures?.[this.index]
-    this.stage.replaceChildren(picture ? this.picture(picture) : say(this.pictures ? "noFace" : "unseen"))
-    const numbers = new Set(this.faces.map((face) => face.number))
-    const on = [...numbers].filter((number) => this.isOn(number)).length
-    this.status.value = message || (this.linked ? say("linked") : numbers.size ? say("chosen", { on, all: numbers.size }) : "")
-    this.bar.replaceChildren(...this.pager(), this.status)
-    if (numbers.size && !this.linked) this.bar.append(this.button("all", say("all"), say("allHint"), () => this.choose("")))
-    if (focused) this.root.querySelector(`[data-key="${focused}"]`)?.focus()
+    super.draw()
+    if (message) this.status.value = message
   }
 
-  picture({ image, faces }) {
-    const url = api.apiURL(`/view?${new URLSearchParams(image)}${app.getRandParam()}`)
-    const shown = element("img", { src: url, alt: "", draggable: false })
+  picture(image, faces, own) {
+    const shown = element("img", { src: fileAddress(image), alt: "", draggable: false })
     const frame = element("div", { className: "picture" }, shown)
     const fit = () => frame.style.setProperty("--ratio", shown.naturalWidth / shown.naturalHeight || 1)
     shown.onload = fit
     fit()
-    const order = this.widget("order").value
-    const inOrder = [...faces].sort((one, other) => one.numbers[order] - other.numbers[order]) // as Tab goes through them
-    frame.append(...inOrder.map((face) => this.box(face, face.numbers[order])))
+    frame.append(...faces.map((face) => this.box(face, own.get(face.key)))) // in the order in which Tab goes through them
     return frame
   }
 
-  box(face, number) {
-    const words = [say("face", { number, score: face.score.toFixed(2), pixels: Math.round(face.pixels) })]
-    if (this.pictures.length > 1) words.push(say("everywhere"))
-    if (face.limited) words.push(say("left", { reason: face.limited }))
-    const box = this.button(`face ${number}`, "", words.join(" "), () => this.toggle(number))
-    box.className = face.limited ? "face limited" : "face"
+  box(face, fidelity) {
+    const words = [say("face", { number: face.number, score: face.score.toFixed(2), pixels: Math.round(face.pixels) })]
+    if (face.limit) words.push(say("left", { reason: face.limit }))
+    const choose = () => {
+      this.chosen = face.key
+      this.draw()
+    }
+    const box = this.button(`face ${face.number}`, "", words.join(" "), (event) => (event.detail > 1 ? this.toggle(face) : choose()))
+    box.onkeydown = (event) => {
+      if (event.key !== " ") return
+      event.preventDefault()
+      this.toggle(face)
+    }
+    box.className = `face${face.limit ? " limited" : ""}${face.key === this.chosen ? " chosen" : ""}`
     box.disabled = this.linked
-    box.setAttribute("aria-pressed", this.isOn(number))
-    box.append(element("span", { textContent: number }))
+    box.setAttribute("aria-pressed", face.on)
+    box.append(element("span", { textContent: fidelity ? `${face.number} · w ${fidelity}` : face.number }))
     const [left, top, width, height] = face.place.map((share) => `${100 * share}%`)
     // Small faces lie on top, so that they can be clicked in front of larger ones.
     Object.assign(box.style, { left, top, width, height, zIndex: Math.max(1, 10000 - Math.round(face.pixels)) })
     return box
   }
 
-  pager() {
-    const count = this.pictures?.length ?? 0
-    if (count < 2) return []
-    const turn = (step) => () => {
-      this.index = (this.index + step + count) % count
-      this.draw()
-    }
-    return [
-      this.button("previous", "‹", say("previous"), turn(-1)),
-      element("span", { textContent: say("picture", { index: this.index + 1, count }) }),
-      this.button("next", "›", say("next"), turn(1)),
-    ]
-  }
-
-  button(key, text, title, onclick) {
-    const button = element("button", { type: "button", textContent: text, title, onclick })
-    button.dataset.key = key
-    button.setAttribute("aria-label", title)
-    return button
+  /** What a click on a face offers: on or off, and a fidelity of its own. */
+  offers(face, own) {
+    const name = say("number", { number: face.number })
+    // No <input> where it can be helped: ComfyUI leaves Ctrl+Z to the one that has the focus.
+    const on = this.button("on", `${face.on ? "☑" : "☐"} ${say("repair", { name })}`, say("repair", { name }), () => this.toggle(face))
+    on.setAttribute("role", "checkbox")
+    on.setAttribute("aria-checked", face.on)
+    const offered = [on]
+    if (face.limit) return [...offered, element("span", { className: "why", textContent: face.limit })]
+    if (!face.kept || !this.restore) return offered
+    const common = this.restore.widgets.find((widget) => widget.name === "fidelity").value
+    const value = own.get(face.key) ?? common
+    const slider = element("input", { type: "range", min: 0, max: 1, step: 0.05, value })
+    slider.dataset.key = "fidelity"
+    slider.setAttribute("aria-label", say("fidelityOf", { name }))
+    const number = element("span", { className: "number", textContent: Number(value).toFixed(2) })
+    slider.oninput = () => (number.textContent = Number(slider.value).toFixed(2))
+    slider.onpointerup = () => slider.blur()
+    slider.onchange = () => this.setFidelity(face, Number(slider.value))
+    offered.push(element("label", { className: "fidelity" }, say("fidelity"), slider, number))
+    if (own.has(face.key)) offered.push(this.button("common", say("common"), say("commonHint"), () => this.setFidelity(face, null)))
+    return offered
   }
 }
 
-app.registerExtension({
-  name: "codeformer.faces",
-  setup() {
-    document.head.append(element("style", { textContent: STYLE }))
-  },
-  nodeCreated(node) {
-    if (node.constructor.comfyClass !== "CodeFormerFaceSelect") return
-    const picker = (node.codeformerPicker = new Picker(node))
-    const executed = node.onExecuted
-    node.onExecuted = function (output) {
-      executed?.call(this, output)
-      if (output?.codeformer_faces) picker.take(output.codeformer_faces)
-    }
-    const connected = node.onConnectionsChange
-    node.onConnectionsChange = function (...change) {
-      connected?.apply(this, change)
-      picker.draw()
-    }
-  },
-  // A workflow that comes back from another tab: its widgets have their values now, and what the last run showed is known.
-  loadedGraphNode(node) {
-    const known = app.nodeOutputs?.[node.id]?.codeformer_faces
-    if (known) node.codeformerPicker?.take(known)
-    else node.codeformerPicker?.draw()
-  },
-})
+registerPanel(Picker, "faces")

@@ -5,10 +5,6 @@ import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
 import { element, say } from "./words.js"
 
-const STYLE = `
-.codeformer-missing { font: 12px/15px sans-serif; color: #ffb454; overflow: hidden; box-sizing: border-box; padding: 0 2px; }
-`
-
 const HEIGHT = 48 // three lines
 
 /** Missing files of a loader, by name, as the definition of its node says; undefined for every other node. */
@@ -87,7 +83,6 @@ function update(definitions) {
 app.registerExtension({
   name: "codeformer.missing",
   setup() {
-    document.head.append(element("style", { textContent: STYLE }))
     for (const end of ["execution_success", "execution_error", "execution_interrupted"]) api.addEventListener(end, refresh)
   },
   refreshComboInNodes: update,

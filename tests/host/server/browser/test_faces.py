@@ -1,4 +1,4 @@
-"""Select Faces in a real browser: a click switches a face off, and a run leaves it as it was."""
+"""Select Faces in a real browser: what a click on a face offers, also after whatever makes the host load the nodes anew."""
 
 import io
 import json
@@ -33,35 +33,175 @@ def changed(frontend, entry, before, faces):
     return result
 
 
-def test_a_click_on_a_face_leaves_it_alone(frontend, renderer, couple, graph):
+@pytest.fixture
+def shown(frontend, renderer, graph):
+    """The workflow after a run, with its two faces in Select Faces, in both renderers."""
     frontend.open(graph)
-    entry = frontend.run()
-    (picture,) = entry["outputs"][str(frontend.node("CodeFormerFaceSelect"))]["codeformer_faces"]
-    faces = sorted(picture["faces"], key=lambda face: face["numbers"]["left"])
-    assert changed(frontend, entry, couple, faces) == [True, True]
-    left, right = (frontend.page.get_by_role("button", name=f"Face {number}:") for number in (1, 2))
-    left.click()
-    assert frontend.widget("CodeFormerFaceSelect", "numbers") == "2"
-    frontend.screenshot(f"a face switched off {renderer}")
-    assert left.get_attribute("aria-pressed") == "false" and right.get_attribute("aria-pressed") == "true"
-    entry = frontend.run()
-    assert changed(frontend, entry, couple, faces) == [False, True]
+    frontend.run()
+    face(frontend, 1).wait_for()
+    return frontend
+
+
+def face(frontend, number):
+    """The box around a face."""
+    return frontend.page.get_by_role("button", name=f"Face {number}:")
+
+
+def pressed(frontend):
+    """For each face whether its box says that it is on."""
+    return [face(frontend, number).get_attribute("aria-pressed") == "true" for number in (1, 2)]
+
+
+def numbers(frontend):
+    return frontend.widget("CodeFormerFaceSelect", "numbers")
+
+
+def undo(frontend, key="Control+z"):
+    """Undo, and what the host loads for it."""
+    loaded = "new Promise((done) => setTimeout(done, 700))"  # the host loads the whole workflow anew
+    frontend.page.keyboard.press(key)
+    frontend.page.evaluate(loaded)
+
+
+def test_a_click_offers_to_leave_the_face_alone(shown, renderer, couple):
+    entry = shown.run()
+    (picture,) = entry["outputs"][str(shown.node("CodeFormerFaceSelect"))]["codeformer_faces"]
+    faces = sorted(picture["faces"], key=lambda found: found["numbers"]["left"])
+    assert changed(shown, entry, couple, faces) == [True, True]
+    face(shown, 1).click()
+    assert numbers(shown) == ""
+    shown.page.get_by_role("checkbox", name="repair Face 1").click()
+    assert numbers(shown) == "2" and pressed(shown) == [False, True]
+    shown.page.get_by_text("1 of 2 faces selected").wait_for()
+    shown.screenshot(f"a face switched off {renderer}")
+    entry = shown.run()
+    assert changed(shown, entry, couple, faces) == [False, True]
+    assert not shown.errors
+
+
+def test_a_click_offers_a_fidelity_that_stays_with_its_face(shown):
+    face(shown, 2).click()
+    shown.page.get_by_role("slider", name="Fidelity of Face 2").fill("0.8")
+    assert shown.widget("CodeFormerRestore", "per_face") == "-, 0.8"
+    assert "w 0.8" in face(shown, 2).inner_text()
+    face(shown, 1).dblclick()
+    assert (numbers(shown), shown.widget("CodeFormerRestore", "per_face")) == ("2", "0.8")
+    entry = shown.run()
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    face(shown, 2).click()
+    shown.page.get_by_role("button", name="Use the fidelity of CodeFormer Restore again").click()
+    assert shown.widget("CodeFormerRestore", "per_face") == ""
+
+
+def test_undo_and_redo_leave_a_picker_that_works(shown):
+    """Nodes 2.0 once went on showing the picker of the node object before the undo: clicks changed nothing that is sent."""
+    face(shown, 1).dblclick()
+    undo(shown)
+    assert numbers(shown) == "" and pressed(shown) == [True, True]
+    undo(shown, "Control+y")
+    assert numbers(shown) == "2" and pressed(shown) == [False, True]
+    face(shown, 2).dblclick()  # the last one: it stays
+    assert numbers(shown) == "2"
+    face(shown, 1).dblclick()
+    assert numbers(shown) == "" and pressed(shown) == [True, True]
+    face(shown, 2).dblclick()
+    sent = shown.prompt()[str(shown.node("CodeFormerFaceSelect"))]["inputs"]
+    assert sent["numbers"] == "1" and pressed(shown) == [True, False]
+    assert not shown.errors
+
+
+def test_the_picker_is_there_after_another_tab_and_after_a_reload(shown, renderer, graph):
+    face(shown, 1).dblclick()
+    tabs = shown.page.locator(".workflow-tab")
+    mine = tabs.count() - 1
+    shown.page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    shown.page.wait_for_function("app.graph.nodes.every((node) => node.type !== 'CodeFormerFaceSelect')")
+    tabs.nth(mine).click()
+    shown.page.wait_for_function("app.graph.nodes.some((node) => node.type === 'CodeFormerFaceSelect')")
+    face(shown, 1).wait_for()
+    assert pressed(shown) == [False, True]
+    saved = shown.page.evaluate("() => app.graph.serialize()")
+    shown.reload()
+    shown.open(saved)
+    face(shown, 1).wait_for()  # from the server's history
+    assert pressed(shown) == [False, True]
+    face(shown, 1).dblclick()
+    assert numbers(shown) == "" and pressed(shown) == [True, True]
+
+
+def test_a_copy_and_a_subgraph_have_pickers_of_their_own(shown):
+    shown.page.evaluate("""() => {
+        const node = app.graph.nodes.find((node) => node.type === "CodeFormerFaceSelect")
+        app.canvas.copyToClipboard([node])
+        app.canvas.pasteFromClipboard()
+    }""")
+    values = """() => app.graph.nodes.filter((node) => node.type === "CodeFormerFaceSelect")
+        .sort((one, other) => one.id - other.id).map((node) => node.widgets[1].value)"""
+    face(shown, 1).dblclick()
+    assert shown.page.evaluate(values) == ["2", ""]
+    shown.page.evaluate("""() => {
+        const nodes = app.graph.nodes.filter((node) => node.type === "CodeFormerFaceSelect")
+        const [original, copy] = nodes.sort((one, other) => one.id - other.id)
+        app.graph.remove(copy)
+        app.graph.convertToSubgraph(new Set([original]))
+        const block = app.graph.nodes.find((node) => node.isSubgraphNode?.())
+        app.canvas.openSubgraph(block.subgraph, block)
+    }""")
+    shown.run()
+    face(shown, 1).wait_for()
+    assert pressed(shown) == [False, True]
+    face(shown, 1).dblclick()
+    assert shown.page.evaluate("app.canvas.graph.nodes[0].widgets[1].value") == ""
+    shown.page.evaluate("app.canvas.setGraph(app.rootGraph)")
+
+
+def test_two_images_choose_by_themselves_and_the_count_is_that_of_the_report(frontend, renderer, graph):
+    batch = {
+        **{"id": 90, "type": "RepeatImageBatch", "pos": [0, 1200], "size": [200, 60], "flags": {}, "order": 0, "mode": 0},
+        "inputs": [{"name": "image", "type": "IMAGE", "link": 91}],
+        "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [92, 93]}],
+        "widgets_values": [2],
+    }
+    ids = {node["type"]: node["id"] for node in graph["nodes"]}
+    kept = [link for link in graph["links"] if link[1] != ids["LoadImage"]]
+    needed = ("LoadImage", "CodeFormerFaceDetectorLoader", "CodeFormerFaceDetect", "CodeFormerFaceSelect")
+    links = [link for link in kept if {link[1], link[3]} <= {ids[kind] for kind in needed}]
+    nodes = [json.loads(json.dumps(node)) for node in graph["nodes"] if node["type"] in needed]
+    nodes[0]["outputs"][0]["links"] = [91]
+    for node in nodes[1:]:
+        for slot in node["inputs"]:
+            if slot["name"] == "image":
+                slot["link"] = {"CodeFormerFaceDetect": 92, "CodeFormerFaceSelect": 93}[node["type"]]
+        for slot in node["outputs"]:
+            slot["links"] = [link[0] for link in links if link[1] == node["id"] and node["outputs"][link[2]] is slot]
+    links += [[91, ids["LoadImage"], 0, 90, 0, "IMAGE"]]
+    links += [[92, 90, 0, ids["CodeFormerFaceDetect"], 0, "IMAGE"], [93, 90, 0, ids["CodeFormerFaceSelect"], 2, "IMAGE"]]
+    frontend.open({**graph, "nodes": [*nodes, batch], "links": links})
+    frontend.run()
+    frontend.page.get_by_text("4 of 4 faces selected").wait_for()
+    frontend.page.get_by_role("button", name="Next image").click()
+    face(frontend, 1).dblclick()
+    assert numbers(frontend) == "2: 2"
+    frontend.page.get_by_text("3 of 4 faces selected").wait_for()
+    face(frontend, 2).dblclick()
+    assert numbers(frontend) == "2: 0"
+    frontend.page.get_by_text("2 of 4 faces selected").wait_for()
+    frontend.run()
+    report = "app.graph.nodes.find((n) => n.type === 'CodeFormerFaceSelect').widgets.at(-1).value"
+    frontend.page.wait_for_function(f"{report}?.startsWith?.('Worked on: 2')")
     assert not frontend.errors
 
 
 def test_the_keyboard_does_what_a_click_does_and_one_face_stays(frontend, graph):
     frontend.open(graph)
     frontend.run()
-    left, right = (frontend.page.get_by_role("button", name=f"Face {number}:") for number in (1, 2))
-    left.focus()
+    face(frontend, 1).focus()
     frontend.page.keyboard.press("Space")
-    assert frontend.widget("CodeFormerFaceSelect", "numbers") == "2"
+    assert numbers(frontend) == "2"
     frontend.page.keyboard.press("Tab")  # the focus has stayed on the face that was pressed
-    frontend.page.keyboard.press("Enter")
-    assert frontend.widget("CodeFormerFaceSelect", "numbers") == "2"  # nobody chosen would mean everybody
+    frontend.page.keyboard.press("Space")
+    assert numbers(frontend) == "2"  # nobody chosen would mean everybody
     frontend.page.get_by_text("One face stays selected.").wait_for()
-    left.click()
-    assert frontend.widget("CodeFormerFaceSelect", "numbers") == ""
 
 
 def test_the_choice_is_saved_and_sent_as_plain_text(frontend, graph):
