@@ -25,7 +25,7 @@ class CodeFormerFixFaces(io.ComfyNode):
             display_name="Fix Faces (CodeFormer)",
             category=inputs.CATEGORY,
             description="Finds every face, repairs it and puts it back. Outside the faces every pixel of the image stays.",
-            search_aliases=inputs.ALIASES,
+            search_aliases=["restore", "修复人脸", *inputs.ALIASES],
             inputs=[
                 io.Image.Input("image", tooltip="One image or several. Transparency is kept."),
                 inputs.MODEL,

@@ -17,7 +17,7 @@ from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select_rows
 from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
-from .host import progress, tensors
+from .host import language, progress, tensors
 from .host.execution import completed
 
 #: Thumbnails of a longer batch, such as the frames of a video.
@@ -135,7 +135,8 @@ def _thumbnails(faces: AlignedFaces, reasons: Mapping[int, str], images: Tensor 
         tensors.to_host(small).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
     )
     result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
-    for candidate in list_candidates(faces.faces, faces.image_size, reasons):
+    said = {row: language.translate(reason) for row, reason in reasons.items()}
+    for candidate in list_candidates(faces.faces, faces.image_size, said):
         if candidate.image_index < count:
             result[candidate.image_index]["faces"].append(asdict(candidate))
     return result
