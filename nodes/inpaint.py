@@ -78,6 +78,7 @@ class CodeFormerInpaint(io.ComfyNode):
         mask: Tensor | None = None,
         image: Tensor | None = None,
     ) -> io.NodeOutput:
+        model.require_task("inpainting")  # said at the first run, before anybody has painted a mask
         if mask is not None:
             unknown = tensors.from_mask(mask)
         elif image is not None:

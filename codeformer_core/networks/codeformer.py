@@ -18,6 +18,13 @@ from .precision import PRECISIONS, Precision
 from .transformer import TransformerLayer
 from .vqgan import Architecture, Codebook, Encoder, Generator
 
+#: Task -> the published file.
+FILES = {
+    "restoration": "codeformer.pth",
+    "colorization": "codeformer_colorization.pth",
+    "inpainting": "codeformer_inpainting.pth",
+}
+
 
 class CodeFormer(nn.Module):
     """The whole network. Load one with `codeformer_core.networks.load`.
@@ -152,7 +159,7 @@ class CodeFormer(nn.Module):
         Args:
             fidelity: the one that `decode_faces` will be given; at 0 no encoder maps are kept for the fusion.
         """
-        self._require_task("restoration", "codeformer.pth")
+        self.require_task("restoration")
         return self._encode(crops * 2 - 1, fidelity)
 
     @torch.no_grad()
@@ -173,7 +180,7 @@ class CodeFormer(nn.Module):
     @torch.no_grad()
     def colorize(self, crops: Tensor) -> Tensor:
         """Greyscale or faded crops (N, 3, S, S) in [0, 1] -> colorized (N, 3, S, S) in [0, 1]; w = 0, as in the reference."""
-        self._require_task("colorization", "codeformer_colorization.pth")
+        self.require_task("colorization")
         return _to_unit_range(self(crops * 2 - 1, 0.0, match_style=True))
 
     @torch.no_grad()
@@ -187,7 +194,7 @@ class CodeFormer(nn.Module):
             holes: (N, 1, S, S) in [0, 1]; what is above one half is hidden from the network. The result takes as much of the
                 filling as `holes` says, so that a ramp below one half fades it into what is known.
         """
-        self._require_task("inpainting", "codeformer_inpainting.pth")
+        self.require_task("inpainting")
         white = torch.where(holes > 0.5, torch.ones_like(crops), crops)
         filled = _to_unit_range(self(white * 2 - 1, 1.0, match_style=False)).to(crops)
         return torch.where(holes > 0, torch.lerp(crops, filled, holes), crops)
@@ -202,11 +209,12 @@ class CodeFormer(nn.Module):
         probabilities = encoded.logits.softmax(dim=2).amax(dim=2)  # (N, s * s)
         return probabilities.reshape(-1, 1, *encoded.features.shape[-2:])
 
-    def _require_task(self, task: str, file: str) -> None:
+    def require_task(self, task: str) -> None:
+        """A ValueError when the weights were trained for another task."""
         if self.task != task:
             raise ValueError(
                 f"This is the {self.task} checkpoint (codebook of {self.arch.codebook_size}, fusion at "
-                f"{', '.join(map(str, self.arch.fuse_sides)) or 'no side'}), and {task} was asked for: choose {file}."
+                f"{', '.join(map(str, self.arch.fuse_sides)) or 'no side'}), and {task} was asked for: choose {FILES[task]}."
             )
 
 

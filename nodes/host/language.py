@@ -1,7 +1,8 @@
 """The language of the running node's user: messages and errors as locales/<language>/messages.json translates them.
 
 The core speaks English, and so do the log, the outputs, and clients of the API that ask for nothing else. The browser says
-which language its interface has when it queues a prompt (web/js/language.js).
+which language its interface has when it queues a prompt (web/js/language.js). The English file has what the core says to users
+of the command line, said to users of nodes.
 """
 
 import json
@@ -58,8 +59,6 @@ def current() -> str:
 def translate(text: str, language: str | None = None) -> str:
     """A message in a language, by default that of the running node's user; sentences without a translation stay English."""
     language = language or current()
-    if language == "en" or not text:
-        return text
     return "\n".join(_translate_line(line, language) for line in text.split("\n"))
 
 
@@ -70,7 +69,7 @@ def _translate_line(line: str, language: str) -> str:
         for count in range(len(sentences), 0, -1):
             known = _translate_phrase(" ".join(sentences[:count]), language)
             if known is not None or count == 1:
-                said.append(sentences[0] if known is None else known)
+                said.append(_translate_phrase(sentences[0], "en") or sentences[0] if known is None else known)
                 del sentences[:count]
                 break
     indent = line[: len(line) - len(line.lstrip())]

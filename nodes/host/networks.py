@@ -35,6 +35,10 @@ class HostedRestorer(memory.Hosted):
         """How many faces a call takes now."""
         return self.at_once(self.side, self.side)
 
+    def require_task(self, task: str) -> None:
+        """A ValueError when the weights were trained for another task than "restoration", "colorization" or "inpainting"."""
+        self.network.require_task(task)
+
     def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored, where and as the crops are. `fidelity`: a number, (N,) or (N, 1, h, w)."""
 
