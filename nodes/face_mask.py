@@ -16,6 +16,9 @@ from .host.execution import completed
 #: What the white of the mask means -> how it limits the paste.
 OCCLUSION = {"in front of the face": limits.exclude, "where faces may be pasted": limits.restrict_to}
 
+#: The parts that people turn off most; the others are among the advanced widgets.
+OFTEN = ("eyes", "glasses", "mouth", "hair")
+
 
 class CodeFormerFaceMask(io.ComfyNode):
     @classmethod
@@ -34,6 +37,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                         part,
                         default=part in FACE_PARTS,
                         optional=True,
+                        advanced=part not in OFTEN or None,
                         tooltip=f"Paste the {part}. Only with a face parser.",
                     )
                     for part in PART_CLASSES
@@ -42,6 +46,7 @@ class CodeFormerFaceMask(io.ComfyNode):
                     "grow",
                     default=0,
                     optional=True,
+                    advanced=True,
                     min=-256,
                     max=256,
                     tooltip="Grows the parts by this many pixels of the crop; below 0 shrinks them. Only with a face parser.",

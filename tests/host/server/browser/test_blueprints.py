@@ -24,7 +24,7 @@ def test_the_host_lists_the_blueprints(server):
         one["name"] for one in server.json("/global_subgraphs").values() if "codeformer-suite" in one["info"]["node_pack"]
     ]
     assert sorted(listed) == sorted(path.stem for path in BLUEPRINTS)
-    assert sorted(listed) == ["Fix Faces", "Fix Faces then Upscale", "Restore an Old Photo"]
+    assert sorted(listed) == ["Fix Faces then Upscale", "Fix Faces with Models", "Restore an Old Photo"]
 
 
 @pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
