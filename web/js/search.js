@@ -8,9 +8,9 @@ const BEGINNING = 1
 
 app.registerExtension({
   name: "codeformer.search",
-  beforeRegisterNodeDef(nodeType, definition) {
-    if (definition.name !== "CodeFormerFixFaces") return
-    const all = Object.getPrototypeOf(nodeType.nodeData)
+  setup() {
+    const definition = LiteGraph.registered_node_types.CodeFormerFixFaces?.nodeData
+    const all = definition && Object.getPrototypeOf(definition)
     const ranked = all?.postProcessSearchScores
     if (!ranked) return
     all.postProcessSearchScores = function (scores) {
