@@ -1,5 +1,5 @@
 // Fix Faces among the first in ComfyUI's node search: it ranks by where the text stands in a node's name, and "face" begins the
-// names of others. Only when the text is part of the name of Fix Faces; other nodes keep their ranks.
+// names of others. Where the text is no part of its name it only comes first among equals; other nodes keep their ranks.
 
 import { app } from "../../../scripts/app.js"
 
@@ -15,8 +15,9 @@ app.registerExtension({
     if (!ranked) return
     all.postProcessSearchScores = function (scores) {
       const [rank, ...others] = ranked.call(this, scores)
-      if (this.name !== definition.name || rank === 0 || rank > PART_OF_THE_NAME) return [rank, ...others]
-      return [BEGINNING, -Infinity, ...others.slice(1)]
+      if (this.name !== definition.name) return [rank, ...others]
+      const better = rank <= PART_OF_THE_NAME ? Math.min(rank, BEGINNING) : rank
+      return [better, -Infinity, ...others.slice(1)] // first among equals
     }
   },
 })
