@@ -72,6 +72,7 @@ class Compare extends Panel {
       line.focus()
       follow(event)
     }
+    picture.onmousedown = (event) => event.preventDefault() // or the line would lose the focus again
     picture.onpointermove = (event) => picture.hasPointerCapture(event.pointerId) && follow(event)
     move(this.cut)
     picture.append(side("before", before), side("after", after), line)
