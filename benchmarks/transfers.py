@@ -42,8 +42,9 @@ class Transfers(TorchDispatchMode):
         result = self.call(func, args, kwargs)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         called, on_device = func.overloadpacket, [_on_device(tensor) for tensor in tensors]
-        if called is _aten.index and on_device[0]:  # CUDA tensors accept indices on the host
+        if called is _aten.index and on_device[0]:  # indices on the host are copied, masks are counted
             self.copies += [Copy(True, index.numel()) for index in tensors[1:] if not _on_device(index)]
+            self.copies += [Copy(False, 1) for index in tensors[1:] if _on_device(index) and index.dtype == torch.bool]
         if called in COPIES and tensors:
             source = tensors[1] if called is _aten.copy_ else tensors[0]
             if _on_device(source) != _on_device(result):

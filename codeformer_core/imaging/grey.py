@@ -58,15 +58,18 @@ def is_toned(image: Tensor, boxes: Sequence[Box] = ()) -> bool:
     height, width = image.shape[1:]
     for x0, y0, x1, y1 in boxes:
         face = image[:, max(0, int(y0)) : min(height, int(y1) + 1), max(0, int(x0)) : min(width, int(x1) + 1)]
-        parts.append(_cells(face, FACE_CELLS) if face.numel() else parts[0][:0])
-    colours = torch.cat(parts)  # (K, 3)
+        if face.numel():
+            parts.append(_cells(face, FACE_CELLS))
+    cells = torch.cat(parts, 1).cpu()  # a GPU is waited for once
+    known = cells[3] > 0.5
+    colours, count = cells[:3, known].T, int(known[: parts[0].shape[1]].sum())  # (K, 3), of which the image's
     luma = (colours * colours.new_tensor((0.299, 0.587, 0.114))).sum(1)
     order = luma.argsort()
     chroma = (colours - luma[:, None])[order][:, [0, 2]].T  # (2, K)
     around = F.pad(chroma[None], (NEIGHBOURS, NEIGHBOURS), mode="replicate")[0].unfold(1, 2 * NEIGHBOURS + 1, 1)
     distances = torch.empty_like(luma)
     distances[order] = (chroma - around.median(2).values).norm(dim=0) / luma.quantile(0.98).clamp(min=DARK)
-    in_image, in_faces = distances.split([len(parts[0]), len(luma) - len(parts[0])])
+    in_image, in_faces = distances[:count], distances[count:]
     near = in_image.quantile(SHARE) <= LARGEST_DISTANCE  # false for NaN
     if len(in_faces):
         near &= in_faces.quantile(SHARE) <= LARGEST_IN_FACES
@@ -74,7 +77,8 @@ def is_toned(image: Tensor, boxes: Sequence[Box] = ()) -> bool:
 
 
 def _cells(image: Tensor, count: int) -> Tensor:
-    """Mean colours (K, 3) of the cells of an image (3, H, W), without clipped samples where others are there."""
+    """The cells of an image (3, H, W): their mean colours without clipped samples, where others are there, and the share of the
+    samples that are left: (4, K)."""
     step = max(1, max(image.shape[1:]) // (16 * count))  # 16 x 16 samples of a cell are enough
     image = image[:, ::step, ::step].float()
     scale = min(1.0, count / max(image.shape[1:]))
@@ -85,7 +89,7 @@ def _cells(image: Tensor, count: int) -> Tensor:
     weights = torch.where(enough, weights, 1.0)
     shares = F.adaptive_avg_pool2d(weights, size)
     means = F.adaptive_avg_pool2d(torch.where(weights > 0, image, 0.0), size) / shares.clamp(min=1e-6)
-    return means.flatten(1)[:, (shares > 0.5).flatten()].T
+    return torch.cat([means, shares]).flatten(1)
 
 
 def is_reference_grey(image: Tensor) -> bool:
@@ -99,8 +103,8 @@ def is_reference_grey(image: Tensor) -> bool:
         part = image[:, rows].float()
         differences = (part - part.roll(1, 0)).flatten(1)
         count += differences.shape[1]
-        total += differences.sum(1).cpu()
-        squares += differences.square_().sum(1).cpu()
+        sums = torch.cat([differences.sum(1), differences.square_().sum(1)]).cpu()  # a GPU is waited for once
+        total, squares = total + sums[:3], squares + sums[3:]
         if not (squares - total**2 / count).sum() <= allowed:  # false for NaN too
             return False
     return True
