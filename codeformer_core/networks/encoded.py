@@ -27,6 +27,15 @@ class EncodedFaces(NamedTuple):
         """N."""
         return self.logits.shape[0]
 
+    @property
+    def map_bytes(self) -> int:
+        """Bytes of `features` and `kept`, which averaging does not need."""
+        return sum(one.numel() * one.element_size() for one in (self.features, *self.kept.values()))
+
+    def without_maps(self) -> "EncodedFaces":
+        """The logits alone; `decode_faces` needs the maps of the same crops again."""
+        return EncodedFaces(self.logits, self.features.new_empty(self.faces, 0), {})
+
     def rows(self, which: slice | Sequence[int]) -> "EncodedFaces":
         """These faces alone, in this order. A slice is a view, which keeps the memory of all faces alive; a list is a copy."""
         index = which if isinstance(which, slice) else list(which)

@@ -19,8 +19,9 @@ from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..video_io import Source, VideoWriter, estimate_frames, frame_rate, read_frames, resample
-from . import stages
-from .stages import F, FrameState, SteadyRestorer
+from . import network_stages, stages
+from .network_stages import MapBudget, SteadyRestorer
+from .stages import F, FrameState
 
 
 def fix_stream(
@@ -59,8 +60,9 @@ def fix_stream(
     options = replace(options, batch=batch_size(options, restorer))
     states = stages.track_stage(frames, detector, options, extras.inside, device)
     states = stages.align_stage(states, restorer.side, options, device)
-    states = stages.encode_stage(states, restorer, fidelities[0], options)
-    states = stages.decode_stage(states, restorer, fidelities[0], options, extras)
+    budget = MapBudget()
+    states = network_stages.encode_stage(states, restorer, fidelities[0], options, budget)
+    states = network_stages.decode_stage(states, restorer, fidelities[0], options, extras, budget)
     yield from stages.paste_stage(states, options, extras, device)
 
 

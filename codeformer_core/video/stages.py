@@ -1,4 +1,4 @@
-"""The stages of a video: track, align, encode, average the codes over time, decode, and paste.
+"""The stages of a video: track, align, and paste; `network_stages` has those between.
 
 Each stage is a generator over `FrameState` and holds only the few frames that it needs, so that memory does not grow with the
 length of a video. No result depends on how frames are grouped into batches.
@@ -6,8 +6,7 @@ length of a video. No result depends on how frames are grouped into batches.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import count, islice
+from itertools import islice
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -17,19 +16,14 @@ from torch import Tensor
 from ..align import align
 from ..faces import AlignedFaces, Detector, Harmed, Skipped
 from ..imaging import buffers
-from ..imaging.colour import keep_grey
 from ..masks.limits import with_opacity
-from ..networks.encoded import EncodedFaces, join_encoded
+from ..networks.encoded import EncodedFaces
 from ..options import FixOptions
 from ..options.steadiness import OFF
 from ..paste import paste
-from ..pipeline import Extras, detect, limit_paste_area, postprocess_crops, upscale_background
-from ..restoration import Restorer
-from ..runtime.batching import BatchLimit
-from ..runtime.finite import check_finite
+from ..pipeline import Extras, detect, limit_paste_area, upscale_background
 from ..selection.harm import harm_reasons
 from .clip_grey import ClipGrey
-from .code_averaging import LogitAverager
 from .harm import HarmFilter
 from .scene_cuts import SceneCutDetector
 from .tracking import Tracked, Tracker
@@ -44,18 +38,6 @@ class Frame(Protocol):
 
 
 F = TypeVar("F", bound=Frame)
-
-
-class SteadyRestorer(Restorer, Protocol):
-    """A restorer in two halves, between which the code logits of neighbouring frames are averaged."""
-
-    def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
-        """Degraded crops (N, 3, S, S) RGB in [0, 1] -> their encodings."""
-        ...
-
-    def decode_faces(self, encoded: EncodedFaces, fidelity: float | Tensor, match_style: bool) -> Tensor:
-        """Encodings of N faces -> restored crops (N, 3, S, S) in [0, 1]."""
-        ...
 
 
 class FrameState(NamedTuple, Generic[F]):
@@ -116,54 +98,6 @@ def align_stage(
         yield state
 
 
-def encode_stage(
-    states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions
-) -> Iterator[FrameState[F]]:
-    """Encode the crops, and average the code logits of each track over neighbouring frames."""
-    averager, batches = LogitAverager(options.steadiness.strength if options.steady else 0), BatchLimit(options.batch)
-
-    def encode(crops: Tensor, part: slice) -> EncodedFaces:
-        return restorer.encode_faces(crops[part], fidelity)
-
-    pending: deque[FrameState[F]] = deque()
-    for group in _full_batches(states, options):
-        crops, encoded, first = [state.aligned.crops for state in group if state.aligned], None, 0
-        if crops:
-            crops = torch.cat(crops)  # (N, 3, S, S)
-            encoded = join_encoded(batches.run(partial(encode, crops), len(crops)))
-        for state in group:
-            pending.append(state)
-            rows = range(first, first := first + len(state.tracked))
-            own = encoded.rows(rows) if encoded and len(rows) else None
-            for averaged in averager.push([tracked.track for tracked in state.tracked], own):
-                yield pending.popleft()._replace(encoded=averaged)
-    for averaged in averager.finish():
-        yield pending.popleft()._replace(encoded=averaged)
-
-
-def decode_stage(
-    states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions, extras: Extras
-) -> Iterator[FrameState[F]]:
-    """Decode the encodings into restored crops."""
-    batches = BatchLimit(options.batch)
-
-    def decode(encoded: EncodedFaces, part: slice) -> Tensor:
-        return restorer.decode_faces(encoded.rows(part), fidelity, options.match_style)
-
-    for group in _full_batches(states, options):
-        parts = [state.encoded for state in group if state.encoded]
-        if not parts:
-            yield from group
-            continue
-        encoded = join_encoded(parts)
-        aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
-        crops = check_finite(torch.cat(batches.run(partial(decode, encoded), encoded.faces)), restorer).to(aligned.crops)
-        crops = keep_grey(crops, aligned.originals, aligned.grey, options.grey)
-        finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
-        for state in group:
-            yield state._replace(aligned=finished.of_image(next(index)), encoded=None) if state.aligned else state
-
-
 def paste_stage(
     states: Iterable[FrameState[F]], options: FixOptions, extras: Extras, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
@@ -211,17 +145,6 @@ def _pasted(
 def changes_every_pixel(options: FixOptions, extras: Extras) -> bool:
     """Whether the frames are enlarged or cleaned as a whole, beside their faces."""
     return extras.upscaler is not None or options.upscale != 1
-
-
-def _full_batches(states: Iterable[FrameState[F]], options: FixOptions) -> Iterator[list[FrameState[F]]]:
-    """Consecutive frames whose faces fill a batch of the network; at most a chunk of frames, so that none waits long."""
-    group: list[FrameState[F]] = []
-    for state in states:
-        group.append(state)
-        if sum(len(member.tracked) for member in group) >= options.batch or len(group) == options.chunk:
-            yield group
-            group = []
-    yield group
 
 
 def _stack(frames: Sequence[Frame], device: torch.device | str) -> Tensor:

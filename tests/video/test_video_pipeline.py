@@ -1,5 +1,6 @@
 """Consecutive frames: without smoothing each equals a still image, and results never depend on how frames are batched."""
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from codeformer_core import DetectionOptions, checkpoints, fix_faces
 from codeformer_core.options import FixOptions, Steadiness
 from codeformer_core.options.steadiness import OFF
 from codeformer_core.pipeline import Extras
+from codeformer_core.video import network_stages
 from codeformer_core.video.pipeline import fix_frames, fix_stream
 
 FRAMES = 14
@@ -162,3 +164,59 @@ def test_a_keep_out_mask_limits_the_faces_of_every_frame(clip, known_faces, tiny
     assert fixed.aligned.within.shape == (4, 1, 160, 160)
     for face in fixed.aligned.faces:
         assert torch.equal(fixed.aligned.within[face.image_index], 1 - keep_out[0])
+
+
+def live_map_bytes(shapes: set[tuple[int, ...]]) -> int:
+    """Bytes of all tensors that hold maps of one or more faces of these shapes, each storage once."""
+    gc.collect()
+    storages = {}
+    for one in gc.get_objects():
+        if type(one) is torch.Tensor and tuple(one.shape[1:]) in shapes:
+            storages[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
+    return sum(storages.values())
+
+
+@pytest.mark.parametrize("most", [0, 5])
+def test_crowds_hold_bounded_encoder_maps_with_the_same_result(clip, known_faces, tiny, monkeypatch, most):
+    class Crowd:
+        """Three faces where the detector finds one."""
+
+        def detect(self, images, options):
+            found = known_faces.detect(images, options)
+            return [
+                face._replace(
+                    box=tuple(value + move for value in face.box),
+                    landmarks=tuple((x + move, y + move) for x, y in face.landmarks),
+                )
+                for face in found
+                for move in (0.0, 30.0, 60.0)
+            ]
+
+    class Counting:
+        side, peak, encoded = tiny.side, 0, 0
+
+        def encode_faces(self, crops, fidelity):
+            Counting.encoded += len(crops)
+            return tiny.encode_faces(crops, fidelity)
+
+        def decode_faces(self, encoded, fidelity, match_style):
+            Counting.peak = max(Counting.peak, live_map_bytes(shapes))
+            return tiny.decode_faces(encoded, fidelity, match_style)
+
+    one = tiny.encode_faces(torch.rand(1, 3, tiny.side, tiny.side), 0.5)
+    shapes = {tuple(one.features.shape[1:]), *(tuple(kept.shape[1:]) for kept in one.kept.values())}
+    options = replace(OPTIONS, batch=2, fidelity=0.5, detection=replace(OPTIONS.detection, overlap=1.0))
+    expected = fix_frames(clip[:6], Crowd(), Counting(), options)
+    faces, unbounded = Counting.encoded, Counting.peak
+    assert faces >= 12 and unbounded > 9 * one.map_bytes
+    Counting.peak = Counting.encoded = 0
+    monkeypatch.setattr(network_stages.MapBudget.__init__, "__defaults__", (most * one.map_bytes,))
+    bounded = fix_frames(clip[:6], Crowd(), Counting(), options)
+    assert torch.equal(bounded.images, expected.images) and torch.equal(bounded.mask, expected.mask)
+    assert Counting.peak <= (most + 2 * options.batch + 1) * one.map_bytes and Counting.encoded > faces
+
+
+def test_a_face_or_two_in_a_frame_are_encoded_once(clip, known_faces, tiny):
+    """The budget at the released size: three frames ahead and a batch of 8 in both stages."""
+    face = 46 * 10**6
+    assert (2 * 3 + 8 + 7) * face < network_stages.MOST

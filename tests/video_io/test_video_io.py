@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from codeformer_core.video_io import CODECS, CONTAINERS, VideoWriter, codecs, estimate_frames, planes, probe, read_audio, read_frames
+from codeformer_core.video_io import (
+    CODECS,
+    CONTAINERS,
+    VideoWriter,
+    codecs,
+    estimate_frames,
+    planes,
+    probe,
+    read_audio,
+    read_frames,
+)
 from codeformer_core.video_io.compose import FrameComposer
 from codeformer_core.video_io.time_range import time_range
 from codeformer_core.video_io.yuv import upsample_by_opencv
