@@ -9,10 +9,14 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 
+from .animation import animation_as_video
+
 #: A file's path, or its bytes in memory.
 Source = str | Path | BinaryIO
 
 _IMAGES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to be named in an error
+
+_STILL_BRANDS = {"avif", "heic", "heix", "mif1"}  # of images that the demuxer of MP4 opens
 
 # The demuxers that may open a file: no playlists or concat lists, which open other files and URLs, and no text formats.
 _DEMUXERS = (
@@ -47,7 +51,11 @@ def open_video(source: Source) -> InputContainer:
     else:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
     try:
-        container = av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS})
+        container = _opened(file)
+        unplayed = container.format.name == "webp_pipe" or container.metadata.get("major_brand") == "avis"
+        if unplayed and (video := animation_as_video(source)) is not None:
+            container.close()
+            container = _opened(video)
     except (FFmpegError, ValueError) as error:
         reason = str(getattr(error, "strerror", error)).rstrip(".")  # without the error's number and the file's name
         raise ValueError(
@@ -55,7 +63,7 @@ def open_video(source: Source) -> InputContainer:
             "It is of another kind, or cut off or damaged: choose a video, or copy this one again."
         ) from error
     problem = None
-    if container.format.name in _IMAGES.split(","):
+    if container.format.name in _IMAGES.split(",") or container.metadata.get("major_brand") in _STILL_BRANDS:
         problem = f"{name} is an image, expected a video. Images are for Fix Faces, or `codeformer fix`."
     elif all(stream.disposition & _ATTACHED_PICTURE for stream in container.streams.video):
         problem = f"{name} has no video stream that can be found, expected one. Choose a video, or copy this one again."
@@ -63,6 +71,11 @@ def open_video(source: Source) -> InputContainer:
         container.close()
         raise ValueError(problem)
     return container
+
+
+def _opened(file: str | io.BytesIO) -> InputContainer:
+    # Tags need not be UTF-8: those of old cameras and programs are Latin-1.
+    return av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}, metadata_errors="replace")
 
 
 def first_stream(container: InputContainer) -> av.VideoStream:
