@@ -1,10 +1,14 @@
 """Load CodeFormer, Load Face Detector, Load Face Parser: a file name in, a network under the host's memory manager out."""
 
+from typing import Any
+
 from comfy_api.latest import io
 
+from ..codeformer_core import checkpoints
+from ..codeformer_core.faces import FULL_SIDE
 from ..codeformer_core.networks.precision import CHOICES
 from . import inputs
-from .host import model_files, networks
+from .host import model_files, networks, progress
 from .host.execution import completed
 
 
@@ -33,7 +37,15 @@ class _Loader(io.ComfyNode):
     @classmethod
     @completed
     def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
-        return io.NodeOutput(networks.load(cls.ROLE, model_name, precision))
+        network = networks.load(cls.ROLE, model_name, precision)
+        if text := cls.describe(model_name, network):
+            progress.log_and_show(text)
+        return io.NodeOutput(network)
+
+    @classmethod
+    def describe(cls, model_name: str, network: Any) -> str:
+        """What the node says about a loaded network."""
+        return ""
 
     @classmethod
     def fingerprint_inputs(cls, model_name: str, precision: str = "auto") -> str:
@@ -45,6 +57,13 @@ class CodeFormerModelLoader(_Loader):
     ROLE = "restorer"
 
     @classmethod
+    def describe(cls, model_name: str, network: networks.HostedRestorer) -> str:
+        """How large the faces are that it draws; for small networks, such as the starter, also what they are."""
+        known = checkpoints.lookup(model_name)
+        note = known.note if known and network.side < FULL_SIDE else ""
+        return f"{model_name} draws faces of {network.side} px. {note}".strip()
+
+    @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="CodeFormerModelLoader",
@@ -53,7 +72,10 @@ class CodeFormerModelLoader(_Loader):
             description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
             search_aliases=[*inputs.ALIASES, "load face restore model", "facerestore model loader"],
             inputs=[
-                cls.file_input("The file of the network. codeformer.pth restores faces."),
+                cls.file_input(
+                    "The file of the network. codeformer.pth draws faces of 512 px; codeformer_starter.safetensors, which "
+                    "comes with the pack, draws faces of 128 px."
+                ),
                 io.Combo.Input(
                     "precision",
                     options=list(CHOICES),

@@ -101,7 +101,8 @@ class CodeFormerFaceSelect(io.ComfyNode):
         text = report(selected.faces, [Skipped(faces.faces[row], why) for row, why in reasons.items()])
         progress.log_and_show(text)
         _, limits = choose(replace(wanted, numbers=(), first=1, count=0))  # the widget itself counts
-        shown_images = _thumbnails(faces, {row: limits[row] for row in limits if row not in kept}, images)
+        said = {row: language.translate(why) for row, why in limits.items() if row not in kept}
+        shown_images = _thumbnails(faces, said, images)
         shown = {"codeformer_faces": shown_images, "codeformer_images": [_count_images(faces, images)]}
         return io.NodeOutput(selected, text, len(selected), to_json(selected.faces, selected.image_size), ui=shown)
 

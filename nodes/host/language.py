@@ -63,24 +63,27 @@ def translate(text: str, language: str | None = None) -> str:
 
 
 def _translate_line(line: str, language: str) -> str:
-    """A line: as a whole, or the longest translatable runs of its sentences, one after the other."""
-    sentences, said = re.split(r"(?<=\.) (?=[A-Z0-9])", line.strip()), []
-    while sentences:
-        for count in range(len(sentences), 0, -1):
-            known = _translate_phrase(" ".join(sentences[:count]), language)
-            if known is not None or count == 1:
-                said.append(_translate_phrase(sentences[0], "en") or sentences[0] if known is None else known)
-                del sentences[:count]
-                break
-    indent = line[: len(line) - len(line.lstrip())]
-    return indent + " ".join(said)
+    """A line: the shortest translatable runs of its sentences and list entries, one after the other; the others in English."""
+    parts, said = re.split(r"((?<=\.) |; )", line), ""  # every second one separates the others
+    while parts:
+        runs = {count: _translate_phrase("".join(parts[:count]), language) for count in range(1, len(parts) + 1, 2)}
+        count = next((count for count, known in runs.items() if known is not None), 1)
+        said += runs[count] or _translate_phrase(parts[0], "en") or parts[0]
+        separator = "".join(parts[count : count + 1])
+        said += separator if said.isascii() else {" ": "" if said.endswith("。") else " ", "; ": "；"}.get(separator, "")
+        del parts[: count + 1]
+    return said
 
 
 def _translate_phrase(text: str, language: str) -> str | None:
-    """A message that a template matches, with its parts translated too; None where there is none."""
+    """A message that a template matches, with its parts translated too; None where there is none.
+
+    Half a list in parentheses is no part.
+    """
     for template in templates(language):
-        if match := template.pattern.fullmatch(text):
-            parts = [_translate_phrase(part, language) or part for part in match.groups()]
+        match = template.pattern.fullmatch(text)
+        if match and all(part.count("(") == part.count(")") for part in match.groups()):
+            parts = [_translate_line(part, language) for part in match.groups()]
             return template.translation.format(*parts)
     return None
 

@@ -40,7 +40,11 @@ class Pack:
 
     def core(self, part: str) -> ModuleType:
         """A module of the core, as the pack sees it."""
-        return importlib.import_module(f"{NAME}.codeformer_core.{part}")
+        return self.module(f"codeformer_core.{part}")
+
+    def module(self, part: str) -> ModuleType:
+        """A module of the pack, by its dotted path."""
+        return importlib.import_module(f"{NAME}.{part}")
 
     def network(self, path: Path) -> Any:
         """The network in a file, with the layers that the pack gives it in the host."""

@@ -56,12 +56,14 @@ def test_the_detector_that_pip_brings_is_listed_first_and_finds_faces_without_be
     assert [face.image_index for face in found] == [0] * 7 + [1] * 7
 
 
-def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack):
+def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack, caplog):
     name = "codeformer_starter.safetensors"
     combo = next(i for i in pack.nodes["CodeFormerModelLoader"].define_schema().inputs if i.id == "model_name")
     assert name in combo.options and name not in combo.as_dict()["missing"]
-    (model,) = pack.run("CodeFormerModelLoader", model_name=name).result
+    with caplog.at_level("INFO"):
+        (model,) = pack.run("CodeFormerModelLoader", model_name=name).result
     assert (model.network.task, model.side) == ("restoration", 128)
+    assert f"{name} draws faces of 128 px. Comes with the project: small and limited" in caplog.text
 
 
 @pytest.mark.parametrize("folder", ["facerestore_models", "face_restore", "Codeformer"])

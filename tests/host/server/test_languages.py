@@ -24,6 +24,23 @@ def test_the_host_serves_every_help_page_and_image_where_the_browser_looks(serve
         assert served == path.read_bytes(), path
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"), [("zh", "没有人脸检测器"), ("fr", "Found no face detector"), (None, "Found no face")]
+)
+def test_an_error_is_in_the_language_that_the_browser_asked_for(server, portrait, asked, said):
+    if asked:
+        server.post("/codeformer/language", {"client_id": "a browser", "language": asked})
+    prompt = {
+        "picture": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "detect": {"class_type": "CodeFormerFaceDetect", "inputs": {"image": ["picture", 0]}},
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["detect", 2]}},
+    }
+    client = {"client_id": "a browser"} if asked else {}
+    entry = server.wait(server.post("/prompt", {"prompt": prompt, **client})["prompt_id"])
+    assert said in server.error(entry)
+    assert "Found no face detector" in server.log, "the log is English"
+
+
 def test_every_script_is_loaded_once(server):
     scripts = [f"/extensions/codeformer-suite/js/{path.name}" for path in (ROOT / "web" / "js").glob("*.js")]
     listed = [path for path in server.json("/extensions") if "codeformer" in path]
