@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         0 if everything was measured and as expected, 1 if not, 2 for wrong usage, 130 after Ctrl-C.
     """
     try:
-        args = _parser().parse_args(argv)
+        args = parser().parse_args(argv)
     except SystemExit as status:  # argparse has printed the reason
         return int(status.code or 0)
     try:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     return status or (1 if failures or any(line.holds is False for line in lines) else 0)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="python -m benchmarks gpu",
         description="Prove a GPU: parity, speed against what the device can do, copies and memory. Needs no download.",

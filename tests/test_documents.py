@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import claims, figures, sampling
+from benchmarks import claims, figures, gpu, sampling
 from benchmarks.__main__ import ALLOCATORS
 from benchmarks.arguments import parser as benchmarks_parser
 from codeformer_core import cli
@@ -54,9 +54,10 @@ def tables(text: str) -> list[list[int]]:
     return [table for table in found if table]
 
 
-#: How a command line begins -> the parser of the rest.
+#: How a command line begins -> the parser of the rest; the longest first.
 PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
     ("codeformer",): cli.build_parser,
+    ("python", "-m", "benchmarks", "gpu"): gpu.parser,
     ("python", "-m", "benchmarks"): partial(benchmarks_parser, tuple(ALLOCATORS)),
     ("python", "-m", "benchmarks.claims"): claims.parser,
     ("python", "-m", "benchmarks.figures"): figures.parser,
@@ -71,7 +72,8 @@ def commands(text: str) -> list[tuple[tuple[str, ...], list[str]]]:
         for part in without_comments(line).split("&&"):
             command, *arguments = shlex.split(part) or [""]
             words = (command.split("/")[-1], *arguments)
-            calls += [(program, list(words[len(program) :])) for program in PROGRAMS if words[: len(program)] == program]
+            program = next((program for program in PROGRAMS if words[: len(program)] == program), None)
+            calls += [(program, list(words[len(program) :]))] if program else []
     return calls
 
 
