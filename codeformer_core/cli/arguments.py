@@ -52,6 +52,13 @@ class Arguments:
     recursive: bool = option(False, "Looks into sub-folders, and makes the same ones in OUT.", group="files")
     suffix: str = option("", 'Added to the names of results: "fixed" makes photo_fixed.png.', group="files")
     overwrite: bool = option(False, "Does again what has a result, and replaces it. Inputs are never replaced.", group="files")
+    page: int = option(
+        0,
+        "Which page of a TIFF file, or image of an animation, from 1. 0: the only one.",
+        span=(0, 9999, 1),
+        group="files",
+        metavar="N",
+    )
     format: str = option("keep", "The format of the results. keep: that of the input.", choices=tuple(FORMATS), group="images")
     aligned: bool = option(False, "The images are face crops already, aligned like the FFHQ data set.", group="images")
     save_crops: Path | None = option(

@@ -52,7 +52,7 @@ class Command(NamedTuple):
 
 
 #: Module of a command -> what it reads.
-_READ = {"images": "images (PNG, JPEG, WebP, BMP, TIFF)", "videos": "videos (MP4, MOV, MKV, WebM, ...)"}
+_READ = {"images": "images (PNG, JPEG, WebP, TIFF, ...)", "videos": "videos (MP4, MOV, MKV, WebM, ...)"}
 
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Command] = {
     "inpaint": Command(
         "fill the missing parts of faces in images", "images", "inpainting", "filled", (*_FILES, "holes", *_FACES), ("parser",)
     ),
-    "video": Command("restore the faces in videos", "videos", "restoration", "restored", _VIDEO, ("fidelity_mask",)),
+    "video": Command("restore the faces in videos", "videos", "restoration", "restored", _VIDEO, ("fidelity_mask", "page")),
     "crop": Command(
         "cut aligned faces out of images, to train with", "images", None, "cut out", ("files", "crops", *_FACES), _OF_RESTORER
     ),

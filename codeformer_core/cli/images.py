@@ -80,7 +80,7 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
 
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, options = context.arguments, context.options
-    source, prefix = image_io.read(task.source).image.to(context.device), task.target.with_suffix("")
+    source, prefix = image_io.read(task.source, arguments.page or None).image.to(context.device), task.target.with_suffix("")
     found = detect_all(source, context.detector, options)
     faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
     aligned = align(source, faces, arguments.side, options.sampling)
@@ -116,7 +116,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
             Without a result there was nothing to do, and the first sentence says why.
     """
     arguments, target = context.arguments, task.target
-    source = image_io.read(task.source)
+    source = image_io.read(task.source, arguments.page or None)
     if not task.forced and not image_io.can_hold(target, source):
         target = target.with_suffix(".png")
         context.reserve(target)
@@ -147,7 +147,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     alpha = None if source.alpha is None else resize(source.alpha, *result.shape[-2:])
     if arguments.compare:
         _write_compared(image, replace(written, image=result, alpha=alpha), target, context)
-    if same_format and result.shape == image.shape and torch.equal(result, image):
+    if same_format and not arguments.page and result.shape == image.shape and torch.equal(result, image):
         write_bytes(target, task.source.read_bytes(), arguments.overwrite)  # not even stored anew, so nothing is lost
         outcome += ", copied as it was"
     else:

@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..runtime.atomic_write import write_bytes
-from . import decode, tiff
+from . import decode, foreign, tiff
 from .encode import FORMATS
+from .metadata import exif_with_size, xmp_with_size
 
 _METADATA = {"icc": "the colour profile", "exif": "the Exif data", "xmp": "the XMP data", "chunks": "the PNG text"}
 
@@ -47,29 +48,33 @@ class ImageFile:
     notices: tuple[str, ...] = ()
 
 
-def read(path: str | Path) -> ImageFile:
-    """The image in a PNG, JPEG, WebP, BMP or TIFF file of any suffix, turned upright by its orientation.
+def read(path: str | Path, page: int | None = None) -> ImageFile:
+    """The image in a file of any suffix, turned upright by its orientation.
+
+    PNG, JPEG, WebP, BMP, TIFF, GIF, TGA, AVIF where Pillow has it, and HEIC with the package pillow-heif.
+
+    Args:
+        page: which page of a TIFF file, or image of an animation, from 1; None for the only one.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is not one still image of 8 or 16 bits per channel, or it is damaged; the message names the file.
+        ValueError: it is not one still image, or it is damaged; the message names the file.
     """
     path = Path(path)
     data = path.read_bytes()
     try:
-        decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data)
+        decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data, page)
     except Image.UnidentifiedImageError as error:
-        raise ValueError(f"{path.name} is not an image that can be read (PNG, JPEG, WebP, BMP, TIFF).") from error
+        raise ValueError(f"{path.name} {foreign.describe(data)}") from error
     except Image.DecompressionBombError as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise ValueError(
-            f"{path.name} has more than {limit} megapixels, Pillow's limit against files that are made to exhaust memory. "
-            "Make it smaller, or cut it into parts."
-        ) from error
+        raise ValueError(f"{path.name}: {decode.too_large()}") from error
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
     except decode.DAMAGED as error:
-        raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}).") from error
+        raise ValueError(f"{path.name} is damaged, or of an unusual kind ({error}). Get another copy of the file.") from error
+    kinds = Image.registered_extensions() | {".heic": "HEIF", ".heif": "HEIF", ".mpo": "JPEG", ".dib": "BMP"}
+    if kinds.get(path.suffix.lower(), decoded.kind) != decoded.kind:
+        decoded.notices.insert(0, f"{path.name} is a file of the format {decoded.kind}, whatever its name.")
     pixels = decoded.upright()
     planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))  # (1, C, H, W)
     planes /= float(np.iinfo(pixels.dtype).max)
@@ -112,7 +117,8 @@ def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[s
         if bool((alpha < 1).any()):
             raise ValueError(f"{path.name}: {kind.name} holds no transparency, the image has some. Use .png, .webp or .tif.")
         alpha = None
-    lost = []
+    lost, size = [], (file.image.shape[3], file.image.shape[2])
+    file = replace(file, exif=file.exif and exif_with_size(file.exif, *size), xmp=file.xmp and xmp_with_size(file.xmp, *size))
     if file.bits > kind.bits:
         lost.append(f"{kind.name} holds {kind.bits} bits per channel, the image has {file.bits}: rounded")
     for field, words in _METADATA.items():

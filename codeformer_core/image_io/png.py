@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,21 +14,67 @@ if TYPE_CHECKING:
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _INCH = 0.0254  # metres
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks (kind, data) of a PNG file; a ValueError when it is cut off or a checksum is wrong."""
-    at, kind = len(_SIGNATURE), b""
-    while kind != b"IEND":
+#: What is left out, by the kind of a damaged chunk that does not hold pixels.
+_DAMAGED_PARTS = {
+    **dict.fromkeys((b"tEXt", b"zTXt", b"iTXt"), "a text"),
+    **dict.fromkeys((b"gAMA", b"cHRM", b"sRGB", b"cICP"), "a note on colours"),
+    b"iCCP": "the colour profile",
+    b"pHYs": "the resolution",
+    b"eXIf": "the Exif data",
+    b"tRNS": "the transparency",
+}
+
+#: Bytes of a colour profile, at most; they are stored compressed.
+_LARGEST_PROFILE = 2**26
+
+
+def sound_chunks(data: bytes) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+    """The chunks (kind, data) of a PNG file but for damaged ones beside the pixels, and a sentence on each of these.
+
+    Raises:
+        ValueError: the pixels are damaged or cut off.
+    """
+    found, notices, at = [], [], len(SIGNATURE)
+    while at + 8 <= len(data):
         length, kind = struct.unpack_from(">L4s", data, at)
-        (checksum,) = struct.unpack_from(">L", data, at + 8 + length)
-        if checksum != zlib.crc32(data[at + 4 : at + 8 + length]):
-            raise ValueError("damaged: the checksum of a part of the PNG file is wrong.")
-        yield kind, data[at + 8 : at + 8 + length]
+        whole = at + 12 + length <= len(data)
+        checksum = data[at + 8 + length : at + 12 + length]
+        if kind == b"IEND" and length == 0:
+            return [*found, (b"IEND", b"")], notices
+        sized = kind != b"pHYs" or length == 9  # Pillow refuses the whole file for another length
+        if whole and sized and checksum == struct.pack(">L", zlib.crc32(data[at + 4 : at + 8 + length])):
+            found.append((kind, data[at + 8 : at + 8 + length]))
+        elif not kind[0] & 0x20:  # a capital: needed to show the image
+            raise ValueError(
+                f"damaged: its pixels are {'wrong (a checksum)' if whole else 'cut off'}. Get another copy of the file."
+            )
+        else:
+            notices.append(f"Left out {_DAMAGED_PARTS.get(kind, 'a note')}, which is damaged in the PNG file.")
         at += 12 + length
+    if not any(kind == b"IDAT" for kind, _ in found):
+        raise ValueError("damaged: its pixels are cut off. Get another copy of the file.")
+    return [*found, (b"IEND", b"")], [*notices, "The PNG file is cut off behind its pixels."]
+
+
+def join_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A PNG file of these chunks."""
+    return SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def read_profile(chunk: bytes) -> bytes | None:
+    """The colour profile in an iCCP chunk; None when it is damaged."""
+    _, _, stored = chunk.partition(b"\0")
+    inflater = zlib.decompressobj()
+    try:
+        profile = inflater.decompress(stored[1:], _LARGEST_PROFILE)
+    except zlib.error:
+        return None
+    return profile if inflater.eof else None
 
 
 def decode_16bit(data: bytes, key: bytes | None) -> np.ndarray:
@@ -72,4 +118,4 @@ def encode(pixels: np.ndarray, source: "ImageFile") -> bytes:
     if source.xmp:
         parts.append((b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + source.xmp))
     parts += [(b"IDAT", zlib.compress(filtered.data, 6)), (b"IEND", b"")]
-    return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
+    return join_chunks(parts)

@@ -1,4 +1,4 @@
-"""TIFF files: Pillow decodes 8 bits per channel, tifffile (or OpenCV) 16; tifffile encodes both."""
+"""TIFF files: Pillow decodes 8 bits per channel, tifffile (or OpenCV) the others; tifffile encodes."""
 
 import io
 import struct
@@ -9,7 +9,8 @@ import numpy as np
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from .decode import DAMAGED, ORIENTATION, Decoded, decode_pillow, multiple_images_message, reset_xmp_orientation
+from .decode import DAMAGED, Decoded, check_size, chosen_page, decode_pillow
+from .metadata import ORIENTATION, upright_xmp
 
 if TYPE_CHECKING:
     from . import ImageFile
@@ -24,31 +25,53 @@ _DESCRIPTIVE = {270, 271, 272, 305, 306, 315, 316, 33432, *range(0x9C9B, 0x9CA0)
 _DIRECTORIES = (0x8769, 0x8825)
 
 
-def decode(data: bytes) -> Decoded:
-    """The one image in the bytes of a TIFF file, not yet upright. A ValueError for several, or of an unusual kind."""
+#: NewSubfileType: a smaller copy of another image, and a mask over one.
+_REDUCED, _MASK = 1, 4
+
+#: Photometric interpretations: 0 is white, 0 is black, RGB, inks (CMYK).
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS = 0, 1, 2, 5
+
+
+def decode(data: bytes, page: int | None = None) -> Decoded:
+    """One image in the bytes of a TIFF file, not yet upright; thumbnails and masks beside it are left out.
+
+    Args:
+        page: which of several pages, from 1; None for the only one.
+
+    Raises:
+        ValueError: several pages, too large an image, or samples of an unusual kind.
+        One of DAMAGED: a damaged file.
+    """
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        if len(file.pages) > 1:
-            raise ValueError(multiple_images_message(len(file.pages)))
-        page = file.pages.first
-        tags = {tag.code: tag.value for tag in page.tags}
-        if page.bitspersample == 16 and page.sampleformat == 1:  # without sign
-            decoded = Decoded(_decode_16bit(data, file, page), metadata={"icc": tags.get(34675)})
-            decoded.orientation = int(tags.get(ORIENTATION, 1))
-        elif page.bitspersample <= 8:
+        directories = [page.aspage() for page in file.pages]
+        photos = [index for index, found in enumerate(directories) if not _kind(found) & (_REDUCED | _MASK)]
+        if not photos and directories[0].tags.get(330):
+            raise ValueError("holds a thumbnail, and the photo in a form for raw converters. Develop it with one of these.")
+        photos = photos or [0]
+        index = photos[chosen_page(page, len(photos))]
+        chosen = directories[index]
+        tags = {tag.code: tag.value for tag in chosen.tags}
+        _check_sizes(chosen)
+        data = _beginning_with(chosen, data, file) if index else data
+        if chosen.bitspersample <= 8:
             image = Image.open(io.BytesIO(data), formats=("TIFF",))
             image.load()
-            decoded = decode_pillow(image)
+            decoded = decode_pillow(image, tags.get(34675))
             decoded.orientation = image.getexif().get(ORIENTATION, 1)  # removed by a Pillow that turns while it loads
         else:
-            found = f"{page.bitspersample} bits per channel of the kind {page.dtype}"
-            raise ValueError(f"{found}, expected 8 bits, or 16 without sign. Save it with these.")
-        if any(kind not in (1, 2) for kind in page.extrasamples) or len(page.extrasamples) > 1:
+            decoded = _decode_deep(data, file, chosen, tags.get(34675))
+            decoded.orientation = int(tags.get(ORIENTATION, 1))
+        if any(kind not in (1, 2) for kind in chosen.extrasamples) or len(chosen.extrasamples) > 1:
             decoded.notices.append("Channels beside the colours and the transparency were left out.")
+    if len(photos) > 1:
+        decoded.notices.append(f"Page {page} of {len(photos)}.")
+    if len(directories) > len(photos):
+        decoded.notices.append("Thumbnails and masks beside the image were left out.")
     per_inch = {2: 1.0, 3: 2.54}.get(int(tags.get(296, 2)))
     if per_inch and all(tags.get(tag, (0, 0))[1] and tags[tag][0] for tag in (282, 283)):
         decoded.metadata["dpi"] = (tags[282][0] / tags[282][1] * per_inch, tags[283][0] / tags[283][1] * per_inch)
     if isinstance(tags.get(700), bytes):
-        decoded.metadata["xmp"] = reset_xmp_orientation(tags[700])[0]
+        decoded.metadata["xmp"] = upright_xmp(tags[700])[0]
     try:
         described = _descriptive_tags(data)
         decoded.metadata["exif"] = described.tobytes().removeprefix(b"Exif\0\0") if described else None
@@ -57,40 +80,99 @@ def decode(data: bytes) -> Decoded:
     return decoded
 
 
-def _decode_16bit(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) -> np.ndarray:
-    """(H, W, C) uint16 of a 16-bit TIFF file, as stored (not yet upright)."""
-    if page.photometric not in (0, 1, 2):
+def _kind(page: tifffile.TiffPage) -> int:
+    """The bits of NewSubfileType, also where a file has its older form."""
+    older = _REDUCED if 255 in page.tags and page.tags[255].value == 2 else 0
+    return int(page.tags[254].value) if 254 in page.tags else older
+
+
+def _beginning_with(page: tifffile.TiffPage, data: bytes, file: tifffile.TiffFile) -> bytes:
+    """The file with its header pointing to this page, since Pillow cannot open one that begins with a mask."""
+    changed = bytearray(data)
+    struct.pack_into(f"{file.byteorder}{'Q' if file.is_bigtiff else 'L'}", changed, 8 if file.is_bigtiff else 4, page.offset)
+    return bytes(changed)
+
+
+def _check_sizes(page: tifffile.TiffPage) -> None:
+    """A ValueError for more pixels than are read, in the image or in a tile, and for strips that hold far more than these."""
+    check_size(page.imagewidth, page.imagelength, page.samplesperpixel)
+    width, length = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
+    length = min(length, max(page.imagelength, page.tilelength if page.is_tiled else 0))
+    check_size(width, length, page.samplesperpixel)
+    raw = width * length * page.samplesperpixel * page.bitspersample // 8
+    if max(page.databytecounts, default=0) > 2 * raw + 2**16:
         raise ValueError(
-            f"16 bits per channel of the kind {page.photometric!r}, expected grey or RGB. Convert it to one of these."
+            "damaged: a part of it is far larger than the pixels that it is to hold. Get another copy of the file."
         )
-    try:
-        samples = page.asarray(squeeze=False)  # (planes, 1, H, W, interleaved); one of the two is 1
-    except ValueError as error:
-        pixels = _decode_16bit_by_opencv(data, file, page, str(error))
-    else:
-        pixels = np.moveaxis(samples[:, 0], 0, -1).reshape(page.imagelength, page.imagewidth, -1)
-    colours = 3 if page.photometric == 2 else 1
+
+
+def _decode_deep(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage, icc: bytes | None) -> Decoded:
+    """A page of 16 and more bits per channel, whole numbers or floats: as uint16, but for CMYK, which becomes RGB of 8 bits."""
+    if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INKS):
+        found = f"{page.bitspersample} bits per channel of the kind {page.photometric!r}"
+        raise ValueError(f"{found}, expected grey, RGB or CMYK. Convert it to one of these.")
+    if page.sampleformat not in (1, 3):
+        raise ValueError(f"numbers with a sign or in pairs ({page.dtype}), expected without. Save it with 8 or 16 bits.")
+    pixels, notices = _to_uint16(_samples(data, file, page))
+    if page.photometric == _INKS:
+        if pixels.shape[2] < 4:
+            raise ValueError(f"{pixels.shape[2]} inks, expected 4 (CMYK). Convert it to RGB.")
+        inks = np.rint(pixels[:, :, :4] / 257).astype(np.uint8)
+        decoded = decode_pillow(Image.frombytes("CMYK", (page.imagewidth, page.imagelength), inks.tobytes()), icc)
+        decoded.notices[:0] = [*notices, "CMYK of 16 bits per channel: rounded to 8."]
+        return decoded
+    colours = 3 if page.photometric == _RGB else 1
     kind = page.extrasamples[0] if page.extrasamples else 2  # a fourth channel that is not explained is taken for alpha
     pixels = pixels[:, :, : colours + (kind in (1, 2))]
-    if page.photometric == 0:  # 0 is white
+    if page.photometric == _WHITE_IS_ZERO:
         pixels = np.concatenate([65535 - pixels[:, :, :1], pixels[:, :, 1:]], 2)
     if kind == 1:  # colours are stored multiplied with alpha
         alpha = np.maximum(pixels[:, :, -1:].astype(np.float64), 1)
         straight = np.rint(np.minimum(pixels[:, :, :-1] / alpha, 1) * 65535).astype(np.uint16)
         pixels = np.concatenate([straight, pixels[:, :, -1:]], 2)
-    return pixels
+    return Decoded(pixels, metadata={"icc": icc}, notices=notices)
 
 
-def _decode_16bit_by_opencv(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage, problem: str) -> np.ndarray:
-    """The same for LZW, which tifffile cannot read without another package and OpenCV can."""
+def _samples(data: bytes, file: tifffile.TiffFile, page: tifffile.TiffPage) -> np.ndarray:
+    """(H, W, C) of a page, as stored (not yet upright).
+
+    Without the package imagecodecs tifffile cannot read LZW, which OpenCV can: grey and RGB.
+    """
+    try:
+        samples = page.asarray(squeeze=False)  # (planes, 1, H, W, interleaved); one of the two is 1
+        return np.moveaxis(samples[:, 0], 0, -1).reshape(page.imagelength, page.imagewidth, -1)
+    except ValueError as error:
+        problem = error
     upright = bytearray(data)
     if ORIENTATION in page.tags:  # some versions of OpenCV turn the image and some do not: let none do it
-        struct.pack_into(file.byteorder + "H", upright, page.tags[ORIENTATION].valueoffset, 1)
+        tag = page.tags[ORIENTATION]
+        struct.pack_into(file.byteorder + ("L" if tag.dtype == 4 else "H"), upright, tag.valueoffset, 1)
     pixels = cv2.imdecode(np.frombuffer(upright, np.uint8), cv2.IMREAD_UNCHANGED)
     channels = 1 if pixels is None or pixels.ndim == 2 else pixels.shape[2]
-    if pixels is None or pixels.dtype != np.uint16 or channels != page.samplesperpixel or page.photometric == 0:
-        raise ValueError(f"damaged, or stored in an unusual way ({problem}). Save it without compression or with Deflate.")
+    fitting = page.photometric in (_BLACK_IS_ZERO, _RGB) and channels == page.samplesperpixel
+    if pixels is None or pixels.dtype != page.dtype or not fitting:
+        raise ValueError(
+            f"damaged, or stored in a way that needs another package ({problem}). Save it without compression or with Deflate, "
+            "or install the package: pip install imagecodecs"
+        )
     return pixels[:, :, None] if channels == 1 else pixels[:, :, [2, 1, 0, 3][:channels]]
+
+
+def _to_uint16(samples: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Samples of any unsigned or floating type as uint16, and a sentence on what is lost."""
+    if samples.dtype == np.uint16:
+        return samples, []
+    if samples.dtype.kind == "u":
+        most = np.iinfo(samples.dtype).max
+        return np.rint(samples / most * 65535).astype(np.uint16), [
+            f"{samples.dtype.itemsize * 8} bits per channel: rounded to 16."
+        ]
+    if not np.isfinite(samples).all():
+        raise ValueError("holds values that are not finite. Replace them, and save it again.")
+    lost = [f"Floating point ({samples.dtype.itemsize * 8} bits per channel): rounded to 16 bits."]
+    if samples.min() < 0 or samples.max() > 1:
+        lost.append(f"Values from {samples.min():.3g} to {samples.max():.3g} were cut to 0 to 1.")
+    return np.rint(samples.clip(0, 1).astype(np.float64) * 65535).astype(np.uint16), lost
 
 
 def _descriptive_tags(data: bytes) -> Image.Exif:

@@ -216,6 +216,18 @@ def test_without_faces_pixels_are_the_same_in_another_format_and_resized_when_as
     assert image_io.read(tmp_path / "c.png").image.shape[-2:] == (45, 60)
 
 
+def test_one_page_of_several_is_chosen_and_written_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
+) -> None:
+    pages = [Image.new("RGB", (60, 40), colour) for colour in ("red", "lime", "blue")]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    assert main(["fix", str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), *without_faces]) == 1
+    assert "holds 3 images" in capsys.readouterr().err
+    assert main(["fix", str(tmp_path / "a.tif"), "-o", str(tmp_path / "out"), "--page", "2", *without_faces]) == 0
+    assert "Page 2 of 3." in capsys.readouterr().out
+    assert image_io.read(tmp_path / "out" / "a.tif").image[0, :, 0, 0].tolist() == [0, 1, 0]
+
+
 def test_one_bad_file_does_not_stop_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], without_faces: list[str]
 ) -> None:
@@ -228,7 +240,7 @@ def test_one_bad_file_does_not_stop_the_others(
     assert files(tmp_path / "out") == ["a.png", "c.JPG"]
     said = capsys.readouterr()
     assert "2 of 3 done, 1 failed" in said.out
-    assert f"{tmp_path / 'in' / 'b.png'} is not an image" in said.err
+    assert f"{tmp_path / 'in' / 'b.png'} is a web page" in said.err
 
 
 @pytest.mark.parametrize("second", ["b/x.png", "b/X.png"])

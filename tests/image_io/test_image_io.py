@@ -422,16 +422,7 @@ def test_the_first_image_of_an_mpo_file_is_read_with_a_notice(tmp_path: Path) ->
     assert "first of the file's 2" in found.notices[0]
 
 
-def test_other_files_are_refused_with_the_reason(tmp_path: Path) -> None:
-    (tmp_path / "page.png").write_text("<html>")
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.gif")
-    (tmp_path / "empty.jpg").touch()
-    for name in ("page.png", "a.gif", "empty.jpg"):
-        with pytest.raises(ValueError, match=f"{name} is not an image"):
-            image_io.read(tmp_path / name)
-    Image.new("F", (4, 4)).save(tmp_path / "float.tif")
-    with pytest.raises(ValueError, match=r"float\.tif: 32 bits"):
-        image_io.read(tmp_path / "float.tif")
+def test_formats_that_are_not_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.gif does not end"):
         image_io.write(noise_file(3), tmp_path / "a.gif")
 
@@ -451,5 +442,5 @@ def test_a_file_truncated_anywhere_is_refused(tmp_path: Path, suffix: str, bits:
 def test_too_many_pixels_are_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     Image.new("1", (20000, 9500)).save(path)
-    with pytest.raises(ValueError, match=r"huge\.png has more than 178 megapixels.*cut it into parts"):
+    with pytest.raises(ValueError, match=r"huge\.png: more than 178 megapixels.*cut it into parts"):
         image_io.read(path)
