@@ -37,6 +37,8 @@ def test_one_number_serves_every_face(values, faces, expected):
 
 def test_a_list_has_a_number_for_every_face():
     assert torch.equal(fidelity_per_face([0.2, 0.4], 0.5, 2), torch.tensor([0.2, 0.4]))
+    assert torch.equal(fidelity_per_face([None, 0.4], 0.5, 2), torch.tensor([0.5, 0.4]))  # one without its own
+    assert fidelity_per_face([None], 0.5, 2) == 0.5
     with pytest.raises(ValueError, match="Found 2 fidelities for 1 face. Expected one for each face"):
         fidelity_per_face([0.2, 0.4], 0.5, 1)
     with pytest.raises(ValueError, match="Found a fidelity of 1.5"):

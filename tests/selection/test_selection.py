@@ -76,6 +76,14 @@ def test_numbers_count_from_one_in_the_order_and_no_limit_shifts_them():
     assert reasons([A], Selection(numbers=(4,))) == {A: "number 1 in the order they were found, asked for 4"}
 
 
+def test_an_image_may_have_numbers_of_its_own():
+    faces = [face(x, 10, image=image) for image in (0, 1, 2) for x in (10, 60)]
+    everyone = Selection(order="left", numbers=(2,))
+    kept, why = select_rows(faces, (100, 100), everyone, numbers={1: (1, 2), 2: (0,)})
+    assert kept == [1, 2, 3]
+    assert "asked for 2" in why[0] and "asked for none" in why[4] and "asked for none" in why[5]
+
+
 @pytest.mark.parametrize(
     ("selection", "left_alone"),
     [

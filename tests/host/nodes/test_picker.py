@@ -48,3 +48,37 @@ def test_without_a_face_the_thumbnails_are_still_sent(pack, faces, picture):
     none = faces.subset([])
     assert [entry["faces"] for entry in sent(pack, faces=none, image=picture)] == [[], []]
     assert sent(pack, faces=none) == []
+
+
+def kept_by_the_widget(pictures):
+    """How many faces the widget counts, as web/js/faces.js does where no number is chosen."""
+    return sum(not face["reason"] for picture in pictures for face in picture["faces"])
+
+
+def test_the_widget_counts_what_the_report_counts(pack, faces):
+    """It once counted numbers, not faces: a mask that leaves all out, and two images, were told wrongly."""
+    import torch
+
+    for mask, kept in ((torch.zeros(1, 90, 120), 0), (torch.ones(1, 90, 120), 4)):
+        output = pack.run("CodeFormerFaceSelect", **SELECTING, faces=faces, mask=mask)
+        assert kept_by_the_widget(output.ui["codeformer_faces"]) == output.result[2] == kept
+        assert output.ui["codeformer_images"] == [2]
+
+
+def test_a_number_is_no_reason_for_the_widget_which_counts_itself(pack, faces):
+    first, second = sent(pack, faces=faces, numbers="1: 2; 2: 0", order="left")
+    assert not any(face["reason"] for face in [*first["faces"], *second["faces"]])
+    assert "larger than 45" in sent(pack, faces=faces, numbers="1", order="left", max_size=45.0)[0]["faces"][1]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("", 4), ("1", 2), ("1: 2", 3), ("1: 2; 2: 0", 1), ("1 1:1,2", 3), ("2:1 1 : 0", 1), ("1; 2", 4)]
+)
+def test_each_image_may_have_numbers_of_its_own(pack, faces, text, kept):
+    assert pack.run("CodeFormerFaceSelect", **{**SELECTING, "numbers": text}, faces=faces).result[2] == kept
+
+
+@pytest.mark.parametrize(("text", "said"), [("0: 1", "image 0"), ("1: x", "Found 'x'"), ("a: 1", "Found 'a:'")])
+def test_numbers_that_are_none_are_named(pack, faces, text, said):
+    with pytest.raises(ValueError, match=said):
+        pack.run("CodeFormerFaceSelect", **{**SELECTING, "numbers": text}, faces=faces)

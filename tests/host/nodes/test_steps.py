@@ -363,6 +363,15 @@ def test_every_face_has_its_own_fidelity(pack, restorer, faces):
         assert torch.allclose(together.crops[row], alone.crops[0], atol=1e-5)
 
 
+def test_a_face_without_a_fidelity_of_its_own_has_the_common_one(pack, restorer, faces):
+    texts = ("0, 0.5, 1, 0.5", "0, -, 1 -")
+    one, other = (
+        pack.run("CodeFormerRestore", faces=faces, model=restorer, **{**RESTORING, "fidelity": 0.5, "per_face": text}).result[0]
+        for text in texts
+    )
+    assert torch.equal(one.crops, other.crops)
+
+
 def test_a_wrong_number_of_fidelities_is_an_error_with_both_counts(pack, restorer, faces):
     with pytest.raises(ValueError, match="Found 2 fidelities for 4 faces"):
         pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING, per_face="0.1 0.2")

@@ -35,7 +35,7 @@ SHOWN = {
         ["CodeFormerModelLoader", "CodeFormerFaceDetectorLoader", "CodeFormerFixFaces"],
         False,
     ),
-    "CodeFormerColorize": ("Old photo in colour", ["CodeFormerModelLoader", "CodeFormerColorize"], False),
+    "CodeFormerColorize": ("Old photo in colour", ["CodeFormerColorize", "CodeFormerPasteBack"], False),
     "CodeFormerFixFacesInVideo": (
         "Fix faces in a video",
         ["CodeFormerModelLoader", "CodeFormerFixFacesInVideo", "SaveVideo"],
@@ -60,12 +60,13 @@ ROWS = {
 }
 
 BUILD = """async ([kinds, links]) => {
-    app.graph.clear()
+    await app.loadGraphData({ nodes: [], links: [], version: 0.4 }) // also forgets what nodes of the same numbers showed
     const nodes = kinds.map((kind) => LiteGraph.createNode(kind))
     let left = 0
     for (const node of nodes) {
         node.pos = [left, 0]
         app.graph.add(node)
+        if (node.type === "LoadVideo") node.widgets[0].value = ""
         node.setSize([kinds.length > 3 ? 270 : 320, Math.min(node.size[1], 300)])
         left += node.size[0] + 50
     }
