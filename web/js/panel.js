@@ -17,7 +17,7 @@ let history = null // promise of the server's last runs
 
 /** What a run showed before the page was opened anew: the id of a node -> its output, from the server's history. */
 async function recall() {
-  history ??= api.fetchApi("/history?max_items=16").then((answer) => answer.json())
+  history ??= api.fetchApi("/history?max_items=16").then((answer) => answer.json(), () => ({}))
   const runs = Object.values(await history)
   const ours = runs.filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === app.rootGraph.id)
   return Object.assign({}, ...ours.map((run) => run.outputs))

@@ -10,8 +10,9 @@ const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(
 const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length)
 
 const listed = api.getWorkflowTemplates
-api.getWorkflowTemplates = async function () {
-  const templates = await listed.call(this)
-  templates[PACK]?.sort((one, other) => rank(one) - rank(other) || one.localeCompare(other))
-  return templates
-}
+if (listed)
+  api.getWorkflowTemplates = async function () {
+    const templates = await listed.call(this)
+    templates[PACK]?.sort((one, other) => rank(one) - rank(other) || one.localeCompare(other))
+    return templates
+  }
