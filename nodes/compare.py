@@ -28,4 +28,6 @@ class CodeFormerCompare(io.ComfyNode):
     @classmethod
     @completed
     def execute(cls, before: Tensor, after: Tensor) -> io.NodeOutput:
-        return io.NodeOutput(ui=previews.before_and_after(tensors.to_core(before)[0], tensors.to_core(after)[0]))
+        return io.NodeOutput(
+            ui=previews.before_and_after(tensors.to_core(before, "before")[0], tensors.to_core(after, "after")[0])
+        )

@@ -14,6 +14,7 @@ IMAGE_INPUTS = {
     "CodeFormerFaceMask": "image",
     "CodeFormerInpaint": "image",
     "CodeFormerFacesFromCrops": "crops",
+    "CodeFormerCompare": "after",
     "CodeFormerOldRestore": "image",
     "CodeFormerOldCrop": "image",
     "CodeFormerOldReActor": "image",
@@ -78,6 +79,7 @@ def sockets(restorer, one_face, faces):
         "CodeFormerOldRestore": {"facerestore_model": restorer},
         "CodeFormerOldReActor": {"model": "codeformer_starter.safetensors"},
         "CodeFormerOldCrop": {},
+        "CodeFormerCompare": {"before": torch.rand(1, 9, 9, 3)},
     }
 
 

@@ -13,7 +13,7 @@ FIRST_VERSION = json.loads(Path(__file__).with_name("first_version.json").read_t
 NODES = [
     *("ModelLoader", "FaceDetectorLoader", "FaceParserLoader", "FixFaces", "FixFacesInVideo", "VideoFrames", "FaceDetect"),
     *("FaceSelect", "Restore", "Colorize", "Inpaint", "FidelitySweep", "Certainty", "FaceMask", "FacesToCrops"),
-    *("FacesFromCrops", "PasteBack", "OldRestore", "OldCrop", "OldReActor"),
+    *("FacesFromCrops", "PasteBack", "Compare", "OldRestore", "OldCrop", "OldReActor"),
 ]
 
 #: What the smallest prompt of a node needs beside its required inputs: one of several sources, or a file without a default.
@@ -54,7 +54,8 @@ def clip(server):
 
 def smallest(server, name):
     """The prompt with nothing that may be left out, and the sources that its sockets need."""
-    required = server.json(f"/object_info/CodeFormer{name}")[f"CodeFormer{name}"]["input"]["required"]
+    definition = server.json(f"/object_info/CodeFormer{name}")[f"CodeFormer{name}"]
+    required = definition["input"]["required"]
     sockets = {entry: [SOURCES[spec[0]], 0] for entry, spec in required.items() if spec[0] in SOURCES}
     detect = {"image": ["picture", 0], "detector": ["detector", 0]}
     nodes = {
@@ -64,8 +65,9 @@ def smallest(server, name):
         "detector": ("CodeFormerFaceDetectorLoader", ALSO["FaceDetectorLoader"]),
         "faces": ("CodeFormerFaceDetect", detect),
         "node": (f"CodeFormer{name}", {**sockets, **ALSO.get(name, {})}),
-        "end": ("PreviewAny", {"source": ["node", 0]}),
     }
+    if definition["output"]:
+        nodes["end"] = ("PreviewAny", {"source": ["node", 0]})
     assert required.keys() <= nodes["node"][1].keys(), "a widget with a default is required"
     return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
 

@@ -108,6 +108,27 @@ def test_the_options_of_a_combo_are_chinese(chinese):
         chinese.setting("Comfy.VueNodes.Enabled", False)
 
 
+#: Detect Faces without a detector, which is said when it runs.
+INCOMPLETE = """() => {
+    app.graph.clear()
+    const [load, detect, save] = ["LoadImage", "CodeFormerFaceDetect", "PreviewImage"].map((kind) => LiteGraph.createNode(kind))
+    for (const node of [load, detect, save]) app.graph.add(node)
+    load.widgets.find((widget) => widget.name === "image").value = "example.png"
+    load.connect(0, detect, "image")
+    detect.connect(3, save, 0)
+}"""
+
+
+@pytest.mark.parametrize(("locale", "said"), [("zh", "没有人脸检测器"), ("zh-TW", "Found no face detector")])
+def test_an_error_of_a_run_is_in_the_language_of_the_interface(chinese, locale, said):
+    chinese.setting("Comfy.Locale", locale)
+    try:
+        chinese.page.evaluate(INCOMPLETE)
+        assert said in chinese.server.error(chinese.run())
+    finally:
+        chinese.setting("Comfy.Locale", "zh")
+
+
 @pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
 def test_the_help_page_of_a_node_opens_with_its_image(chinese, kind):
     chinese.page.evaluate(EVERY, [kind])
