@@ -73,6 +73,8 @@ class CodeFormerVideoFrames(io.ComfyNode):
             images, times = _collect(frames, frames.video.size, expected)
             rate = frames.video.rate / every or Fraction(1)
             sound = read_audio(source, float(offset + times[0]), float(times[-1] - times[0] + 1 / rate))
+        if notices := [*frames.notices, *(sound.notices if sound else ())]:
+            progress.log_and_show(" ".join(notices))
         audio = None if sound is None else {"waveform": sound.waveform[None], "sample_rate": sound.rate}
         shown = ", ".join(f"{float(time):.6f}".rstrip("0").rstrip(".") for time in times)
         return io.NodeOutput(images, audio, float(rate), len(times), shown)

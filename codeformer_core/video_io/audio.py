@@ -9,19 +9,22 @@ import av
 import numpy as np
 import torch
 from av.container import OutputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from torch import Tensor
 
 from .probe import PREROLL, probe
-from .source import Source, open_video
+from .source import DAMAGED, Source, open_video
 from .time_range import TimeRange, time_range
+
+_NAMED = 5  # damaged positions that a notice lists
 
 
 class Audio(NamedTuple):
-    """Decoded audio: samples (C, T) float32, full scale is 1, and how many a second has."""
+    """Decoded audio: samples (C, T) float32, full scale is 1, how many a second has, and sentences on damage."""
 
     waveform: Tensor
     rate: int
+    notices: list[str]
 
 
 class AudioDecoder:
@@ -35,13 +38,17 @@ class AudioDecoder:
         self._position = round(window.origin * self.rate)  # of the next sample to return, in samples of the file's own time
         self._end = float("inf") if window.seconds is None else round((window.origin + window.seconds) * self.rate)
         self._decoded: int | None = None  # the position of the next sample that is decoded
+        self._zero, self._damaged = window.origin, list[float]()
 
     def decode(self, packet: av.Packet) -> Iterator[np.ndarray]:
         """(C, T) float32 pieces without gaps. The empty packet at the end of the file flushes."""
         try:
             frames = packet.decode()
-        except InvalidDataError:
-            return  # the next packet's PTS leaves a gap, which is filled with silence
+        except DAMAGED:  # the next packet's PTS leaves a gap, which is filled with silence
+            at = 0.0 if packet.pts is None else float(packet.pts * packet.time_base - self._zero)
+            if at >= 0:
+                self._damaged.append(at)
+            return
         for frame in frames if packet.size else [*frames, None]:
             assert frame is None or isinstance(frame, av.AudioFrame)
             if frame is not None and frame.pts is not None and frame.time_base:
@@ -57,6 +64,15 @@ class AudioDecoder:
                     silence = np.zeros((len(samples), begin - self._position), np.float32)
                     yield np.concatenate([silence, samples[:, begin - first : end - first]], 1)
                     self._position = end
+
+    @property
+    def notices(self) -> list[str]:
+        """A sentence on the packets that could not be decoded, if any."""
+        if not self._damaged:
+            return []
+        places = ", ".join(f"{at:.2f}" for at in self._damaged[:_NAMED])
+        more = " and elsewhere" if len(self._damaged) > _NAMED else ""
+        return [f"The audio is damaged at {places} s{more}: it is silent there."]
 
     @property
     def complete(self) -> bool:
@@ -90,7 +106,7 @@ def read_audio(source: Source, start: float = 0.0, duration: float = 0.0) -> Aud
                 pieces += decoder.decode(packet)
                 if decoder.complete:
                     break
-    return Audio(torch.from_numpy(np.concatenate(pieces, 1)), decoder.rate) if pieces else None
+    return Audio(torch.from_numpy(np.concatenate(pieces, 1)), decoder.rate, decoder.notices) if pieces else None
 
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # supported by both AAC and Opus
@@ -111,6 +127,11 @@ class AudioTranscoder:
         self.stream = new
         self._decoder = AudioDecoder(stream, window, self._layout, rate)
         self._pts = 0
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences on damage in the source."""
+        return self._decoder.notices
 
     def feed(self, packet: av.Packet) -> list[av.Packet]:
         """The packets to write for a packet of the source; the empty packet at its end flushes."""

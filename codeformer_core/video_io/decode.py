@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain
 
 import av
@@ -42,7 +43,7 @@ class FrameDecoder:
         begin = self.window.start if begin is None else begin
         last = None
         try:
-            for pts, frame in self._with_repaired_pts(self._from_keyframe(begin)):
+            for pts, frame in self._with_durations(self._with_repaired_pts(self._from_keyframe(begin))):
                 if begin is not None and pts < begin:
                     continue
                 if self.window.end is not None and pts >= self.window.end:
@@ -146,6 +147,20 @@ class FrameDecoder:
                 resized = True
                 frame = frame.reformat(*expected)
             yield pts, frame
+
+    def _with_durations(self, frames: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames that last until the next one: MP4 stores durations in decoding order, which differ where the rate varies."""
+        last = None
+        for pts, frame in frames:
+            if last is not None:
+                last[1].duration = pts - last[0]
+                yield last
+            last = pts, frame
+        if last is not None:
+            if self.video.measured:
+                left = round((self.video.begin + Fraction(self.video.duration)) / self.video.time_base) - last[0]
+                last[1].duration = left if 0 < left < (last[1].duration or 0) else last[1].duration
+            yield last
 
     def _seconds(self, pts: int) -> float:
         """Of a PTS, from the film's beginning on."""

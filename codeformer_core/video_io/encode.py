@@ -42,13 +42,30 @@ class VideoEncoder:
             stream.set_display_matrix(video.matrix)
         self.stream = stream
         self._durations: dict[int, int] = {}
+        self._end = 0  # PTS
+        self._first: av.Packet | None = None
+        self._held: list[av.Packet] = []  # the last packet, whose duration says in MP4 where the video ends
+        self._in_decoding_order = not container.begins_at_zero
 
     def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
         """The packets that are ready; None flushes the encoder."""
         if frame is not None and frame.pts is not None and frame.duration:
             self._durations[frame.pts] = frame.duration
+            self._end = frame.pts + frame.duration
         packets = self.stream.encode(frame)
         for packet in packets:
             if packet.pts in self._durations:  # encoders derive it from the rate, and that of the last frame would be lost
                 packet.duration = self._durations.pop(packet.pts)
-        return packets
+        self._first = self._first or next(iter(packets), None)
+        packets = [*self._held, *packets]
+        self._held = packets[-1:] if frame is not None else []
+        if frame is None and packets:
+            self._end_with(packets[-1])
+        return packets[:-1] if frame is not None else packets
+
+    def _end_with(self, packet: av.Packet) -> None:
+        """MP4 stores durations in decoding order: those from the first packet to the last add up to that of the video."""
+        first = self._first
+        if self._in_decoding_order and first is not None and self._end > (first.pts or 0):
+            left = (self._end - (first.pts or 0)) - ((packet.dts or 0) - (first.dts or 0))
+            packet.duration = left if left > 0 else packet.duration

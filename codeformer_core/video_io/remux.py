@@ -99,7 +99,9 @@ class StreamCopier:
                 return
 
     def close(self) -> None:
-        """Close the source."""
+        """Close the source; the notices are complete."""
+        for copier in self._copiers.values():
+            self.notices += copier.notices if isinstance(copier, AudioTranscoder) else []
         self._input.close()
 
     def _copied(self) -> Iterator[av.Packet]:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import BugError, FFmpegError, InvalidDataError, PatchWelcomeError, UndefinedError
 
 from .animation import animation_as_video
 
@@ -26,6 +26,9 @@ _DEMUXERS = (
 
 # Decoders that see the transparency of VP8 and VP9, which FFmpeg's own do not.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+#: What decoders raise for damaged packets; others follow that are not.
+DAMAGED = (InvalidDataError, UndefinedError, PatchWelcomeError, BugError)
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
 
@@ -95,7 +98,7 @@ def decode_frames(container: InputContainer, damaged: list[int]) -> Iterator[av.
     for packet in container.demux(stream):
         try:
             frames = packet.decode() if decoder is None else decoder.decode(packet)
-        except InvalidDataError:
+        except DAMAGED:
             damaged.append(packet.pts if packet.pts is not None else packet.dts or 0)
             continue
         for frame in frames:
