@@ -22,6 +22,7 @@ from .networks.yunet import YuNet
 from .options import FixOptions
 from .pipeline import Extras, fix_faces
 from .restoration import Restorer
+from .runtime.finite import all_finite
 
 P = TypeVar("P", Image.Image, np.ndarray, Tensor)
 
@@ -117,6 +118,12 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
         if not hasattr(network, method):
             raise TypeError(f"Found a {type(network).__name__} as the {role}. Expected fix(image, detector, restorer).")
     pixels, back = _opened(image)
+    if not pixels.numel():
+        raise ValueError(
+            f"Found an image without pixels, of the shape {tuple(pixels.shape)}. Expected at least one: open it again."
+        )
+    if not all_finite(pixels):
+        raise ValueError("Found pixels that are not finite (NaN or infinity). Expected [0, 1]: look at what made the image.")
     low, high = (float(value) for value in pixels.aminmax())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")

@@ -69,12 +69,13 @@ class CodeFormerModelLoader(_Loader):
             node_id="CodeFormerModelLoader",
             display_name="Load CodeFormer",
             category=inputs.CATEGORY,
-            description="Loads the network that repairs faces. The published weights are for non-commercial use only.",
+            description="Loads the network that repairs faces: CodeFormer, whose weights are for non-commercial use only, "
+            "GFPGAN or RestoreFormer.",
             search_aliases=[*inputs.ALIASES, "load face restore model", "facerestore model loader"],
             inputs=[
                 cls.file_input(
-                    "The file of the network. codeformer.pth draws faces of 512 px; codeformer_starter.safetensors, which "
-                    "comes with the pack, draws faces of 128 px."
+                    "The file of the network. codeformer.pth, GFPGAN and RestoreFormer draw faces of 512 px, the last two without a "
+                    "fidelity; codeformer_starter.safetensors, which comes with the pack, draws faces of 128 px."
                 ),
                 io.Combo.Input(
                     "precision",

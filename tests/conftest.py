@@ -64,6 +64,19 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def restoreformer_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small file of RestoreFormer's layout with random weights, for crops of 512 pixels."""
+    import torch
+
+    parts = pytest.importorskip("spandrel.architectures.RestoreFormer", reason="needs the package spandrel")
+    torch.manual_seed(0)
+    sizes = {"n_embed": 16, "embed_dim": 32, "ch": 32, "ch_mult": (1,) * 6, "z_channels": 32, "num_res_blocks": 1}
+    path = tmp_path_factory.mktemp("weights") / "RestoreFormer.pth"
+    torch.save({"params": parts.RestoreFormer(**sizes).state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def filled(data: Path):
     """variant -> the released layout, full size, filled with the deterministic weights of tests/data/parity."""
     import importlib.util

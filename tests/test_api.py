@@ -190,3 +190,17 @@ def test_the_examples_of_the_page_on_python_run_one_after_the_other(data, tmp_pa
     exec(compile("\n".join(blocks), "python.md", "exec"), {})
     for name in ("fixed.png", "fixed.jpg", "fixed.mp4"):
         assert (tmp_path / name).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (torch.full((1, 3, 8, 8), torch.nan), "pixels that are not finite .* look at what made the image"),
+        (np.full((8, 8, 3), np.inf, np.float32), "pixels that are not finite"),
+        (torch.zeros(0, 3, 8, 8), r"without pixels, of the shape \(0, 3, 8, 8\)"),
+        (np.zeros((0, 5, 3), np.uint8), "without pixels"),
+    ],
+)
+def test_images_without_values_are_refused_with_advice_that_fits(networks, image, says):
+    with pytest.raises(ValueError, match=says):
+        fix(image, *networks)

@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "selection",
         "video_io",
     },
-    "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration"},
+    "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
     "training": {"checkpoints", "networks", "runtime"},
     "__main__": {"cli"},
     "__init__": {"api", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only

@@ -67,6 +67,9 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
     if arguments.faces_from:
         detector = SavedFaces(*from_json(arguments.faces_from.read_text(encoding="utf-8")))
+    notice = getattr(restorer, "notice", "")
+    if notice and not arguments.quiet and ("options.fidelity" in arguments.typed or arguments.command == "video"):
+        tqdm.write(notice, file=sys.stderr)
     if arguments.compile:
         _compile(restorer, device)
     extras = Extras(**networks)

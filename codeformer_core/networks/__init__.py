@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import spandrel_restorer
 from .codeformer import CodeFormer
 from .folding import fold_upsampling
 from .mtcnn import MTCNN
@@ -38,10 +39,6 @@ FAMILIES: tuple[tuple[str, str, Callable[[State, Any], tuple[nn.Module, State]]]
     ("BiSeNet", "conv_out16.conv_out.weight", lambda state, _: (BiSeNet(), _prefixed(state))),
 )
 
-#: Other restorers that lie in the same folders, by how their parameters' names begin.
-OTHERS = {"GFPGAN": "stylegan_decoder", "RestoreFormer": "encoder.down.0"}
-
-
 #: What a network's constructor and the reading of its numbers raise for tensors of impossible sizes.
 _IMPOSSIBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -72,13 +69,16 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         precision: a row of `precision.PRECISIONS`, for CodeFormer and ParseNet; `precision.suited` names the one for a device.
 
     Returns:
-        A `CodeFormer`, `RetinaFace`, `MTCNN`, `ParseNet` or `BiSeNet`; its `role` says which.
+        A `CodeFormer`, `SpandrelRestorer`, `RetinaFace`, `MTCNN`, `ParseNet` or `BiSeNet`; its `role` says which.
 
     Raises:
         ValueError: no known family or precision, or tensors that are missing, superfluous or of another shape.
+        ImportError: GFPGAN and RestoreFormer need spandrel.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"{precision!r} is no precision. Use one of: {', '.join(PRECISIONS)}.")
+    if kind := spandrel_restorer.kind_of(state):
+        return spandrel_restorer.load(state, kind, name).float().eval().requires_grad_(False)
     for family, mark, build in FAMILIES:
         if mark not in state:
             continue
@@ -102,11 +102,8 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         network.file = name
         network = network.float().eval().requires_grad_(False)
         return network.with_precision(PRECISIONS[precision]) if isinstance(network, CodeFormer | ParseNet) else network
-    for other, mark in OTHERS.items():
-        if any(key.startswith(mark) for key in state):
-            raise ValueError(f"{name} is a {other} file, which this pack does not run. Choose a CodeFormer file instead.")
     first = ", ".join(list(state)[:3]) or "none"
-    known = ", ".join(family for family, _, _ in FAMILIES)
+    known = ", ".join([*(family for family, _, _ in FAMILIES), *spandrel_restorer.KINDS])
     raise ValueError(
         f"{name} is not a face network this pack knows ({known}). It has {len(state)} tensors, the first are {first}. "
         "Choose one of the files that `codeformer models` lists."

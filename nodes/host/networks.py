@@ -11,7 +11,8 @@ from ...codeformer_core.faces import DetectionOptions, Face
 from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
 from ...codeformer_core.networks.precision import suited
 from ...codeformer_core.networks.retinaface import detection_size
-from . import memory, model_files
+from ...codeformer_core.networks.spandrel_restorer import SpandrelRestorer
+from . import memory, model_files, progress
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
 UPSCALER_BYTES = 4608
@@ -88,6 +89,12 @@ def _weight(fidelity: float | Tensor, part: slice, faces: int) -> float | Tensor
     return fidelity
 
 
+class HostedPlainRestorer(HostedRestorer):
+    """A restorer of plain layers, whose weights the host moves all together: GFPGAN, RestoreFormer."""
+
+    casts = False
+
+
 class HostedDetector(memory.Hosted):
     """A face detector for the core's pipeline."""
 
@@ -144,7 +151,11 @@ def load(role: str, name: str, precision: str = "auto") -> Any:
         precision: one of `precision.CHOICES`.
     """
     wrapper = WRAPPERS[role]
-    return wrapper(model_files.read(role, name, suited(precision, wrapper.home())))
+    network = model_files.read(role, name, suited(precision, wrapper.home()))
+    if isinstance(network, SpandrelRestorer):
+        progress.log_and_show(network.notice)
+        wrapper = HostedPlainRestorer
+    return wrapper(network)
 
 
 def load_once(role: str, name: str) -> Any:

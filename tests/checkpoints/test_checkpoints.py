@@ -58,6 +58,10 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "codeformer-colorization",
         "codeformer-inpainting",
         "starter",
+        "gfpgan-1.2",
+        "gfpgan-1.3",
+        "gfpgan-1.4",
+        "restoreformer",
     }
     assert {m.name for m in catalogue() if m.role != "restorer"} == {
         "retinaface-resnet50",

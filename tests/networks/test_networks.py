@@ -75,12 +75,6 @@ def test_loading_is_strict(change, says):
     assert "codeformer.pth looks like CodeFormer but does not fit" in str(error.value)
 
 
-def test_a_gfpgan_file_is_named_in_the_error():
-    state = {"stylegan_decoder.to_rgbs.1.bias": torch.zeros(1), "conv_body_first.weight": torch.zeros(1)}
-    with pytest.raises(ValueError, match=r"GFPGANv1\.4\.pth is a GFPGAN"):
-        networks.load(state, name="GFPGANv1.4.pth")
-
-
 def test_an_unknown_file_is_refused():
     with pytest.raises(ValueError, match="not a face network this pack knows .*It has 1 tensors, the first are weight"):
         networks.load({"weight": torch.zeros(1)}, name="other.pth")

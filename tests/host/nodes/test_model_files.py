@@ -66,6 +66,29 @@ def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack, capl
     assert f"{name} draws faces of 128 px. Comes with the project: small and limited" in caplog.text
 
 
+def test_restoreformer_runs_in_the_nodes_and_what_it_cannot_do_is_said(pack, models, restoreformer_checkpoint, photo, caplog):
+    path = put(models, "facerestore_models", "RestoreFormer.pth", restoreformer_checkpoint)
+    image = photo("photos/astronaut_1face.png").movedim(1, -1)
+    try:
+        with caplog.at_level("INFO"):
+            (model,) = pack.run("CodeFormerModelLoader", model_name="RestoreFormer.pth").result
+        (detector,) = pack.run("CodeFormerFaceDetectorLoader", model_name="mtcnn").result
+        assert "RestoreFormer.pth is a RestoreFormer: it has no fidelity weight" in caplog.text
+        assert not model.casts and model.side == 512  # its layers are not the host's
+        faces = pack.run("CodeFormerFaceDetect", image=image, detector=detector).result[0]
+        restored = pack.run("CodeFormerRestore", faces=faces, model=model, fidelity=0.5).result[0]
+        assert not torch.equal(restored.crops, faces.crops) and restored.crops.isfinite().all()
+        fixed, mask = pack.run("CodeFormerFixFaces", image=image, model=model, detector=detector, fidelity=0.5).result[:2]
+        assert mask.max() == 1 and torch.equal(fixed[mask == 0], image[mask == 0])
+        with pytest.raises(ValueError, match="RestoreFormer without a fidelity weight, and a sweep .* choose codeformer.pth"):
+            pack.run("CodeFormerFidelitySweep", faces=faces, model=model, fidelities="0, 1", number=1)
+        for node, inputs in {"Certainty": {"image": image}, "Colorize": {"keep_luminance": False}}.items():
+            with pytest.raises(ValueError, match="RestoreFormer without .* choose codeformer"):
+                pack.run(f"CodeFormer{node}", faces=faces, model=model, **inputs)
+    finally:
+        path.unlink()
+
+
 @pytest.mark.parametrize("folder", ["facerestore_models", "face_restore", "Codeformer"])
 def test_a_file_is_taken_from_where_another_pack_keeps_it(pack, models, tiny_checkpoint, folder):
     path = put(models, folder, "codeformer-v0.1.0.pth", tiny_checkpoint)
