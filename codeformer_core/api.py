@@ -176,7 +176,7 @@ def _opened_array(image: np.ndarray) -> _Opened:
     grey, several = image.ndim == 2, image.ndim == 4
     if image.dtype.kind != "f" and image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"Found an array of {image.dtype}. Expected uint8, uint16, or floats in [0, 1].")
-    if not grey and (image.ndim not in (3, 4) or image.shape[-1] not in (3, 4)):
+    if not image.size or not (grey or (image.ndim in (3, 4) and image.shape[-1] in (3, 4))):
         raise ValueError(f"Found an array of shape {image.shape}. Expected (H, W), (H, W, 3 or 4) or (B, H, W, 3 or 4).")
     most = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     values = torch.from_numpy(image.astype(np.float32) / most)
