@@ -58,9 +58,9 @@ class CodeFormerModelLoader(_Loader):
 
     @classmethod
     def describe(cls, model_name: str, network: networks.HostedRestorer) -> str:
-        """How large the faces are that it draws; for small networks, such as the starter, also what they are."""
+        """How large the faces are that it draws; for small networks and those without a fidelity also what they are."""
         known = checkpoints.lookup(model_name)
-        note = known.note if known and network.side < FULL_SIDE else ""
+        note = known.note if known and network.side < FULL_SIDE else getattr(network.network, "notice", "")
         return f"{model_name} draws faces of {network.side} px. {note}".strip()
 
     @classmethod
@@ -74,8 +74,8 @@ class CodeFormerModelLoader(_Loader):
             search_aliases=[*inputs.ALIASES, "load face restore model", "facerestore model loader"],
             inputs=[
                 cls.file_input(
-                    "The file of the network. codeformer.pth, GFPGAN and RestoreFormer draw faces of 512 px, the last two without a "
-                    "fidelity; codeformer_starter.safetensors, which comes with the pack, draws faces of 128 px."
+                    "The file of the network. codeformer.pth, GFPGAN and RestoreFormer draw faces of 512 px, the latter "
+                    "without a fidelity; codeformer_starter.safetensors, which comes with the pack, draws faces of 128 px."
                 ),
                 io.Combo.Input(
                     "precision",

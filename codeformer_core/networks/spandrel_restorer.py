@@ -83,7 +83,7 @@ class SpandrelRestorer(nn.Module):
             ValueError: several fidelities or a map of them, or crops of another side.
         """
         if isinstance(fidelity, Tensor) and fidelity.numel() > 1:
-            self._refuse("fidelities by face or by mask", "a fidelity weight")
+            self._refuse("a fidelity weight, by face or by mask")
         if crops.shape[-2:] != (self.side, self.side):
             raise ValueError(
                 f"Found faces of {crops.shape[-1]} x {crops.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
@@ -102,23 +102,23 @@ class SpandrelRestorer(nn.Module):
 
     def sweep(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("a sweep of fidelities", "a fidelity weight")
+        self._refuse("a fidelity weight")
 
     def certainty(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("how certain it is", "codes")
+        self._refuse("codes to be certain of")
 
     def colorize(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("colours", "that task", "codeformer_colorization.pth")
+        self._refuse("training for colours", "codeformer_colorization.pth")
 
     def inpaint(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("holes to fill", "that task", "codeformer_inpainting.pth")
+        self._refuse("training for holes", "codeformer_inpainting.pth")
 
     def compiled(self) -> NoReturn:
         """Refused."""
         raise AttributeError(f"{self.file} is a {self.kind}, which is not compiled")
 
-    def _refuse(self, asked: str, lacks: str, instead: str = "codeformer.pth") -> NoReturn:
-        raise ValueError(f"{self.file} is a {self.kind} without {lacks}, and {asked} were asked for: choose {instead}.")
+    def _refuse(self, lacking: str, instead: str = "codeformer.pth") -> NoReturn:
+        raise ValueError(f"{self.file} is a {self.kind} without {lacking}: choose {instead} for this.")

@@ -12,7 +12,7 @@ from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
 from ...codeformer_core.networks.precision import suited
 from ...codeformer_core.networks.retinaface import detection_size
 from ...codeformer_core.networks.spandrel_restorer import SpandrelRestorer
-from . import memory, model_files, progress
+from . import memory, model_files
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
 UPSCALER_BYTES = 4608
@@ -153,7 +153,6 @@ def load(role: str, name: str, precision: str = "auto") -> Any:
     wrapper = WRAPPERS[role]
     network = model_files.read(role, name, suited(precision, wrapper.home()))
     if isinstance(network, SpandrelRestorer):
-        progress.log_and_show(network.notice)
         wrapper = HostedPlainRestorer
     return wrapper(network)
 

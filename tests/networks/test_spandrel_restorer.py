@@ -85,16 +85,18 @@ def test_a_fidelity_of_each_face_is_refused_and_one_number_changes_nothing(resto
     assert torch.equal(restorer.restore(crops, 0.0), restorer.restore(crops, torch.tensor([1.0])))
     for fidelity in (torch.tensor([0.1, 0.9]), torch.ones(2, 1, 8, 8)):
         with pytest.raises(
-            ValueError, match="RestoreFormer.pth is a RestoreFormer without a fidelity weight, .*codeformer.pth"
+            ValueError, match="RestoreFormer.pth is a RestoreFormer without a fidelity weight, by face.*codeformer.pth"
         ):
             restorer.restore(crops, fidelity)
     with pytest.raises(ValueError, match="takes 512 x 512: align with side=512"):
         restorer.restore(crops[..., :256, :256])
 
 
-@pytest.mark.parametrize(("call", "lacks"), [("sweep", "fidelity weight"), ("certainty", "codes"), ("colorize", "that task")])
+@pytest.mark.parametrize(
+    ("call", "lacks"), [("sweep", "fidelity weight"), ("certainty", "codes"), ("colorize", "colours"), ("inpaint", "holes")]
+)
 def test_what_it_cannot_do_is_said_where_it_is_asked_for(restorer, crops, call, lacks):
-    with pytest.raises(ValueError, match=rf"RestoreFormer.pth is a RestoreFormer without .*{lacks}, and .* choose codeformer"):
+    with pytest.raises(ValueError, match=rf"RestoreFormer.pth is a RestoreFormer without .*{lacks}.*: choose codeformer"):
         getattr(restorer, call)(crops, *([[0, 1]] if call == "sweep" else []))
 
 
