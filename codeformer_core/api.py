@@ -18,6 +18,7 @@ from .networks.mtcnn import MTCNN
 from .networks.parsers import FaceParser
 from .networks.precision import suited
 from .networks.retinaface import RetinaFace
+from .networks.spandrel_restorer import SpandrelRestorer
 from .networks.yunet import YuNet
 from .options import FixOptions
 from .pipeline import Extras, fix_faces
@@ -45,6 +46,15 @@ def load(
     precision: str = "auto",
     download: bool = False,
 ) -> CodeFormer: ...
+
+
+@overload
+def load(
+    model: Literal["gfpgan-1.2", "gfpgan-1.3", "gfpgan-1.4", "restoreformer"],
+    device: Device = "cpu",
+    precision: str = "auto",
+    download: bool = False,
+) -> SpandrelRestorer: ...
 
 
 @overload
