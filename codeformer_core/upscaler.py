@@ -9,14 +9,11 @@ from torch import Tensor
 
 from . import checkpoints
 from .imaging.tiling import TILE, run_tiled
+from .networks.spandrel_restorer import MALFORMED, describe
 from .runtime.progress import Tick, no_tick
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
-
-
-# Raised by spandrel's architectures for weights with the right names and wrong shapes.
-_MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +67,21 @@ def load_upscaler(path: Path | str) -> Upscaler:
     """
     path = Path(path)
     try:
-        from spandrel import ModelLoader, UnsupportedModelError
+        from spandrel import UnsupportedModelError
     except ModuleNotFoundError as error:
         if error.name != "spandrel":
             raise  # spandrel is installed and lacks a dependency, which its own message names
         raise ImportError("Upscaling needs the package spandrel, which is not installed: pip install spandrel") from error
     weights = checkpoints.read(path)
     try:
-        descriptor = ModelLoader().load_from_state_dict(weights)
+        descriptor = describe(weights)
     except UnsupportedModelError as error:
         first = ", ".join(list(weights)[:3])
         raise ValueError(
             f"{path.name} is not an upscaler that spandrel knows: it has {len(weights):,} tensors, the first are {first}. "
             "Choose an upscaler such as RealESRGAN_x2plus.pth."
         ) from error
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise ValueError(
             f"{path.name} looks like an upscaler, and its weights fit no network of that family. Expected a complete, "
             "unchanged file: get it again where it came from, or choose another such as RealESRGAN_x2plus.pth."

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "selection": {"align", "detection", "faces", "imaging", "options", "paste"},
     "networks": {"faces", "options", "runtime"},
     "checkpoints": {"networks", "runtime"},
-    "upscaler": {"checkpoints", "imaging", "runtime"},
+    "upscaler": {"checkpoints", "imaging", "networks", "runtime"},
     "image_io": {"runtime"},
     "video_io": {"runtime"},
     "pipeline": {

@@ -43,7 +43,7 @@ FAMILIES: tuple[tuple[str, str, Callable[[State, Any], tuple[nn.Module, State]]]
 _IMPOSSIBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
-def _misfit(expected: State, found: State) -> str:
+def misfit(expected: State, found: State) -> str:
     """The first way in which tensors differ from a network's, in words; "" when they fit."""
     # Files of before PyTorch 0.4.1 lack the counter, which inference does not use and PyTorch fills in.
     missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
@@ -86,7 +86,7 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         try:
             with torch.device("meta"):
                 network, renamed = build(state, operations)
-            problem = _misfit(network.state_dict(), renamed)
+            problem = misfit(network.state_dict(), renamed)
         except KeyError as error:
             network, renamed, problem = None, {}, f"{error.args[0]} is missing"
         except _IMPOSSIBLE:

@@ -24,6 +24,22 @@ def kind_of(state: Mapping[str, Tensor]) -> str:
     return next((kind for kind, (mark, _) in KINDS.items() if any(key.startswith(mark) for key in state)), "")
 
 
+def describe(state: Mapping[str, Tensor]) -> Any:
+    """spandrel's description of the network that weights belong to, with the network.
+
+    Raises:
+        spandrel.UnsupportedModelError: spandrel knows no such network.
+        one of `MALFORMED`: the weights do not fit it.
+    """
+    from spandrel import ModelLoader
+
+    descriptor = ModelLoader().load_from_state_dict(dict(state))
+    for key, value in descriptor.model.state_dict().items():
+        if value.is_floating_point() and key in state and not state[key].is_floating_point():
+            raise TypeError(key)  # loading would take whole numbers for weights
+    return descriptor
+
+
 def load(state: Mapping[str, Tensor], kind: str, name: str) -> "SpandrelRestorer":
     """The restorer of this kind that a state dict belongs to, in float32.
 
@@ -32,13 +48,13 @@ def load(state: Mapping[str, Tensor], kind: str, name: str) -> "SpandrelRestorer
         ValueError: the weights fit no network of this kind.
     """
     try:
-        from spandrel import ModelLoader, UnsupportedModelError
+        from spandrel import UnsupportedModelError
     except ModuleNotFoundError as error:
         if error.name != "spandrel":
             raise
         raise ImportError(f"{name} is a {kind}, which needs the package spandrel: pip install spandrel") from error
     try:
-        descriptor = ModelLoader().load_from_state_dict(dict(state))
+        descriptor = describe(state)
     except (UnsupportedModelError, *MALFORMED) as error:
         raise ValueError(
             f"{name} looks like {kind} but does not fit. Expected a complete, unchanged file of GFPGAN 1.2 to 1.4 or of "

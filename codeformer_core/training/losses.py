@@ -9,6 +9,9 @@ from torchvision.models import vgg
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.transforms.functional import normalize
 
+from .. import checkpoints
+from ..networks import misfit
+
 #: ImageNet's mean and spread, which torchvision's VGG was trained with.
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -38,8 +41,10 @@ class Perceptual(nn.Module):
     def __init__(self, file: Path) -> None:
         super().__init__()
         features = vgg.make_layers(vgg.cfgs["D"])
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
+        state = {k.removeprefix("features."): v for k, v in checkpoints.read(file).items() if k.startswith("features.")}
+        if problem := misfit(features.state_dict(), state):
+            raise ValueError(f"{file} is not torchvision's VGG16: {problem}. Give vgg16-397923af.pth as `perceptual_file`.")
+        features.load_state_dict(state)
         self.features = IntermediateLayerGetter(features, {str(layer): str(layer) for layer in LAYERS})
         self.requires_grad_(False)
 

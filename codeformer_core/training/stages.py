@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import checkpoints
+from ..networks import misfit
 from ..networks.codeformer import CodeFormer
 from ..networks.transformer import split_attention
 from .codes import k_means, nearest, vectors
@@ -71,7 +72,10 @@ class Stage:
         if config.stage > 1:
             self.encoder = CodeFormer(config.network).encoder.to(device).eval().requires_grad_(False)
             state = checkpoints.read(config.codes_from or config.start or Path())
-            self.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")})
+            state = {k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")}
+            if problem := misfit(self.encoder.state_dict(), state):
+                raise ValueError(f"The encoder of `codes_from` does not fit [network]: {problem}. Give the file of stage 1.")
+            self.encoder.load_state_dict(state)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in TRAINED[config.stage])
 
@@ -81,10 +85,10 @@ class Stage:
         Raises:
             ValueError: the file does not fit the configured network.
         """
-        state = split_attention(checkpoints.read(path))
+        state = checkpoints.read(path)
         try:
-            missing, superfluous = self.network.load_state_dict(state, strict=False)
-        except RuntimeError as error:
+            missing, superfluous = self.network.load_state_dict(split_attention(state), strict=False)
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} does not fit [network]: {' '.join(str(error).split()[:40])}.") from error
         lacking = [name for name in missing if name.split(".")[0] in SAVED[self.config.stage - 1]]
         if lacking or superfluous:

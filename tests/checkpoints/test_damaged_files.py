@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from codeformer_core import checkpoints
 from codeformer_core.checkpoints import archive, read
+from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.upscaler import load_upscaler
 
 #: Compresses well but not fully, and its first bytes are no valid floats when they are read compressed.
@@ -217,6 +219,48 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float, d
 def test_short_floats_are_read(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(3).to(torch.float8_e4m3fn), "b": torch.ones(2, dtype=torch.int64)}, tmp_path / "x.pth")
     assert read(tmp_path / "x.pth")["a"].float().sum() == 3
+
+
+#: What is done to every tensor, or to the last one alone.
+CHANGES: dict[str, Any] = {
+    "empty": lambda value: torch.zeros(0),
+    "scalar": lambda value: torch.ones(()),
+    "of another shape": lambda value: torch.ones(3, 3),
+    "whole numbers": lambda value: torch.ones(value.shape, dtype=torch.int8),
+}
+
+
+@pytest.fixture(scope="module")
+def families(tiny_checkpoint: Path, restoreformer_checkpoint: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """A small state dict of each family that can be had without its published file."""
+    from facexlib.parsing.bisenet import BiSeNet
+    from spandrel.architectures.ESRGAN import ESRGAN
+
+    return {
+        "CodeFormer": read(tiny_checkpoint),
+        "RestoreFormer": read(restoreformer_checkpoint),
+        "MTCNN": read(Path(str(checkpoints.find("mtcnn")))),
+        "RetinaFace": RetinaFace(resnet=False).state_dict(),
+        "BiSeNet": BiSeNet(num_class=19).state_dict(),
+        "an upscaler": ESRGAN(num_filters=8, num_blocks=1).state_dict(),
+    }
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("family", ["CodeFormer", "RestoreFormer", "MTCNN", "RetinaFace", "BiSeNet", "an upscaler"])
+def test_tensors_that_fit_no_network_are_refused_by_every_reader(families, tmp_path, family, change, every, suffix) -> None:
+    state = families[family]
+    last = [key for key, value in state.items() if value.ndim][-1]
+    broken = {
+        key: CHANGES[change](value) if every or key == last else value.clone().contiguous() for key, value in state.items()
+    }
+    path = tmp_path / f"mine{suffix}"
+    save_file(broken, path) if suffix == ".safetensors" else torch.save(broken, path)
+    reader = load_upscaler if family == "an upscaler" else checkpoints.load
+    with pytest.raises(ValueError, match=rf"^mine{suffix} (looks like|is not) .*(again|Choose|choose)"):
+        reader(path)
 
 
 @pytest.mark.parametrize("name", ["empty", "meta", "scalar", "shapes"])
