@@ -36,6 +36,14 @@ def test_schemas_are_as_recorded(pack):
     assert lines == recorded(Path(__file__).with_name("schemas.json"), lines)
 
 
+def test_every_widget_with_a_default_may_be_left_out(pack):
+    """What fills it in is `completed`, around `execute`."""
+    for name, node in pack.nodes.items():
+        assert hasattr(node.execute, "__wrapped__"), name
+        for entry in node.GET_SCHEMA().inputs:
+            assert entry.optional or getattr(entry, "default", None) is None, f"{name}.{entry.id}"
+
+
 def test_largest_size_in_select_faces_takes_fractions_of_a_pixel(pack):
     """Once it turned into the whole number that Fix Faces has for the same option."""
     widgets = {entry.id: entry for entry in pack.nodes["CodeFormerFaceSelect"].GET_SCHEMA().inputs}
