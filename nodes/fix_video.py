@@ -11,7 +11,7 @@ from ..codeformer_core.video_io.codecs import find_encoder
 from . import inputs
 from .host import model_files, networks, progress
 from .host.execution import completed
-from .host.video import open_host_video, progress_callback, temporary_video
+from .host.video import open_host_video, progress_callback, saying_when_cancelled, temporary_video
 
 
 class CodeFormerFixFacesInVideo(io.ComfyNode):
@@ -75,7 +75,8 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         compression = codec or {}
         path = model_files.temporary_path(".mp4")
-        with open_host_video(video) as (source, start, duration):
+        ticking = saying_when_cancelled(progress_callback(progress.progress()))
+        with open_host_video(video) as (source, start, duration), ticking as tick:
             done = fix_video(
                 source,
                 path,
@@ -88,7 +89,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 codec=compression.get("codec"),
                 crf=compression.get("crf"),
                 device=model.device,
-                tick=progress_callback(progress.progress()),
+                tick=tick,
             )
         none = "no face was restored" if done.left_alone else "no face was found"
         people = {0: none, 1: "1 face was tracked"}.get(done.people, f"{done.people} faces were tracked")

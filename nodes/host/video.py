@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import comfy.model_management as mm
 from comfy_api.latest import Input, InputImpl
 
 from ...codeformer_core.runtime.progress import Tick
@@ -66,6 +67,23 @@ def progress_callback(tick: Tick) -> Tick:
             progress.show(format_pace(done, total, (done - first[0]) / (now - first[1])))
 
     return tick_and_show
+
+
+@contextmanager
+def saying_when_cancelled(tick: Tick) -> Iterator[Tick]:
+    """`tick`; when the user cancels, the text below the running node says how far it came, and that nothing is left."""
+    frames = 0
+
+    def counted(done: int, total: int) -> None:
+        nonlocal frames
+        frames = done
+        tick(done, total)
+
+    try:
+        yield counted
+    except mm.InterruptProcessingException:
+        progress.show(f"Cancelled after {frames} frames: no part of the video is kept.")
+        raise
 
 
 def format_pace(done: int, total: int, rate: float) -> str:

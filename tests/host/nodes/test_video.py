@@ -261,7 +261,7 @@ def negative():
     cpu = torch.device("cpu")
 
     class Negative:
-        scale = 2
+        scale, model = 2, torch.nn.Identity()
         patcher = comfy.model_patcher.CoreModelPatcher(torch.nn.Identity(), load_device=cpu, offload_device=cpu)
 
         def __call__(self, image):
@@ -300,10 +300,13 @@ def test_progress_counts_frames_and_shows_their_rate(pack, restorer, one_face, v
     assert seen[0] == (0, FRAMES) and seen[-1] == (FRAMES, FRAMES) and len(seen) == FRAMES + 1
 
 
-def test_cancel_leaves_no_file_behind(pack, restorer, one_face, video, temporary):
+def test_cancel_leaves_no_file_behind_and_says_so(pack, restorer, one_face, video, temporary, monkeypatch):
+    import importlib
+
     import comfy.model_management as mm
 
-    before = temporary()
+    before, said = temporary(), []
+    monkeypatch.setattr(importlib.import_module(f"{pack.hosted.__package__}.progress"), "show", said.append)
 
     class Cancelled:
         """A detector during whose second call the user cancels."""
@@ -318,6 +321,7 @@ def test_cancel_leaves_no_file_behind(pack, restorer, one_face, video, temporary
     with pytest.raises(mm.InterruptProcessingException):
         pack.run("CodeFormerFixFacesInVideo", video=video, model=restorer, detector=Cancelled(), **{**FIXING, "chunk": 4})
     assert temporary() == before
+    assert said[-1].startswith("Cancelled after ") and said[-1].endswith(" frames: no part of the video is kept.")
 
 
 @pytest.mark.parametrize(
