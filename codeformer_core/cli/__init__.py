@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .arguments import contradiction
-from .commands import COMMANDS, build_parser, parsed_arguments
+from .commands import COMMANDS
+from .parser import build_parser, parsed_arguments
 from .process import let_threads_sleep, open_closed_streams
 from .signals import interrupted_status, signals_interrupt
 from .values import did_you_mean
+from .words import expected_out, in_order, without_command
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
@@ -51,24 +53,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["bench"]:
         return _refuse("codeformer: the benchmark is `python -m benchmarks`, in a checkout of the project.")
+    parser = build_parser()
+    words = in_order(words, parser)
+    if sentence := without_command(words, parser):
+        return _refuse(sentence)
     try:
-        namespace, unknown = build_parser().parse_known_args(words)
+        namespace, unknown = parser.parse_known_args(words)
     except SystemExit as status:  # argparse has said why
         return int(status.code or 0)
     if unknown:
         return _refuse(_unrecognised(namespace.subparser, unknown))
     arguments = parsed_arguments(namespace)
-    if sentence := contradiction(arguments):
+    no_out = arguments.command in COMMANDS and "out" not in arguments.typed
+    if sentence := expected_out(arguments.command, arguments.paths) if no_out else contradiction(arguments):
         return _refuse(f"codeformer {arguments.command}: {sentence}")
     with signals_interrupt() as received:
         try:
-            return import_module(f".{namespace.module}", __package__).run(arguments)
+            status = import_module(f".{namespace.module}", __package__).run(arguments)
+            sys.stdout.flush()  # here, where a full disk can still be told
+            return status
         except KeyboardInterrupt as stop:
             print("Stopped.", file=sys.stderr)
             return interrupted_status(stop)
-        except OSError as error:  # the reader has left, as `| head` does, or the terminal is gone
-            if error.errno not in (errno.EPIPE, errno.EIO):
+        except OSError as error:  # the reader has left, as `| head` does, the terminal is gone, or the disk is full
+            if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC) or error.filename is not None:
                 raise
+            if error.errno == errno.ENOSPC:
+                print("codeformer: what is said here cannot be written: the disk is full.", file=sys.stderr)
             for stream in (sys.stdout, sys.stderr):  # nothing more is printed, nor flushed at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             return 128 + received[0] if received else 1

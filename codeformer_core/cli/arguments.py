@@ -16,6 +16,10 @@ PRECISIONS = ("auto", "exact", "balanced", "fast")
 FORMATS = {"keep": "", "png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 
 
+#: One fidelity for all faces, or one for each.
+Fidelity = float | tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Arguments:
     """A parsed command line, with the defaults of what was not typed.
@@ -23,6 +27,7 @@ class Arguments:
     Attributes:
         command, action: which command, and which action of `codeformer models`.
         typed: the options that were typed, by path with dots, whatever their value.
+        fidelities: several that each make a result; empty where there is one, which is in `options`.
     """
 
     command: str = ""
@@ -33,6 +38,7 @@ class Arguments:
     config: str = ""
     quiet: bool = False
     typed: frozenset[str] = frozenset()
+    fidelities: tuple[Fidelity, ...] = ()
     options: FixOptions = FixOptions()
 
     fidelity_mask: Path | None = option(
@@ -180,6 +186,6 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--grow and --feather shape the parts of a face: say which with --parts."
     if arguments.holes and "tolerance" in arguments.typed:
         return "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them."
-    if arguments.command == "video" and isinstance(options.fidelity, tuple):
-        return "--fidelity of a video is one number for all faces: leave out the others."
+    if arguments.command == "video" and any(isinstance(w, tuple) for w in (options.fidelity, *arguments.fidelities)):
+        return "--fidelity of a video is one number for all faces: leave out the others, or say -w 0.3 -w 0.7 for two videos."
     return None

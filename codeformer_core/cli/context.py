@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import image_io
-from ..image_io.encode import FORMATS
+from ..faces import Face
 from ..options import FixOptions
 from ..pipeline import Extras
 from ..runtime.progress import Progress, no_progress
 from .arguments import Arguments
+from .masks import read_mask
 from .plan import ImageTask
 
 
@@ -24,6 +24,7 @@ class RunContext:
         options: those of the arguments, with the `upscale` of the networks.
         networks: the `Extras` without masks.
         reserved: files that are read or written.
+        found: the image that was searched last, and its faces, for one of several fidelities.
     """
 
     arguments: Arguments
@@ -34,11 +35,19 @@ class RunContext:
     networks: Extras = Extras()
     progress: Progress = no_progress
     reserved: set[Path] = field(default_factory=set)
+    found: dict[Path, list[Face]] = field(default_factory=dict)
 
     def extras(self, task: ImageTask, image: Tensor) -> Extras:
         """The networks and the masks for an image (1, 3, H, W)."""
         masks = {name: getattr(self.arguments, name) for name in ("inside", "keep_out", "fidelity_mask")}
         return replace(self.networks, **{name: read_mask(path, task, image) for name, path in masks.items()})
+
+    def free_name(self, path: Path, source: Path) -> Path:
+        """Reserve a name for the result of a source that was not planned: this one, or one with the source's suffix in it."""
+        if path.resolve() in self.reserved:
+            path = path.with_name(f"{path.stem}_{source.suffix.removeprefix('.')}{path.suffix}")
+        self.reserve(path)
+        return path
 
     def reserve(self, path: Path) -> None:
         """Reserve the name of a file that was not planned, and make its folder.
@@ -52,34 +61,3 @@ class RunContext:
             )
         self.reserved.add(path.resolve())
         path.parent.mkdir(parents=True, exist_ok=True)
-
-
-def read_mask(path: Path | None, task: ImageTask, image: Tensor) -> Tensor | None:
-    """The mask for an image: (1, 1, h, w) in [0, 1] on its device, white (and opaque) is 1; None without a path.
-
-    Args:
-        path: one mask, for every image; or a folder with one for each, named and placed like the images.
-        image: (1, 3, H, W).
-
-    Raises:
-        ValueError: there is none, or it has another aspect ratio than the image.
-    """
-    if path is None:
-        return None
-    if path.is_dir():
-        folder, source = path / task.below, task.source
-        names = dict.fromkeys([source.name, *(source.stem + end for end in FORMATS)])
-        path = next((folder / name for name in names if (folder / name).is_file()), None)
-        if path is None:
-            raise ValueError(
-                f"there is no mask for it in {folder}. Expected an image of the same name, such as {source.stem}.png."
-            )
-    found = image_io.read(path)
-    mask = found.image.mean(1, keepdim=True) * (1 if found.alpha is None else found.alpha)
-    (mask_height, mask_width), (height, width) = mask.shape[-2:], image.shape[-2:]
-    if abs(mask_width * height - mask_height * width) > max(height, width):  # a side may be rounded by a pixel
-        raise ValueError(
-            f"the mask {path} is {mask_width} x {mask_height}, the image {width} x {height}. "
-            "Expected the same proportions: make a mask of the image's size."
-        )
-    return mask.to(image.device)

@@ -48,21 +48,22 @@ def to_html(command: str, outcomes: Sequence[Outcome], earlier: Mapping[str, str
 
 
 def from_html(text: str) -> dict[str, str]:
-    """The sections of a page, by source.
+    """The sections of a page, by the paths of results.
 
     Raises:
         ValueError: it is no page of this program.
     """
     if _MARK not in text:
         raise ValueError("it is not a gallery of this program")
-    found = re.finditer(r'<section data-source="([^"]*)".*?</section>', text, re.DOTALL)
+    found = re.finditer(r'<section data-result="([^"]+)".*?</section>', text, re.DOTALL)
     return {unescape(match[1]): match[0] for match in found}
 
 
 def _section(outcome: Outcome, done: str, earlier: Mapping[str, str]) -> str:
-    source, result = str(outcome.source.resolve()), outcome.result
-    if outcome.status == "done before" and source in earlier:
-        return earlier[source]
+    result = outcome.result
+    path = str(result.path.resolve()) if result else ""
+    if outcome.status == "done before" and path in earlier:
+        return earlier[path]
     head = f"{escape(str(outcome.source))}"
     if result is None:
         body = f'<p class="{outcome.status.replace(" ", "-")}">{escape(outcome.error or outcome.status)}</p>'
@@ -70,7 +71,7 @@ def _section(outcome: Outcome, done: str, earlier: Mapping[str, str]) -> str:
         head += f" → {escape(str(result.path))}"
         told = outcome.status if outcome.status == "done before" else f"{outcome.seconds:.1f} seconds"
         body = f'{_slider(outcome.source, result)}\n<p class="quiet">{told}</p>\n{_table(result, done)}'
-    return f'<section data-source="{escape(source)}">\n<h2>{head}</h2>\n{body}\n</section>'
+    return f'<section data-result="{escape(path)}">\n<h2>{head}</h2>\n{body}\n</section>'
 
 
 def _slider(source: Path, result: ImageResult) -> str:

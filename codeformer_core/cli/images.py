@@ -12,33 +12,51 @@ from torch import Tensor
 from .. import image_io, restoration
 from ..align import align
 from ..detection.faces_json import to_json
-from ..faces import AlignedFaces, Face, Skipped
+from ..faces import AlignedFaces, Detector, Face, Skipped
 from ..image_io import ImageFile
 from ..image_io.encode import FORMATS
 from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
 from ..masks.holes import fade_edges, white_brush_mask
+from ..options import FixOptions
 from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect_all, fix_aligned, fix_faces, select_faces
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
 from .commands import COMMANDS
-from .context import RunContext, read_mask
+from .contents import images_for
+from .context import RunContext
 from .gallery import thumbnails
-from .networks import load_networks
-from .plan import IMAGES, ImageTask
+from .masks import read_mask
+from .networks import SavedFaces, load_networks
+from .plan import ImageTask
 from .report import FaceRecord, ImageResult, number_all
 from .run import Load, process_all
 
 
 def run(arguments: Arguments, load: Load = load_networks) -> int:
     """The exit status, see `process_all`."""
-    return process_all(arguments, IMAGES, _PROCESS[arguments.command], load)
+    return process_all(arguments, images_for(arguments.page), _PROCESS[arguments.command], load)
 
 
 def _fix(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed, list[str]]:
-    rest = (context.restorer, context.options, context.extras(task, image), context.progress)
-    return fix_aligned(image, *rest) if context.arguments.aligned else fix_faces(image, context.detector, *rest), []
+    extras, progress = context.extras(task, image), context.progress
+    if context.arguments.aligned:
+        return fix_aligned(image, context.restorer, context.options, extras, progress), []
+    detector, options = _remembering(image, task, context)
+    return fix_faces(image, detector, context.restorer, options, extras, progress), []
+
+
+def _remembering(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Detector, FixOptions]:
+    """The detector, and the options; of several fidelities only the first has the image searched."""
+    if task.fidelity is None:
+        return context.detector, context.options
+    if task.source not in context.found:
+        context.found.clear()
+        context.found[task.source] = detect_all(image, context.detector, context.options)
+    faces = SavedFaces(context.found[task.source], (image.shape[2], image.shape[3]))
+    known = replace(context.options.detection, rotated=False, tile=0)
+    return faces, replace(context.options, detection=known)
 
 
 def _colorize(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed, list[str]]:
@@ -84,13 +102,13 @@ def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     found = detect_all(source, context.detector, options)
     faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
     aligned = align(source, faces, arguments.side, options.sampling)
-    records = _face_records(aligned, skipped, found, context)
+    records = face_records(aligned, skipped, found, context)
     numbers = [record.number for record in records if not record.left_alone]
     written = [_crop_path(prefix, number, "").is_file() for number in numbers]
     if written and all(written) and not arguments.overwrite:
         return ImageResult(prefix.parent, before=True)
     _write_crops(aligned.crops, numbers, ImageFile(source), prefix, "", context)
-    line = f"{task.source}: {_outcome(len(found), len(faces), context)} -> {prefix.parent}"
+    line = f"{task.source}: {said_of_faces(len(found), len(faces), context)} -> {prefix.parent}"
     return ImageResult(prefix.parent, [line], len(found), len(faces), _size(source), records)
 
 
@@ -98,7 +116,7 @@ def _size(image: Tensor) -> tuple[int, int]:
     return image.shape[3], image.shape[2]
 
 
-def _face_records(
+def face_records(
     aligned: AlignedFaces, skipped: Sequence[Skipped], found: Sequence[Face], context: RunContext
 ) -> list[FaceRecord]:
     """The faces that were changed and then the others, with their numbers among all that were found."""
@@ -118,8 +136,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     arguments, target = context.arguments, task.target
     source = image_io.read(task.source, arguments.page or None)
     if not task.forced and not image_io.can_hold(target, source):
-        target = target.with_suffix(".png")
-        context.reserve(target)
+        target = context.free_name(target.with_suffix(".png"), task.source)
     if not arguments.overwrite:
         if target.is_file():  # in the format that the image needs
             return ImageResult(target, before=True)
@@ -132,11 +149,11 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
         outcome = lines.pop(0)
     else:
         result, changed = fixed.images, len(fixed.aligned)
-        records = _face_records(fixed.aligned, fixed.skipped, fixed.found, context)
-        outcome = _outcome(len(records), changed, context)
+        records = face_records(fixed.aligned, fixed.skipped, fixed.found, context)
+        outcome = said_of_faces(len(records), changed, context)
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
-        lines += _left_alone(records[changed:])
+        lines += left_alone(records[changed:])
         if arguments.command == "colorize" and changed and source.grey:
             lines += ["the colour profile is one for grey images: left out"] if source.icc else []
             written = replace(source, grey=False, icc=None)
@@ -158,7 +175,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     return ImageResult(target, said, len(records), changed, _size(image), records, shown)
 
 
-def _left_alone(records: list[FaceRecord]) -> list[str]:
+def left_alone(records: list[FaceRecord]) -> list[str]:
     """A sentence for each face that was left alone; of many for the first ones."""
     lines = [
         f"skipped face {number} at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {why}"
@@ -184,7 +201,8 @@ def _write_compared(before: Tensor, after: ImageFile, target: Path, context: Run
     image_io.write(replace(after, image=torch.cat(sides, -1), alpha=alpha), path, context.arguments.overwrite)
 
 
-def _outcome(found: int, changed: int, context: RunContext) -> str:
+def said_of_faces(found: int, changed: int, context: RunContext) -> str:
+    """How many faces were found, and how many were worked on."""
     done = COMMANDS[context.arguments.command].done
     if context.arguments.aligned:
         return f"one aligned face {done}" if changed else f"not {done}"
@@ -196,11 +214,12 @@ def _write_beside(
 ) -> list[str]:
     """The files that are asked for beside the result: crops of the faces, and where they are."""
     aligned, path = fixed.aligned, context.arguments.save_faces
+    first = context.arguments.fidelities[:1]
     if task.crops:
         numbers = [record.number for record in records[: len(aligned)]]
         _write_crops(aligned.originals, numbers, source, task.crops, "_aligned", context)
         _write_crops(aligned.crops, numbers, written, task.crops, f"_{COMMANDS[context.arguments.command].done}", context)
-    if path is None:
+    if path is None or (first and task.fidelity != first[0]):  # the same for every fidelity
         return []
     context.reserve(path)
     write_bytes(path, to_json(aligned.faces, aligned.image_size).encode(), context.arguments.overwrite)

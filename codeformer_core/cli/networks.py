@@ -66,7 +66,12 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     networks = {part: load(path, part.removeprefix("face_")) for part, path in paths}  # both upscalers may be one
     restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
     if arguments.faces_from:
-        detector = SavedFaces(*from_json(arguments.faces_from.read_text(encoding="utf-8")))
+        try:
+            detector = SavedFaces(*from_json(arguments.faces_from.read_bytes()))
+            if any(face.image_index for face in detector.faces):
+                raise ValueError("Found faces of several images. Expected those of one, as --save-faces writes them.")
+        except ValueError as error:
+            raise ValueError(f"{arguments.faces_from}: {error}") from error
     notice = getattr(restorer, "notice", "")
     if notice and not arguments.quiet and ("options.fidelity" in arguments.typed or arguments.command == "video"):
         tqdm.write(notice, file=sys.stderr)

@@ -1,51 +1,22 @@
 """Which file is written for which, decided and checked before any work begins."""
 
+import errno
 import glob
-from collections.abc import Collection, Iterable
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..image_io.encode import FORMATS as IMAGE_FORMATS
-from .arguments import FORMATS, Arguments
-
-
-class Media(NamedTuple):
-    """Images or videos: which files are taken, and which can be written.
-
-    Attributes:
-        name: what one is called.
-        read: how the files end that are taken from folders.
-        written: how those end that can be written; others become `other`.
-        other: how a result ends whose input's format cannot be written.
-        foreign: how files end that are of its kind, and cannot be read.
-        wrong: how files end that another command is for.
-        hint: what such a file is and which command that is.
-    """
-
-    name: str
-    read: Collection[str]
-    written: Collection[str]
-    other: str
-    foreign: Collection[str] = ()
-    wrong: Collection[str] = ()
-    hint: str = ""
-
-
-#: Images as cameras, phones and editors store them.
-_FOREIGN = (
-    ".heic", ".heif", ".avif", ".jxl", ".gif", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
-)  # fmt: skip
-
-#: How videos end that are taken from folders; PyAV reads many more kinds, when they are named.
-VIDEO_ENDS = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".3gp", ".ogv",
-)  # fmt: skip
-
-IMAGES = Media("image", IMAGE_FORMATS, IMAGE_FORMATS, ".png", _FOREIGN, VIDEO_ENDS, "a video: use `codeformer video`")
+from .arguments import FORMATS, Arguments, Fidelity
+from .commands import COMMANDS
+from .contents import Media, describe, look_into, wrong_command
+from .values import problem
 
 
 class ImageTask(NamedTuple):
-    """One image or video of a run: its files.
+    """One result of a run: its files.
 
     Attributes:
         source: the file that is read.
@@ -53,6 +24,7 @@ class ImageTask(NamedTuple):
         forced: the user has asked for the target's format; otherwise an image that it cannot hold becomes a PNG.
         crops: how the paths of its face crops begin; None when they are not wanted.
         below: where the source lies below the folder that was named; its masks lie there below theirs.
+        fidelity: the one of several that this result is for; None where all have the same.
     """
 
     source: Path
@@ -60,13 +32,35 @@ class ImageTask(NamedTuple):
     forced: bool
     crops: Path | None
     below: Path = Path()
+    fidelity: Fidelity | None = None
 
 
-def plan(arguments: Arguments, media: Media) -> list[ImageTask]:
-    """One task for each image (or video) among files and folders; nothing is written.
+class Plan(NamedTuple):
+    """The tasks of a run.
 
-    Paths are files, whatever they are called, and folders, of which the files with an image's name are taken. `out` is a file
-    when the input is one file and this ends like one of its kind; otherwise a folder, which need not exist.
+    Attributes:
+        notes: sentences on files that are left out, and on results that are called otherwise than their inputs.
+        unreadable: a sentence for each folder that cannot be read.
+    """
+
+    tasks: list[ImageTask]
+    notes: list[str]
+    unreadable: list[str]
+
+
+class _Source(NamedTuple):
+    """A file to read, where it belongs below the output folder, and whether it was found in a folder."""
+
+    path: Path
+    below: Path
+    found: bool = False
+
+
+def plan(arguments: Arguments, media: Media) -> Plan:
+    """One task for each image (or video) among files and folders, and for each fidelity; nothing is written.
+
+    Paths are files, whatever they are called, and folders, see `contents.look_into`. `out` is a file when the input is one file
+    and this ends like one of its kind; otherwise a folder, which need not exist.
 
     Raises:
         ValueError: something does not exist or is empty, two inputs have one output, an output is an input, a suffix is a path.
@@ -75,59 +69,155 @@ def plan(arguments: Arguments, media: Media) -> list[ImageTask]:
     end = ".png" if crop else FORMATS[arguments.format]
     if "/" in suffix or "\\" in suffix:
         raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
-    sources = _sources(arguments, media)
+    made = Plan([], [], [])
+    sources = _sources(arguments, media, made)
     to_file = out.suffix.lower() in media.written and not out.is_dir()
     if to_file and crop:
         raise ValueError(f"{out} is the name of an image: name a folder for the faces.")
     if to_file and [path.is_file() for path in arguments.paths] != [True]:
-        raise ValueError(f"{out} is the name of one {media.name}, but the input is not one file. Name a folder.")
+        hint = _swapped(arguments) or " Name a folder."
+        raise ValueError(f"{out} is the name of one {media.name}, but the input is not one file.{hint}")
     if to_file and (suffix or end):
         raise ValueError(f"{out} says how the result is called and stored: leave out --suffix and --format, or name a folder.")
     if not to_file and out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file. Name a folder, or a file that ends in one of {', '.join(media.written)}.")
+        hint = _swapped(arguments) or f" Name a folder, or a file that ends in one of {', '.join(media.written)}."
+        raise ValueError(f"{out} is a file.{hint}")
+
+    def target(source: _Source, mark: str = "") -> Path:
+        if to_file:
+            return out
+        kept = source.path.suffix if source.path.suffix.lower() in media.written else media.other
+        ending = "".join(f"_{part}" for part in (mark, suffix, COMMANDS[arguments.command].ending) if part)
+        return out / source.below / f"{source.path.stem}{ending}{end or kept}"
+
+    sources = _without_results(sources, {target(source).with_suffix("").resolve() for source in sources}, arguments, made)
     if len(sources) > 1 and (arguments.save_faces or arguments.faces_from):
         raise ValueError(f"--save-faces and --faces-from are for one image, found {len(sources)}: do them one by one.")
-    tasks, crops = [], arguments.save_crops
-    for source, below in sources:
-        kept = source.suffix if source.suffix.lower() in media.written else media.other
-        target = out if to_file else out / below / f"{source.stem}{suffix and '_' + suffix}{end or kept}"
-        tasks.append(ImageTask(source, target, bool(to_file or end), crops / below / target.stem if crops else None, below))
-    _refuse_collisions(arguments, tasks)
-    return tasks
+    for source, path in _apart(sources, target, made):
+        made.tasks.extend(_tasks(arguments, source, path, bool(to_file or end)))
+    _refuse_collisions(arguments, made.tasks)
+    return made
 
 
-def without_results(arguments: Arguments, tasks: list[ImageTask]) -> list[ImageTask]:
-    """The tasks whose results do not exist; with --overwrite all. Which faces `codeformer crop` writes is not known yet."""
-    if arguments.overwrite or arguments.command == "crop":
-        return tasks
-    return [task for task in tasks if not task.target.is_file()]
+def _apart(sources: list[_Source], target: Callable[..., Path], made: Plan) -> list[tuple[_Source, Path]]:
+    """The sources and their targets; of two with one target the one in another format gets its own suffix into the name.
+
+    Raises:
+        ValueError: that does not tell them apart.
+    """
+    taken: dict[str, _Source] = {}
+    targets: dict[Path, Path] = {}
+    for source in sorted(sources, key=lambda source: target(source).suffix.lower() != source.path.suffix.lower()):
+        path, own = target(source), source.path.suffix.removeprefix(".")
+        other = taken.get(str(path).casefold())  # one name on Windows and macOS
+        if other and other.path.suffix.lower() != source.path.suffix.lower():
+            path = target(source, own)
+            made.notes.append(f"The result of {source.path} is {path.name}, beside that of {other.path.name}.")
+            other = taken.get(str(path).casefold())
+        if other:
+            raise ValueError(
+                f"{other.path} and {source.path} would both be written to {path}. "
+                "Fix them one after the other into different folders, or rename one."
+            )
+        taken[str(path).casefold()] = source
+        targets[source.path] = path
+    return [(source, targets[source.path]) for source in sources]
 
 
-def _sources(arguments: Arguments, media: Media) -> list[tuple[Path, Path]]:
+def _tasks(arguments: Arguments, source: _Source, target: Path, forced: bool) -> Iterable[ImageTask]:
+    """The tasks for a file: one, or one for each fidelity."""
+    crops = arguments.save_crops
+    for fidelity in arguments.fidelities or (None,):
+        path = target if fidelity is None else target.with_name(f"{target.stem}_w{_label(fidelity)}{target.suffix}")
+        yield ImageTask(source.path, path, forced, crops / source.below / path.stem if crops else None, source.below, fidelity)
+
+
+def _label(fidelity: Fidelity) -> str:
+    values = fidelity if isinstance(fidelity, tuple) else (fidelity,)
+    return "-".join(f"{value:.2f}" if round(value, 2) == value else f"{value:g}" for value in values)
+
+
+def _without_results(sources: list[_Source], results: set[Path], arguments: Arguments, made: Plan) -> list[_Source]:
+    """The sources without those that an earlier run of the same command has written beside them.
+
+    Args:
+        results: the paths of all results, without suffixes and without the marks of crops, fidelities and comparisons.
+    """
+    marked = bool(arguments.suffix or COMMANDS[arguments.command].ending)
+    label = r"_w[01][.\d]*(-[01][.\d]*)*"
+    marks = r"_\d\d+" if arguments.command == "crop" else f"({label}){'?' if marked else ''}(_compare)?"
+
+    def is_result(source: _Source) -> bool:
+        path = source.path.resolve().with_suffix("")
+        plain = path.with_name(re.sub(f"{marks}$", "", path.name, count=1))
+        return source.found and (plain != path or marked) and plain in results
+
+    kept = [source for source in sources if not is_result(source)]
+    if len(kept) < len(sources):
+        made.notes.append(f"Left out: {len(sources) - len(kept)} that are results of an earlier run, by their names.")
+    return kept
+
+
+def has_result(arguments: Arguments, task: ImageTask) -> bool:
+    """Whether a task was done before; with --overwrite none. Which faces `codeformer crop` writes is not known yet."""
+    return not arguments.overwrite and arguments.command != "crop" and os.path.isfile(task.target)
+
+
+def too_long(arguments: Arguments, task: ImageTask) -> str | None:
+    """Why a disk does not take the names of the results, in a sentence."""
+    crop = task.crops and task.crops.with_name(f"{task.crops.name}_01_restored.png")
+    compared = task.target.with_stem(f"{task.target.stem}_compare") if arguments.compare else None
+    for path in filter(None, (task.target, crop, compared)):
+        folder = next((folder for folder in path.parents if folder.is_dir()), Path())
+        try:
+            os.lstat(folder / path.name)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return f"the disk takes no name as long as {path.name}. Rename the file, or leave out or shorten --suffix."
+    return None
+
+
+def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
     """The files and where each belongs below the output folder, each file once."""
-    out, recursive = arguments.out, arguments.recursive
-    found: dict[Path, tuple[Path, Path]] = {}
+    found: dict[Path, _Source] = {}
+    left_out: dict[str, list[Path]] = {}
+    results = {folder.resolve() for folder in (arguments.out, arguments.save_crops) if folder}
     for path in arguments.paths:
+        if wrong := problem(path):
+            hint = "" if os.path.exists(path) else _swapped(arguments)
+            raise ValueError(f"{path} {wrong}.{hint}")
         if path.is_dir():
-            files = _files(path, recursive, media.read)
-            if path.resolve() in out.resolve().parents:  # results of an earlier run lie among the inputs
-                files = [file for file in files if out.resolve() not in file.resolve().parents]
-            if not files:
-                below = not recursive and bool(_files(path, True, media.read))
-                hint = " Add --recursive to look into its folders too." if below else ""
-                wrong = _files(path, recursive, media.wrong)
-                hint += f" {wrong[0].name} is {media.hint}." if wrong else ""
-                hint += f" Found {others}." if (others := ignored([path], recursive, media)) else ""
-                raise ValueError(f"{path} holds no {media.name} ({', '.join(media.read)}).{hint}")
-            for file in files:
-                found.setdefault(file.resolve(), (file, file.parent.relative_to(path)))
-        elif path.is_file():
-            if path.suffix.lower() in media.wrong:
-                raise ValueError(f"{path} is {media.hint}.")
-            found.setdefault(path.resolve(), (path, Path()))
+            contents = look_into(path, arguments.recursive, media, results)
+            made.unreadable.extend(contents.unreadable)
+            if not contents.taken:
+                raise ValueError(f"{path} holds no {media.name} ({', '.join(media.read)}).{_why_empty(path, arguments, media)}")
+            for kind, files in contents.left_out.items():
+                left_out.setdefault(kind, []).extend(files)
+            for file in contents.taken:
+                found.setdefault(file.resolve(), _Source(file, file.parent.relative_to(path), True))
+        elif sentence := wrong_command(path, media):
+            raise ValueError(sentence)
         else:
-            raise ValueError(f"{path} does not exist.")
+            found[path.resolve()] = _Source(path, Path())
+    if left_out:
+        made.notes.append(f"Left out: {describe(left_out, media)}.")
     return list(found.values())
+
+
+def _why_empty(folder: Path, arguments: Arguments, media: Media) -> str:
+    """What is in a folder without a file to work on, and in its folders."""
+    if not arguments.recursive and look_into(folder, True, media, ()).taken:
+        return " Add --recursive to look into its folders too."
+    left_out = describe(look_into(folder, arguments.recursive, media, ()).left_out, media)
+    return f" Found {left_out}." if left_out else ""
+
+
+def _swapped(arguments: Arguments) -> str:
+    """A question where -o names an existing file, which may be the input."""
+    if not arguments.out.is_file() or len(arguments.paths) != 1:
+        return ""
+    files = shlex.join([str(arguments.out), "-o", str(arguments.paths[0])])
+    return f" Are the two in the wrong places? Say `codeformer {arguments.command} {files}`."
 
 
 def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -139,7 +229,7 @@ def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         matches = [path]
-        if not path.exists() and glob.has_magic(str(path)):
+        if not os.path.exists(path) and glob.has_magic(str(path)):
             matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
             if not matches:
                 raise ValueError(f"{path} matches no file.")
@@ -147,41 +237,15 @@ def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def ignored(paths: Iterable[Path], recursive: bool, media: Media) -> str:
-    """The images in folders whose formats cannot be read, and what to do with them; empty where there are none."""
-    files = [file for path in paths if path.is_dir() for file in _files(path, recursive, media.foreign)]
-    ends = ", ".join(sorted({file.suffix.lower() for file in files}))
-    return f"{len(files)} of other kinds ({ends}): export those as TIFF or PNG first" if files else ""
-
-
-def _files(folder: Path, recursive: bool, ends: Collection[str]) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.glob("**/*" if recursive else "*")
-        if file.suffix.lower() in ends
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)  # hidden, as macOS's "._photo.jpg"
-        and file.is_file()
-    )
-
-
 def _refuse_collisions(arguments: Arguments, tasks: Iterable[ImageTask]) -> None:
-    """Raise a ValueError where a result would overwrite an input, a mask or another result."""
+    """Raise a ValueError where a result would overwrite an input or a mask."""
     sources = {task.source.resolve() for task in tasks}
     masks = [arguments.inside, arguments.keep_out, arguments.fidelity_mask, arguments.holes]
-    writers: dict[str, Path] = {}
     for task in tasks:
-        if task.target.resolve() in sources:
+        if task.target.resolve() in sources and arguments.command != "crop":  # which writes others, that are looked at then
             raise ValueError(
                 f"{task.target} is an input, which is never overwritten. Name another folder, or add --suffix fixed."
             )
         for mask in filter(None, masks):
             if mask.resolve() in (task.target.resolve(), *task.target.resolve().parents):
                 raise ValueError(f"{task.target} would be written to {mask}, which is read. Name another place.")
-        for written in filter(None, (task.target, task.crops)):
-            name = str(written).casefold()  # one name on Windows and macOS
-            if name in writers:
-                raise ValueError(
-                    f"{writers[name]} and {task.source} would both be written to {written}. "
-                    "Fix them one after the other into different folders, or use --recursive, which keeps folders apart."
-                )
-            writers[name] = task.source

@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     """One line of the report.
 
     Attributes:
-        status: "done", "done before", "failed" or "not begun".
+        status: "done", "done before", "failed", "stopped" (by Ctrl-C or another signal) or "not begun".
         result: where it is done.
         error: why it failed.
     """
@@ -99,8 +99,8 @@ def to_json(command: str, outcomes: Iterable[Outcome], earlier: Mapping[str, dic
     """The report of a job; what an earlier run did is told as that run's report had it."""
     described = [describe(outcome) for outcome in outcomes]
     known = [
-        {**earlier[one["source"]], "status": one["status"]}
-        if one["status"] == "done before" and earlier.get(one["source"], {}).get("result") == one["result"]
+        {**earlier[one["result"]], "status": one["status"]}
+        if one["status"] == "done before" and earlier.get(one["result"], {}).get("source") == one["source"]
         else one
         for one in described
     ]
@@ -108,7 +108,7 @@ def to_json(command: str, outcomes: Iterable[Outcome], earlier: Mapping[str, dic
 
 
 def from_json(text: str) -> dict[str, dict[str, Any]]:
-    """What a report tells, by source.
+    """What a report tells of results, by their paths.
 
     Raises:
         ValueError: it is no report.
@@ -117,6 +117,6 @@ def from_json(text: str) -> dict[str, dict[str, Any]]:
         found = json.loads(text)
         if {key: found[key] for key in FORMAT} != FORMAT:
             raise ValueError
-        return {item["source"]: item for item in found["items"]}
+        return {item["result"]: item for item in found["items"] if item["result"]}
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError("it is not a report of this program") from error

@@ -12,7 +12,7 @@ from .report import Outcome
 
 
 class Review(NamedTuple):
-    """The files of a job's review, None where they are not wanted, and what is in them already, by source."""
+    """The files of a job's review, None where they are not wanted, and what is in them already, by result."""
 
     report: Path | None
     gallery: Path | None
@@ -28,7 +28,7 @@ def begin_review(arguments: Arguments, tasks: Sequence[ImageTask]) -> Review:
     """
     page = arguments.gallery
     if page == Path():
-        is_file = any(task.target == arguments.out for task in tasks)
+        is_file = all(task.target.parent == arguments.out.parent for task in tasks)
         page = (arguments.out.parent if is_file else arguments.out) / "gallery.html"
     reported, shown = _read(arguments.report, report.from_json), _read(page, gallery.from_html)
     return Review(arguments.report, page, reported, shown)
@@ -50,6 +50,8 @@ def _read(path: Path | None, parse: Any) -> Any:
     if path is None or not path.exists():
         return {}
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         return parse(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} exists and is left as it is ({error}): name another file.") from error

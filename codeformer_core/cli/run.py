@@ -9,20 +9,24 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import cv2
 import torch
 from tqdm import tqdm
 
+from ..faces import Size
 from ..runtime.atomic_write import remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
 from .commands import COMMANDS
+from .contents import Media
 from .context import RunContext
+from .masks import misfit, size_of_image
 from .networks import device_of, load_networks
-from .plan import ImageTask, Media, expanded, ignored, plan, without_results
+from .plan import ImageTask, expanded, has_result, plan, too_long
 from .report import ImageResult, Outcome
-from .review import Review, begin_review, write_review
+from .review import begin_review, write_review
 from .signals import interrupted_status
 
 #: Reads one image or video, works on it and writes it; what it raises is about this one only.
@@ -38,11 +42,18 @@ Load = Callable[[Arguments, torch.device], RunContext]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def process_all(arguments: Arguments, media: Media, process: Process, load: Load = load_networks) -> int:
+def process_all(
+    arguments: Arguments,
+    media: Media,
+    process: Process,
+    load: Load = load_networks,
+    size_of: Callable[[Path], Size | None] = size_of_image,
+) -> int:
     """Do a command; what has a result from before is not done again, unless --overwrite says so.
 
     Args:
         load: called when something is to be done.
+        size_of: see `masks.misfit`.
 
     Returns:
         The exit status: 0 everything done, 1 some failed, 2 usage, 128 + a signal when one ended it.
@@ -50,15 +61,15 @@ def process_all(arguments: Arguments, media: Media, process: Process, load: Load
     status = 2  # wrong usage, until there is a plan
     try:
         arguments = replace(arguments, paths=expanded(arguments.paths))
-        tasks, device = plan(arguments, media), device_of(arguments.device)
+        (tasks, notes, unreadable), device = plan(arguments, media), device_of(arguments.device)
         review = begin_review(arguments, tasks)
         status = 1
-        note = ignored(arguments.paths, arguments.recursive, media)
-        if note and not arguments.quiet:
-            tqdm.write(f"Left out: {note}.", file=sys.stderr)
+        if notes and not arguments.quiet:
+            tqdm.write("\n".join(notes), file=sys.stderr)
         for folder in {file.parent for task in tasks for file in (task.target, task.crops) if file}:
             remove_abandoned(folder)
-        todo = without_results(arguments, tasks)
+        outcomes = {task: _before(task, arguments, size_of) for task in tasks}
+        todo = [task for task in tasks if outcomes[task].status == "not begun"]
         if device.type == "cpu":
             keep_memory()
         context = load(arguments, device) if todo else RunContext(arguments, device, arguments.options)
@@ -66,16 +77,34 @@ def process_all(arguments: Arguments, media: Media, process: Process, load: Load
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
-    return _process_each(tasks, todo, context, media, process, review)
+    begun = time.perf_counter()
+    status = _process_each(outcomes, todo, context, media, process)
+    failures = unreadable + [outcome.error for outcome in outcomes.values() if outcome.status == "failed"]
+    said = [_summary(list(outcomes.values()), media, COMMANDS[arguments.command].done, time.perf_counter() - begun)]
+    try:
+        said += write_review(review, arguments.command, list(outcomes.values()))
+    except OSError as error:
+        failures.append(str(error))
+    if not arguments.quiet:
+        tqdm.write("\n".join(said))
+    for failure in failures:
+        tqdm.write(f"failed: {failure}", file=sys.stderr)
+    return status or (1 if failures else 0)
+
+
+def _before(task: ImageTask, arguments: Arguments, size_of: Callable[[Path], Size | None]) -> Outcome:
+    """What is known of a task before the work: it was done before, cannot be done, or is to be done."""
+    if has_result(arguments, task):
+        return Outcome(task.source, "done before", result=ImageResult(task.target, before=True))
+    wrong = too_long(arguments, task) or misfit(arguments, task, size_of)
+    return Outcome(task.source, "failed", error=f"{task.source}: {wrong}") if wrong else Outcome(task.source, "not begun")
 
 
 def _process_each(
-    tasks: list[ImageTask], todo: list[ImageTask], context: RunContext, media: Media, process: Process, review: Review
+    outcomes: dict[ImageTask, Outcome], todo: list[ImageTask], context: RunContext, media: Media, process: Process
 ) -> int:
-    """Do some of the tasks and report on all: the others were done before."""
-    before = {task: Outcome(task.source, "done before", 0.0, ImageResult(task.target, before=True)) for task in tasks}
-    outcomes = before | {task: Outcome(task.source, "not begun") for task in todo}
-    status, begun, arguments, quiet = 0, time.perf_counter(), context.arguments, context.arguments.quiet
+    """Do some of the tasks; what becomes of them goes into `outcomes`. Returns 0, or 128 + the signal that ended it."""
+    quiet = context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
     with (
         tqdm(todo, unit=media.name, disable=hidden, position=0) as bar,
@@ -83,29 +112,25 @@ def _process_each(
         torch.inference_mode(),
     ):
         context = replace(context, progress=partial(_progress, parts))
+        task, begun = None, time.perf_counter()
         try:
             for task in bar:
+                begun = time.perf_counter()
                 outcomes[task] = outcome = _attempt(task, context, process)
                 if outcome.status == "done" and outcome.result and not quiet:
                     tqdm.write("\n    ".join(outcome.result.lines))
         except KeyboardInterrupt as stop:
-            status = interrupted_status(stop)
-    failures = [outcome.error for outcome in outcomes.values() if outcome.status == "failed"]
-    said = [_summary(list(outcomes.values()), media, COMMANDS[arguments.command].done, time.perf_counter() - begun)]
-    try:
-        said += write_review(review, arguments.command, list(outcomes.values()))
-    except OSError as error:
-        failures.append(str(error))
-    if not quiet:
-        tqdm.write("\n".join(said))
-    for failure in failures:
-        tqdm.write(f"failed: {failure}", file=sys.stderr)
-    return status or (1 if failures else 0)
+            if task and outcomes[task].status == "not begun":
+                outcomes[task] = Outcome(task.source, "stopped", time.perf_counter() - begun)
+            return interrupted_status(stop)
+    return 0
 
 
 def _attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
     begun = time.perf_counter()
     try:
+        if task.fidelity is not None:
+            context = replace(context, options=replace(context.options, fidelity=task.fidelity))
         result = process(task, context)
     except FAILURES as error:
         reason = str(error) or type(error).__name__
@@ -120,7 +145,7 @@ def _summary(outcomes: list[Outcome], media: Media, changed: str, seconds: float
     results = [outcome.result for outcome in outcomes if outcome.result]
     found, worked_on = sum(result.found for result in results), sum(result.changed for result in results)
     before = f", {counts['done before']} done before (--overwrite does them again)" if counts["done before"] else ""
-    left = f", {counts['not begun']} not begun" if counts["not begun"] else ""
+    left = "".join(f", {counts[status]} {status}" for status in ("stopped", "not begun") if counts[status])
     return (
         f"{media.name.capitalize()}s: {counts['done']} of {len(outcomes)} done, {counts['failed']} failed{before}{left}. "
         f"Faces: {found} found, {worked_on} {changed}, {found - worked_on} skipped. {seconds:.1f} seconds."

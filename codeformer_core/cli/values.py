@@ -3,6 +3,8 @@
 import argparse
 import difflib
 import math
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -57,11 +59,24 @@ def named(text: str) -> Path:
 
 
 def existing(text: str) -> Path:
-    """The path of a file or folder that exists."""
+    """The path of a file or folder that exists; a pipe could be read only once, and might be waited for without end."""
     path = named(text)
-    if not path.exists():
-        raise argparse.ArgumentTypeError(f"{text} does not exist")
+    if wrong := problem(path):
+        raise argparse.ArgumentTypeError(f"{text} {wrong}")
     return path
+
+
+def problem(path: Path) -> str | None:
+    """Why a path is not that of a file or folder that can be read, to follow its name; None where it is."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return "is neither a file nor a folder: save what it gives as a file first"
 
 
 def json_file(text: str) -> Path:

@@ -1,20 +1,30 @@
 """`codeformer video`: videos in, videos with restored faces out."""
 
+from pathlib import Path
+
 from ..selection.report import left_as_they_are
 from ..video.pipeline import fix_video
-from ..video_io import CONTAINERS, read_frames
+from ..video_io import CONTAINERS, probe, read_frames
 from .arguments import Arguments
+from .contents import VIDEOS
 from .context import RunContext
-from .plan import IMAGES, VIDEO_ENDS, ImageTask, Media
+from .plan import ImageTask
 from .report import ImageResult
 from .run import process_all
-
-VIDEOS = Media("video", VIDEO_ENDS, tuple(CONTAINERS), ".mp4", wrong=IMAGES.read, hint="an image: use `codeformer fix`")
 
 
 def run(arguments: Arguments) -> int:
     """The exit status, see `process_all`."""
-    return process_all(arguments, VIDEOS, _fix)
+    return process_all(arguments, VIDEOS._replace(written=tuple(CONTAINERS)), _fix, size_of=_size)
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """(W, H) as it is shown."""
+    try:
+        height, width = probe(path).size
+        return width, height
+    except (OSError, ValueError):  # said when it is its turn
+        return None
 
 
 def _fix(task: ImageTask, context: RunContext) -> ImageResult:

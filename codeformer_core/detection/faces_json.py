@@ -20,29 +20,31 @@ def to_json(faces: Sequence[Face], image_size: Size) -> str:
     return f'{json.dumps(head)[:-1]}, "faces": [\n{lines}\n]}}\n'
 
 
-def from_json(text: str) -> tuple[list[Face], Size]:
+def from_json(text: str | bytes) -> tuple[list[Face], Size]:
     """The faces of a text of `to_json`, and (H, W) of the images that they were detected in.
+
+    Args:
+        text: bytes are UTF-8, UTF-16 or UTF-32, with or without a byte order mark, as editors and PowerShell save them.
 
     Raises:
         ValueError: another format or version, or the first face that is not valid.
     """
     try:
-        record = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"Found no faces: the text is not JSON (line {error.lineno}: {error.msg}). Save the faces again."
-        ) from error
+        record = json.loads(text if isinstance(text, bytes) else text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:  # too many digits and a wrong encoding are no JSONDecodeError
+        where = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise ValueError(f"Found no faces: the text is not JSON ({where}). Save the faces again.") from error
     kind = record.get("format") if isinstance(record, dict) else None
     if kind != FORMAT:
-        raise ValueError(f"Found JSON of format {kind!r}. Expected {FORMAT!r}: choose a file of saved faces.")
+        raise ValueError(f"Found JSON of format {kind!r:.80}. Expected {FORMAT!r}: choose a file of saved faces.")
     if record.get("version") != VERSION:
         raise ValueError(
-            f"Found saved faces of version {record.get('version')!r}. Expected version {VERSION}: save them again, or update "
-            "the program."
+            f"Found saved faces of version {record.get('version')!r:.80}. Expected version {VERSION}: save them again, or "
+            "update the program."
         )
     size = record.get("image_size")
     if not isinstance(size, list) or not _numbers(size, 2) or not all(isinstance(side, int) and side > 0 for side in size):
-        raise ValueError(f"Found the image size {size!r} in saved faces. Expected [height, width] in whole pixels.")
+        raise ValueError(f"Found the image size {size!r:.80} in saved faces. Expected [height, width] in whole pixels.")
     rows = record.get("faces")
     if not isinstance(rows, list):
         raise ValueError(f"Found {rows!r:.80} as saved faces. Expected a list.")
@@ -65,8 +67,13 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "[x0, y0, x1, y1] in pixels",
     ),
     "landmarks": (
-        lambda value: isinstance(value, list) and len(value) == POINTS and all(_numbers(point, 2) for point in value),
-        f"{POINTS} points [x, y]: left eye, right eye, nose, left and right mouth corner",
+        lambda value: (
+            isinstance(value, list)
+            and len(value) == POINTS
+            and all(_numbers(point, 2) for point in value)
+            and max(max(axis) - min(axis) for axis in zip(*value, strict=True)) >= 1
+        ),
+        f"{POINTS} different points [x, y]: left eye, right eye, nose, left and right mouth corner",
     ),
     "score": (lambda value: _numbers([value], 1) and 0 <= value <= 1, "a number from 0 to 1"),
 }

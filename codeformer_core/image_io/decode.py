@@ -26,7 +26,7 @@ _TEXT_OF_METADATA = (png.XMP_KEYWORD + b"\0", b"Raw profile type exif\0", b"Raw 
 _FOR_PILLOW = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"pHYs"}
 
 #: Formats that are read, by Pillow's names. TGA has no signature and comes last; HEIF needs the package pillow-heif.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF", "TGA")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "AVIF", "HEIF", "TGA")
 
 _LOSSLESS = ("PNG", "BMP", "GIF", "TGA")
 
@@ -163,7 +163,7 @@ def _opened(data: bytes) -> Image.Image:
     Image.init()
     if data[4:8] == b"ftyp" and "HEIF" not in Image.OPEN and importlib.util.find_spec("pillow_heif"):
         importlib.import_module("pillow_heif").register_heif_opener()
-    image = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
+    image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     check_size(*image.size)
     return image
 

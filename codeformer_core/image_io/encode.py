@@ -69,6 +69,9 @@ FORMATS: dict[str, Format] = {
     ".png": Format("PNG", png.encode, bits=16, keeps=("icc", "exif", "xmp", "chunks")),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
+    ".jfif": _JPEG,  # as Windows and browsers save them
+    ".jpe": _JPEG,
+    ".jfi": _JPEG,
     ".webp": Format("WebP", _webp, grey=False),
     ".bmp": Format("BMP", partial(_pillow, name="BMP"), alpha=False, keeps=()),
     ".tif": _TIFF,

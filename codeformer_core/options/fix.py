@@ -52,6 +52,7 @@ class FixOptions:
         slider=True,
         flag="-w --fidelity",
         metavar="W[,W]",
+        repeated=True,
     )
     upscale: float = option(
         1.0,

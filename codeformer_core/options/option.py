@@ -20,6 +20,7 @@ class Option:
         metavar: what stands for the value in the command line's help.
         alone: the value when the flag stands alone, where it may.
         read: what makes the value of the command line's text, where that is not a number or one of the choices.
+        repeated: the command line takes it several times.
         limits: the least and largest that the command line takes, where the span of a widget is narrower. There is no largest
             whole number, and 0 is allowed where the span begins with it.
         group: the heading in the command line's help, where that is not "restoration" or the nested dataclass.
@@ -39,6 +40,7 @@ class Option:
     metavar: str | None = None
     alone: Any = None
     read: Callable[[str], Any] | None = None
+    repeated: bool = False
     limits: tuple[float, float] | None = None
     group: str | None = None
     command_line: bool = True

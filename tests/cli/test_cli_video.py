@@ -96,6 +96,7 @@ sys.exit(main({command[3:]!r}))
     with child([sys.executable, "-c", code]) as process:
         said, wrong = process.communicate(timeout=120)
     assert process.returncode == 130, wrong
+    assert "0 of 1 done, 0 failed, 1 stopped. " in said
     assert not list(tmp_path.iterdir())
 
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("fix a.png -o OUT --detector retinaface-resnet", "Did you mean retinaface-resnet50?"),
         ("fix a.png -o OUT --model Codeformer", "Did you mean codeformer?"),
         ("fix clip.mp4 -o OUT", "clip.mp4 is a video: use `codeformer video`."),
-        ("fix CLIPS -o OUT", "clip.mp4 is a video: use `codeformer video`."),
+        ("fix CLIPS -o OUT", "Found 1 video (.mp4): use `codeformer video`."),
         ("video a.png -o OUT", "a.png is an image: use `codeformer fix`."),
         ("fix *.jpg -o OUT", "*.jpg matches no file."),
     ],

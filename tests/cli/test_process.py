@@ -1,12 +1,17 @@
-"""The command line as a process of its own: how its threads wait, and streams that are closed or full."""
+"""The command line and the system around it: threads, closed and full streams, pipes, names of files, masks that do not fit."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from drawn import draw
+from PIL import Image
+from small_clips import write_clip
+
+from codeformer_core.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,3 +53,92 @@ def test_another_program_that_calls_the_command_line_keeps_its_threads() -> None
     code = "import os; from codeformer_core.cli import main; main(['models', 'where']); print('GOMP_SPINCOUNT' in os.environ)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
+
+
+# --- streams and pipes ----------------------------------------------------------------------------------------------------
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a shell and /dev/full")
+
+
+def in_shell(tmp_path: Path, without_faces: list[str], streams: str) -> subprocess.CompletedProcess[str]:
+    """A run on one small image with its streams changed by the shell."""
+    argv = [
+        sys.executable,
+        *STARTS["module"],
+        "fix",
+        str(draw(tmp_path / "a.png")),
+        "-o",
+        str(tmp_path / "out"),
+        *without_faces,
+    ]
+    return subprocess.run(f"{shlex.join(argv)} {streams}", shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@POSIX
+def test_a_full_disk_behind_the_output_is_said_and_loses_no_result(tmp_path: Path, without_faces: list[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    done = in_shell(tmp_path, without_faces, "> /dev/full")
+    assert done.returncode == 1 and done.stderr == "codeformer: what is said here cannot be written: the disk is full.\n"
+    assert (tmp_path / "out" / "a.png").is_file()
+
+
+@POSIX
+@pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_disturb_nothing(tmp_path: Path, without_faces: list[str], streams: str) -> None:
+    done = in_shell(tmp_path, without_faces, streams)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+
+
+@POSIX
+@pytest.mark.parametrize("option", ["--inside", "--faces-from", "--keep-out", "--fidelity-mask", "PATH", "--report"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, without_faces: list[str], option: str) -> None:
+    """In a process of its own, which can be ended where it waits."""
+    os.mkfifo(tmp_path / "pipe.json")
+    image = tmp_path / "pipe.json" if option == "PATH" else draw(tmp_path / "a.png")
+    argv = [sys.executable, *STARTS["module"], "fix", str(image), "-o", str(tmp_path / "out"), *without_faces]
+    argv += [] if option == "PATH" else [option, str(tmp_path / "pipe.json")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "is neither a file nor a folder" in done.stderr or "it is no file" in done.stderr
+
+
+# --- names and masks ------------------------------------------------------------------------------------------------------
+
+
+@POSIX
+@pytest.mark.parametrize("option", [["--suffix", "fixed"], ["--save-crops", "crops"], ["--compare"], ["-w", "0", "1"]])
+def test_a_name_that_becomes_too_long_is_said_before_the_work(
+    tmp_path: Path, without_faces: list[str], option: list[str], capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    draw(tmp_path / "b.png").rename(tmp_path / "in" / f"{'a' * 251}.png")
+    draw(tmp_path / "in" / "b.png")
+    assert main(["fix", "in", "-o", "out", *without_faces, *option]) == 1
+    said = capsys.readouterr().err
+    assert "the disk takes no name as long as" in said and "Errno" not in said
+    assert len(list((tmp_path / "out").glob("b*"))) in (1, 2) and not list((tmp_path / "out").glob("a*"))
+
+
+def test_a_mask_of_other_proportions_is_refused_before_networks_are_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, mask = draw(tmp_path / "a.png"), draw(tmp_path / "mask.png", size=(10, 30))
+    clip = write_clip(tmp_path / "clip.mp4")
+    for command, source in (("fix", image), ("inpaint", image), ("crop", image), ("video", clip)):
+        option = {"inpaint": "--mask", "crop": "--inside"}.get(command, "--keep-out")
+        argv = [command, str(source), "-o", str(tmp_path / "out"), option, str(mask), "--detector", "absent.pth"]
+        assert main(argv) == 1
+        said = capsys.readouterr().err
+        assert "mask.png is 10 x 30" in said and "absent.pth" not in said
+
+
+def test_a_mask_of_an_image_that_is_turned_by_its_exif_data_fits(tmp_path: Path, without_faces: list[str]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(draw(tmp_path / "plain.png")) as image:
+        image.save(tmp_path / "a.jpg", exif=exif)
+    mask = draw(tmp_path / "mask.png", size=(30, 40))
+    assert main(["fix", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), "--keep-out", str(mask), *without_faces]) == 0

@@ -104,7 +104,7 @@ def test_the_report_tells_what_became_of_every_image(tmp_path: Path, with_faces:
     first, failed, _ = told["items"]
     assert first["source"] == str(tmp_path / "in" / "a.png") and first["result"] == str(tmp_path / "out" / "a.png")
     assert first["size"] == [40, 30] and first["seconds"] >= 0 and first["error"] is None
-    assert "is not an image" in failed["error"] and failed["result"] is None
+    assert "is a web page" in failed["error"] and failed["result"] is None
 
 
 def test_the_next_run_adds_to_the_report_and_the_page_of_the_one_before(
