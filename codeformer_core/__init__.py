@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .faces import AlignedFaces, Face
     from .options import DetectionOptions, FixOptions, Selection, Steadiness
     from .pipeline import Extras, Fixed, detect, fix_aligned, fix_faces
-    from .restoration import restore
+    from .restoration import MixedRestorer, restore
     from .video.pipeline import fix_frames, fix_stream, fix_video
 
     __version__: str
@@ -26,6 +26,7 @@ else:
         "Face": "faces",
         "FixOptions": "options",
         "Fixed": "pipeline",
+        "MixedRestorer": "restoration",
         "Selection": "options",
         "Steadiness": "options",
         "detect": "pipeline",
@@ -73,6 +74,7 @@ __all__ = [
     "Face",
     "FixOptions",
     "Fixed",
+    "MixedRestorer",
     "Selection",
     "Steadiness",
     "detect",

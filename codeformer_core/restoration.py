@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,34 @@ class Restorer(Protocol):
     def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
         """Degraded crops (N, 3, S, S) RGB in [0, 1] -> restored crops (N, 3, S, S) in [0, 1]."""
         ...
+
+
+class MixedRestorer(torch.nn.Module):
+    """Two restoration networks whose faces are mixed, after the same detection, at the larger of their sides.
+
+    Args:
+        mix: 0 is the first network's face, 1 the second's.
+    """
+
+    first: Any
+    second: Any
+    side: int
+
+    def __init__(self, first: Restorer, second: Restorer, mix: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= mix <= 1:
+            raise ValueError(f"Found a mix of {mix:g}. Expected 0 (the first network's face) to 1 (the second's).")
+        self.first, self.second, self.mix, self.side = first, second, mix, max(first.side, second.side)
+
+    def restore(self, crops: Tensor, fidelity: float | Tensor, match_style: bool) -> Tensor:
+        """See `Restorer`; the fidelity is the same for both."""
+        networks = self.first, self.second
+        first, second = (resize(one.restore(resize(crops, one.side), fidelity, match_style), self.side) for one in networks)
+        return torch.lerp(first, second, self.mix)
+
+    def memory_used(self, batch: int, height: int, width: int) -> int:
+        """Bytes for a call with crops of `height` x `width`: of the larger network, since they run one after the other."""
+        return max(one.memory_used(batch, height, width) for one in (self.first, self.second))
 
 
 class Colorizer(Protocol):
@@ -123,6 +151,30 @@ def inpaint(aligned: AlignedFaces, restorer: Inpainter, holes: Tensor, *, batch:
     known = resize(chosen.crops, restorer.side)
     crops = in_batches(lambda part: restorer.inpaint(known[part], in_crops[part]), chosen, restorer, batch, tick)
     return restrict_to(replace(chosen, crops=crops, edited=True), holes)
+
+
+def blend(first: AlignedFaces, second: AlignedFaces, ratio: float = 0.5, mask: Tensor | None = None) -> AlignedFaces:
+    """Two versions of the same faces mixed, at the larger of their sides; everything but the crops is that of the first.
+
+    Args:
+        ratio: 0 is the first version, 1 the second.
+        mask: (1 or B, 1, h, w) in [0, 1] over the images, of any size; the ratio applies where it is 1, where it is 0 the first
+            version stays.
+
+    Raises:
+        ValueError: other faces, or the same ones cut out in another way.
+    """
+    if first.faces != second.faces or first.side != second.side or not torch.equal(first.affines, second.affines):
+        raise ValueError(
+            f"Found {len(first)} faces, and {len(second)} that are others or are cut out in another way. Expected the same "
+            "faces twice: connect both networks to the same Detect Faces or Select Faces."
+        )
+    if not len(first):
+        return first
+    side = max(first.crops.shape[-1], second.crops.shape[-1])
+    one, other = resize(first.crops, side), resize(second.crops, side).to(first.crops)
+    share = ratio if mask is None else ratio * resize(warp_to_crops(mask.to(one), first), side)
+    return replace(first, crops=torch.lerp(one, other, share), edited=first.edited or second.edited)
 
 
 def in_batches(

@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from . import legacy
+from .blend import CodeFormerBlendFaces
 from .certainty import CodeFormerCertainty
 from .colorize import CodeFormerColorize
 from .compare import CodeFormerCompare
@@ -34,6 +35,7 @@ NODES: list[type[io.ComfyNode]] = [
     CodeFormerInpaint,
     CodeFormerFidelitySweep,
     CodeFormerCertainty,
+    CodeFormerBlendFaces,
     CodeFormerFaceMask,
     CodeFormerFacesToCrops,
     CodeFormerFacesFromCrops,

@@ -44,6 +44,18 @@ class Arguments:
     fidelity_mask: Path | None = option(
         None, "Raises the fidelity to 1 in the white of MASK.", read=existing, group="restoration", metavar="MASK"
     )
+    second_model: str | None = option(
+        None,
+        "Restores each face with this network too, and mixes the two faces by --mix.",
+        group="restoration",
+        metavar="MODEL",
+    )
+    mix: float = option(
+        0.5,
+        "With --second-model: 0 is the face of the first network, 1 that of the second.",
+        span=(0.0, 1.0, 0.05),
+        group="restoration",
+    )
     keep_luminance: bool = option(False, "Changes only the hues; the luminance stays that of the image.", group="colours")
     holes: Path | None = option(None, "Fills the white of MASK.", read=existing, flag="--mask", group="holes", metavar="MASK")
     tolerance: int = option(
@@ -182,6 +194,8 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--save-faces would overwrite the file that --faces-from reads: name another file."
     if arguments.report and save_faces and arguments.report.resolve() == save_faces.resolve():
         return "--report and --save-faces would be written to the same file: name two."
+    if "mix" in arguments.typed and not arguments.second_model:
+        return "--mix says how much of a second network's face is taken: name the network with --second-model."
     if not options.parts and (options.grow or options.feather):
         return "--grow and --feather shape the parts of a face: say which with --parts."
     if arguments.holes and "tolerance" in arguments.typed:

@@ -72,7 +72,14 @@ COMMANDS: Mapping[str, Command] = {
     "inpaint": Command(
         "fill the missing parts of faces in images", "images", "inpainting", "filled", (*_FILES, "holes", *_FACES), ("parser",)
     ),
-    "video": Command("restore the faces in videos", "videos", "restoration", "restored", _VIDEO, ("fidelity_mask", "page")),
+    "video": Command(
+        "restore the faces in videos",
+        "videos",
+        "restoration",
+        "restored",
+        _VIDEO,
+        ("fidelity_mask", "page", "second_model", "mix"),
+    ),
     "crop": Command(
         "cut aligned faces out of images, to train with", "images", None, "cut out", ("files", "crops", *_FACES), _OF_RESTORER
     ),

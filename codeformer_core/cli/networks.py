@@ -1,5 +1,6 @@
 """The networks of one command, on the device that it runs on."""
 
+import re
 import sys
 from dataclasses import replace
 from functools import cache, partial
@@ -17,6 +18,7 @@ from ..faces import Face
 from ..networks.precision import suited
 from ..options import DetectionOptions
 from ..pipeline import Extras
+from ..restoration import MixedRestorer
 from ..upscaler import load_upscaler
 from .arguments import Arguments
 from .commands import COMMANDS
@@ -55,6 +57,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     options, task = arguments.options, COMMANDS[arguments.command].task
     wanted = {
         "restorer": task and (arguments.model or _find_restorer(arguments, task)),
+        "second_restorer": arguments.second_model,
         "detector": None if arguments.aligned or arguments.faces_from else arguments.detector or _find_detector(arguments),
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
         "upscaler": arguments.bg_upscaler,
@@ -63,7 +66,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     names = {part: name for part, name in wanted.items() if name}
     paths = zip(names, obtain(list(names.values()), arguments), strict=True)
     load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
-    networks = {part: load(path, part.removeprefix("face_")) for part, path in paths}  # both upscalers may be one
+    networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
     restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
     if arguments.faces_from:
         try:
@@ -77,6 +80,8 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         tqdm.write(notice, file=sys.stderr)
     if arguments.compile:
         _compile(restorer, device)
+    if second := networks.pop("second_restorer", None):
+        restorer = MixedRestorer(restorer, second, arguments.mix)
     extras = Extras(**networks)
     enlarging = extras.face_upscaler if arguments.aligned else extras.upscaler
     if enlarging and "options.upscale" not in arguments.typed:

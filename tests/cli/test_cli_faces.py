@@ -645,3 +645,17 @@ def test_files_of_faces_that_do_not_fit_are_refused(
     (tmp_path / "other.png").write_bytes(photo_file.read_bytes())
     assert main([*argv[:1], str(tmp_path / "other.png"), *argv[1:], str(faces_file)]) == 2
     assert "for one image, found 2" in capsys.readouterr().err
+
+
+def test_a_second_network_is_mixed_in(run: Run, networks: dict[str, Path], tmp_path: Path) -> None:
+    state = torch.load(networks["fix"], weights_only=True)
+    changed = {name: value.clone() for name, value in state["params_ema"].items()}
+    last = max(name for name in changed if name.startswith("generator.blocks.") and name.endswith(".bias"))
+    changed[last] += 0.3
+    torch.save({"params_ema": changed}, tmp_path / "second.pth")
+    plain = "--no-keep-detail", "--colour", "as-restored"
+    second = *plain, "--second-model", tmp_path / "second.pth"
+    first, half, whole = run("fix", *plain), run("fix", *second), run("fix", *second, "--mix", 1)
+    assert (whole - first).abs().max() > 0.05
+    assert (half - (first + whole) / 2).abs().max() < 2.5 / 255
+    assert main(["fix", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), "--mix", "0.4"]) == 2

@@ -434,11 +434,23 @@ def test_certainty_maps_cover_the_faces_only(pack, restorer, picture, faces):
 # --- nothing, and much ----------------------------------------------------------------------------------------------------
 
 
+def test_two_versions_of_faces_are_blended_by_a_ratio_and_a_mask(pack, restorer, picture, faces):
+    low, high = (pack.run("CodeFormerRestore", faces=faces, model=restorer, **RESTORING | {"fidelity": w})[0] for w in (0, 1))
+    blended, crops = pack.run("CodeFormerBlendFaces", faces=low, second_faces=high, ratio=0.25).result
+    assert torch.allclose(blended.crops, low.crops * 0.75 + high.crops * 0.25, atol=1e-6)
+    assert crops.shape == (4, *low.crops.shape[2:], 3)
+    black = pack.run("CodeFormerBlendFaces", faces=low, second_faces=high, ratio=1.0, mask=torch.zeros(1, 9, 9))[0]
+    assert torch.equal(black.crops, low.crops)
+    with pytest.raises(ValueError, match="the same Detect Faces or Select Faces"):
+        pack.run("CodeFormerBlendFaces", faces=low, second_faces=high.subset([0]))
+
+
 def test_every_step_takes_zero_faces(pack, restorer, colorizer, inpainter, picture):
     none = align(pack, picture, ())
     for node, inputs in {
         "CodeFormerRestore": {"model": restorer, **RESTORING, "per_face": "0.1 0.2", "mask": torch.ones(1, 9, 9)},
         "CodeFormerColorize": {"model": colorizer, "keep_luminance": True},
+        "CodeFormerBlendFaces": {"second_faces": none, "mask": torch.ones(1, 9, 9)},
         "CodeFormerInpaint": {"model": inpainter, "mask": torch.ones(1, 9, 9)},
         "CodeFormerFaceSelect": {**SELECTING, "sharpness": 0.6, "mask": torch.ones(1, 9, 9)},
         "CodeFormerFaceMask": parts(pack),
