@@ -124,3 +124,6 @@ def test_a_sweep_that_belongs_to_no_node_says_so(frontend):
     frontend.page.evaluate("() => app.graph.remove(app.graph.nodes.find((node) => node.type === 'CodeFormerRestore'))")
     frontend.page.get_by_role("button", name="Use the fidelity 0.25").click()
     frontend.page.get_by_text("Connect CodeFormer Restore to the same faces").wait_for()
+    frontend.page.evaluate("() => app.graph.add(LiteGraph.createNode('CodeFormerFixFaces'))")  # the only one that repairs
+    frontend.page.get_by_role("button", name="Use the fidelity 0.75").click()
+    assert frontend.widget("CodeFormerFixFaces", "fidelity") == 0.75

@@ -25,7 +25,8 @@ WORDS = """() => app.graph.nodes.filter((node) => node.comfyClass?.startsWith("C
 
 #: What the widget of Select Faces says.
 PICKER_TEXT = """() =>
-    app.graph.nodes.find((node) => node.comfyClass === "CodeFormerFaceSelect").codeformerPicker.root.textContent"""
+    app.graph.nodes.find((node) => node.comfyClass === "CodeFormerFaceSelect").widgets
+        .find((widget) => widget.name === "codeformer_faces").element.textContent"""
 
 #: One node of each kind, alone on the canvas.
 EVERY = """(kinds) => {
