@@ -24,7 +24,7 @@ LARGEST = 2048
 def save_previews(images: Tensor) -> list[dict[str, str]]:
     """The files of images (B, C, H, W) in [0, 1], shrunk to `LARGEST` pixels, as the host's page asks for them.
 
-    JPEG, since the host's PNG helper takes several times as long: 1920 x 1080 takes 0.06 s of one core.
+    JPEG: 1920 x 1080 takes 0.05 s of one core, and 0.19 s as the PNG of the host's own previews.
     """
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
