@@ -146,7 +146,7 @@ def _kind_of_image(path: Path) -> str:
 
 
 def _kind_of_video(path: Path) -> str:
-    from ..video_io.probe import open_video  # imports PyAV
+    from ..video_io.source import open_video  # imports PyAV
 
     with suppress(OSError, ValueError):
         open_video(path).close()
