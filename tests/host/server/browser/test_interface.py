@@ -102,15 +102,14 @@ def test_a_report_keeps_its_lines(frontend, renderer):
 
 
 def test_the_properties_panel_has_no_rows_for_what_the_node_shows(frontend):
+    frontend.reload()  # so that the panel is closed
     hidden = """() => ["CodeFormerFaceSelect", "CodeFormerFixFaces", "CodeFormerFidelitySweep"].flatMap((kind) =>
         LiteGraph.createNode(kind).widgets.filter((widget) => widget.name.startsWith("codeformer_"))
             .map((widget) => widget.options.hideInPanel || widget.options.canvasOnly))"""
     assert all(frontend.page.evaluate(hidden))
     frontend.open(json.loads((WORKFLOWS / "Choose faces.json").read_text(encoding="utf-8")))
-    select = "app.canvas.selectNode(app.graph.nodes.find((node) => node.type === 'CodeFormerFaceSelect'))"
-    frontend.page.evaluate(select)
-    toggle = frontend.page.get_by_role("button", name="Toggle properties panel").first
-    toggle.click()
+    frontend.page.evaluate("app.canvas.selectNode(app.graph.nodes.find((node) => node.type === 'CodeFormerFaceSelect'))")
+    frontend.page.get_by_role("button", name="Toggle properties panel").first.click()
     frontend.page.get_by_text("only if less sharp than").last.wait_for()
     frontend.screenshot("properties panel")
     names = frontend.page.get_by_text("codeformer_", exact=False).count()
