@@ -59,7 +59,7 @@ ROWS = {
     "CodeFormerOldReActor": (["LoadImage", "CodeFormerOldReActor"], [(0, "IMAGE", 1, "image")]),
 }
 
-BUILD = """async ([kinds, links]) => {
+BUILD = """async ([kinds, links, photo]) => {
     await app.loadGraphData({ nodes: [], links: [], version: 0.4 }) // also forgets what nodes of the same numbers showed
     const nodes = kinds.map((kind) => LiteGraph.createNode(kind))
     let left = 0
@@ -67,6 +67,10 @@ BUILD = """async ([kinds, links]) => {
         node.pos = [left, 0]
         app.graph.add(node)
         if (node.type === "LoadVideo") node.widgets[0].value = ""
+        if (node.type === "LoadImage") {
+            node.widgets[0].value = photo // not whatever the input folder has first
+            node.widgets[0].callback(photo)
+        }
         node.setSize([kinds.length > 3 ? 270 : 320, Math.min(node.size[1], 300)])
         left += node.size[0] + 50
     }
@@ -153,5 +157,5 @@ def test_the_image_of_a_help_page_is_that_of_the_node(page, kind):
 def test_the_image_of_a_row_of_nodes_is_that_of_the_help_page(page, kind):
     frontend, language = page
     kinds, links = ROWS[kind]
-    frontend.page.evaluate(BUILD, [kinds, [list(link) for link in links]])
+    frontend.page.evaluate(BUILD, [kinds, [list(link) for link in links], PHOTO])
     check(frontend, language, kind, kinds)
