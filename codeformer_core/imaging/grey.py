@@ -42,7 +42,7 @@ def grey_tests(images: Tensor, faces: Sequence[Face] = ()) -> tuple[Grey, ...]:
     """Of each image (B, 3, H, W) in [0, 1] the tests by which it is black and white."""
     boxes = [[face.box for face in faces if face.image_index == index] for index in range(len(images))]
     return tuple(
-        Grey.AUTO * is_toned(image, own) | Grey.REFERENCE * is_reference_grey(image)
+        Grey(Grey.AUTO * is_toned(image, own) | Grey.REFERENCE * is_reference_grey(image))
         for image, own in zip(images, boxes, strict=True)
     )
 
@@ -81,8 +81,9 @@ def _cells(image: Tensor, count: int) -> Tensor:
     samples that are left: (4, K)."""
     step = max(1, max(image.shape[1:]) // (16 * count))  # 16 x 16 samples of a cell are enough
     image = image[:, ::step, ::step].float()
-    scale = min(1.0, count / max(image.shape[1:]))
-    size = [max(1, round(side * scale)) for side in image.shape[1:]]
+    height, width = image.shape[1:]
+    scale = min(1.0, count / max(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
     low, high = UNCLIPPED
     weights = ((image > low) & (image < high)).all(0, keepdim=True).float()
     enough = (F.adaptive_avg_pool2d(weights, size) > 0.5).sum() > 2 * NEIGHBOURS

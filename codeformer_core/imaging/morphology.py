@@ -46,7 +46,8 @@ def seam_mask(covered: Tensor, affine: Tensor, side: int, scale: float) -> Tenso
         (1, 1, h, w) in [0, 1].
     """
     outline = max(1, int(2 * scale))
-    edge = int(math.sqrt(eroded_area(affine, side, *covered.shape[-2:], outline))) // 20
+    height, width = covered.shape[-2:]
+    edge = int(math.sqrt(eroded_area(affine, side, height, width, outline))) // 20
     covered = erode(covered, outline)
     return blur(erode(covered, 2 * edge), _sigma(edge), edge) if edge else covered
 
