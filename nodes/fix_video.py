@@ -11,7 +11,7 @@ from ..codeformer_core.video_io.codecs import find_encoder
 from . import inputs
 from .host import model_files, networks, progress
 from .host.execution import completed
-from .host.video import open_host_video, progress_callback, saying_when_cancelled, temporary_video
+from .host.video import live_preview, open_host_video, progress_callback, saying_when_cancelled, temporary_video
 
 
 class CodeFormerFixFacesInVideo(io.ComfyNode):
@@ -51,6 +51,37 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 *inputs.UPSCALERS,
                 *inputs.widgets("strength", "chunk"),
                 *inputs.new_widgets(),
+                io.Int.Input(
+                    "first_frame",
+                    display_name="first frame",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    optional=True,
+                    advanced=True,
+                    tooltip="The result begins with this frame; 0 is the video's first.",
+                ),
+                io.Int.Input(
+                    "frame_limit",
+                    display_name="frame limit",
+                    default=0,
+                    min=0,
+                    max=1 << 30,
+                    optional=True,
+                    advanced=True,
+                    tooltip="The result ends after this many frames of the video, to try the settings on a few; 0 goes on to "
+                    "the end.",
+                ),
+                io.Int.Input(
+                    "every",
+                    display_name="one of every",
+                    default=1,
+                    min=1,
+                    max=1 << 20,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Keeps one frame of every n: 1 keeps each, 2 leaves out every other. The speed stays the same.",
+                ),
             ],
             outputs=[
                 io.Video.Output("fixed", display_name="video", tooltip="The video with repaired faces. Connect Save Video."),
@@ -70,12 +101,15 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
         video: Input.Video,
         model: networks.HostedRestorer,
         detector: networks.HostedDetector,
+        first_frame: int,
+        frame_limit: int,
+        every: int,
         codec: dict[str, Any] | None = None,
         **values: Any,
     ) -> io.NodeOutput:
         compression = codec or {}
-        path = model_files.temporary_path(".mp4")
-        ticking = saying_when_cancelled(progress_callback(progress.progress()))
+        path, shown = model_files.temporary_path(".mp4"), progress.progress()
+        ticking = saying_when_cancelled(progress_callback(shown))
         with open_host_video(video) as (source, start, duration), ticking as tick:
             done = fix_video(
                 source,
@@ -86,10 +120,14 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 inputs.extras(values),
                 start=start,
                 duration=duration,
+                first=first_frame,
+                count=frame_limit,
+                every=every,
                 codec=compression.get("codec"),
                 crf=compression.get("crf"),
                 device=model.device,
                 tick=tick,
+                show=live_preview(shown),
             )
         none = "no face was restored" if done.left_alone else "no face was found"
         people = {0: none, 1: "1 face was tracked"}.get(done.people, f"{done.people} faces were tracked")

@@ -1,7 +1,7 @@
 """Restore the faces of consecutive frames and of video files: the steps of `pipeline`, with every face tracked over time."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from ..options import FixOptions
 from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
-from ..video_io import Source, VideoWriter, estimate_frames, frame_rate, read_frames, resample
+from ..video_io import Frame, Source, VideoWriter, estimate_frames, frame_rate, frames_as_times, read_frames, resample
 from . import network_stages, stages
 from .network_stages import MapBudget, SteadyRestorer
 from .stages import F, FrameState
@@ -152,12 +152,16 @@ def fix_video(
     *,
     start: float = 0.0,
     duration: float = 0.0,
+    first: int = 0,
+    count: int = 0,
+    every: int = 1,
     fps: float = 0.0,
     codec: str | None = None,
     crf: int | None = None,
     overwrite: bool = False,
     device: torch.device | str = "cpu",
     tick: Tick = no_tick,
+    show: Callable[[FrameState[Frame]], object] = lambda done: None,
 ) -> FixedVideo:
     """Restore the faces of a video file; everything else is kept, see `VideoWriter`.
 
@@ -168,22 +172,28 @@ def fix_video(
         path: of the new file, which is written atomically.
         detector, restorer, options, extras: see `fix_stream`.
         start, duration: seconds; the part that is read and written. A duration of 0 goes to the end.
+        first, count, every: frames of that part to leave out at its beginning, how many to go through (0: all), and one of how
+            many is written, at its own time. Sound is that of the same part.
         fps: frames per second of the new file, at the same speed; 0 keeps every frame and its time.
         codec, crf: a row of `video_io.CODECS`, and its quality: lower is better and larger. None is the container's first
             codec, and the codec's default.
         overwrite: replace an existing file.
         device: where frames are worked on.
         tick: called with the frames done and the total (0 when the file does not say); what it raises stops the work.
+        show: called with every frame when it is written.
 
     Raises:
         OSError: the source cannot be read, or the file cannot be written.
         ValueError, RuntimeError: see `read_frames`, `VideoWriter` and `fix_stream`.
     """
-    reader = read_frames(source, start, duration)
-    total, frames, with_faces, tracks, harmed = estimate_frames(reader.video, start, duration), 0, 0, set(), {}
+    if first or count:
+        start, duration = frames_as_times(source, start, duration, first, count)
+    reader = read_frames(source, start, duration, every=every)
+    total = estimate_frames(reader.video, start, duration, every=every)
+    frames, with_faces, tracks, harmed = 0, 0, set(), {}
     rate = frame_rate(fps) if fps else None
     if rate is not None:
-        total = round(total / reader.video.rate * rate) if reader.video.rate else 0
+        total = round(total * every / reader.video.rate * rate) if reader.video.rate else 0
     whole_frame = stages.changes_every_pixel(options, extras)
     tick(0, total)
     with (
@@ -198,6 +208,7 @@ def fix_video(
             with_faces += bool(done.tracked)
             tracks.update(tracked.track for tracked in done.tracked)
             harmed |= done.harmed
+            show(done)
             tick(frames, max(total, frames) if total else 0)
     left_alone = Counter(why for track, why in harmed.items() if track not in tracks)
     return FixedVideo(frames, with_faces, len(tracks), [*reader.notices, *writer.notices], left_alone)

@@ -3,7 +3,7 @@
 from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
 from .probe import probe
-from .reader import Frame, read_frames
+from .reader import Frame, frames_as_times, read_frames
 from .resample import frame_rate, resample
 from .source import Source
 from .time_range import estimate_frames
@@ -17,6 +17,7 @@ __all__ = [
     "VideoWriter",
     "estimate_frames",
     "frame_rate",
+    "frames_as_times",
     "probe",
     "read_audio",
     "read_frames",

@@ -1,6 +1,7 @@
 """Read the frames of a video as a stream, by time, by frame number, or both."""
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -98,3 +99,24 @@ def read_frames(
         OSError, ValueError: it cannot be opened or is not a video, or a number is out of range.
     """
     return FrameReader(source, start, duration, first, count, every)
+
+
+def frames_as_times(source: Source, start: float, duration: float, first: int, count: int) -> tuple[float, float]:
+    """Start and duration in seconds of the frames `first` to `first + count` of a time range, see `read_frames`.
+
+    Raises:
+        OSError, ValueError: see `read_frames`; the range has no frame `first`.
+    """
+    begin = _time_of(read_frames(source, start, duration, first=first, count=1)) if first else Fraction(0)
+    end = Fraction(duration)
+    if count:
+        with suppress(ValueError):  # the range ends before: to its end
+            end = _time_of(read_frames(source, start, duration, first=first + count, count=1))
+    return start + float(begin), float(end - begin) if end else 0.0
+
+
+def _time_of(frames: FrameReader) -> Fraction:
+    try:
+        return next(frames).time
+    finally:
+        frames.close()

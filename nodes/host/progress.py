@@ -1,27 +1,43 @@
 """Progress, Cancel and messages of the running node."""
 
 import logging
-from collections.abc import Callable
 
 import comfy.model_management as mm
 import comfy.utils
+import torch
+from comfy.cli_args import args
 from comfy_execution.utils import get_executing_context
+from PIL import Image
+from torch import Tensor
 
+from ...codeformer_core.imaging.resize import resize, thumbnail_size
 from . import language
 
 log = logging.getLogger(__name__)
 
 
-def progress() -> Callable[[int, int], None]:
-    """A callback (done, total) that moves the running node's progress bar and raises when the user cancelled."""
-    bar = comfy.utils.ProgressBar(1)
+class NodeProgress:
+    """Called with (done, total) it moves the running node's progress bar, and raises when the user cancelled."""
 
-    def tick(done: int, total: int) -> None:
+    def __init__(self) -> None:
+        self._bar = comfy.utils.ProgressBar(1)
+
+    def __call__(self, done: int, total: int) -> None:
         mm.throw_exception_if_processing_interrupted()
         if total > 0:
-            bar.update_absolute(done, total)
+            self._bar.update_absolute(done, total)
 
-    return tick
+    def preview(self, image: Tensor) -> None:
+        """Show an image (1, 3, H, W) RGB in [0, 1] in the running node, as samplers show theirs."""
+        size = thumbnail_size(image.shape[-2], image.shape[-1], args.preview_size)
+        small = resize(image.float(), *size)[0].movedim(0, -1)
+        pixels = (small.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+        self._bar.update_absolute(self._bar.current, preview=("JPEG", Image.fromarray(pixels), args.preview_size))
+
+
+def progress() -> NodeProgress:
+    """The progress of the running node."""
+    return NodeProgress()
 
 
 def log_and_show(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,8 @@ import comfy.model_management as mm
 from comfy_api.latest import Input, InputImpl
 
 from ...codeformer_core.runtime.progress import Tick
-from ...codeformer_core.video_io import Source
+from ...codeformer_core.video.stages import FrameState
+from ...codeformer_core.video_io import Frame, Source
 from . import model_files, progress
 
 
@@ -67,6 +68,20 @@ def progress_callback(tick: Tick) -> Tick:
             progress.show(format_pace(done, total, (done - first[0]) / (now - first[1])))
 
     return tick_and_show
+
+
+def live_preview(shown: progress.NodeProgress) -> Callable[[FrameState[Frame]], None]:
+    """A callback that shows the frame being written in the running node, once a second."""
+    last = time.monotonic()
+
+    def show(done: FrameState[Frame]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= 1:
+            last = now
+            shown.preview(done.frame.image() if done.image is None else done.image)
+
+    return show
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from codeformer_core.video_io import (
     VideoWriter,
     codecs,
     estimate_frames,
+    frames_as_times,
     planes,
     probe,
     read_audio,
@@ -166,6 +167,8 @@ def test_windows_give_the_same_frames_as_decoding_everything(videos, name):
     sought = list(read_frames(videos / name, float(every[number][0]), float(6 * unit + every[-1][0] - every[number][0])))
     origin = sought[0].raw.pts * unit - sought[0].time
     assert [(f.time + origin, f.raw.pts, samples(f.raw)[0][::7, ::7].sum()) for f in sought] == every[number:]
+    by_time = read_frames(videos / name, *frames_as_times(videos / name, 0, 0, number, 4))
+    assert [frame.raw.pts for frame in by_time] == [pts for _, pts, _ in every[number : number + 4]]
     counted = list(read_frames(videos / name, first=number, count=2, every=2))
     assert [(f.time, f.raw.pts, samples(f.raw)[0][::7, ::7].sum()) for f in counted] == every[number : number + 4 : 2]
     assert [frame.index for frame in counted] == [0, 2]

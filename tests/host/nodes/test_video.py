@@ -297,7 +297,40 @@ def test_progress_counts_frames_and_shows_their_rate(pack, restorer, one_face, v
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     monkeypatch.setattr(comfy.utils, "PROGRESS_THROTTLE_MIN_INTERVAL", 0)
     pack.run("CodeFormerFixFacesInVideo", video=video, model=restorer, detector=one_face, **FIXING)
-    assert seen[0] == (0, FRAMES) and seen[-1] == (FRAMES, FRAMES) and len(seen) == FRAMES + 1
+    assert list(dict.fromkeys(seen)) == [(done, FRAMES) for done in range(FRAMES + 1)]  # previews repeat the last value
+
+
+def test_some_frames_of_a_video_are_fixed_with_their_own_sound(pack, restorer, one_face, video, clip):
+    inputs = {"model": restorer, "detector": one_face, **FIXING, "first_frame": 5, "frame_limit": 6, "every": 2}
+    fixed, _, report = pack.run("CodeFormerFixFacesInVideo", video=video, **inputs).result
+    (old, _), (new, when) = decoded(str(clip)), decoded(fixed.get_stream_source())
+    assert report.startswith("3 frames, 3 of them with faces") and when == pytest.approx([0, 0.08, 0.16])
+    assert (new[:, :, 90:] - old[5:11:2, :, 90:]).abs().mean() < 0.01
+    with av.open(fixed.get_stream_source()) as container:
+        audio = container.streams.audio[0]
+        assert float(audio.duration * audio.time_base) == pytest.approx(6 / 25, abs=2048 / SOUND)
+
+
+def test_frames_beyond_the_end_are_an_error_that_says_so(pack, restorer, one_face, video):
+    inputs = {"model": restorer, "detector": one_face, **FIXING, "first_frame": FRAMES}
+    with pytest.raises(ValueError, match=f"no frame in the window .* from frame {FRAMES} on"):
+        pack.run("CodeFormerFixFacesInVideo", video=video, **inputs)
+
+
+def test_the_frame_being_written_is_shown_in_the_node(pack, restorer, one_face, video, monkeypatch):
+    import importlib
+    from itertools import count
+    from types import SimpleNamespace
+
+    import comfy.utils
+
+    seen = []
+    clock = SimpleNamespace(monotonic=count(0, 0.3).__next__)  # two calls a frame, so every other frame is a second later
+    monkeypatch.setattr(importlib.import_module(f"{pack.hosted.__package__}.video"), "time", clock)
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **_: seen.append(preview))
+    pack.run("CodeFormerFixFacesInVideo", video=video, model=restorer, detector=one_face, **FIXING)
+    kinds = {(kind, image.size) for kind, image, _ in filter(None, seen)}
+    assert kinds == {("JPEG", (120, 90))} and FRAMES // 3 < len([one for one in seen if one]) < FRAMES
 
 
 def test_cancel_leaves_no_file_behind_and_says_so(pack, restorer, one_face, video, temporary, monkeypatch):
