@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HD, LARGE = (1920, 1080), (4000, 3000)
 
 #: Copies and waits that an image may cost between being on the device and being fixed there, whatever its number of faces: the
-#: detector's answers; and of the image whether it is grey, of the crops whether they are finite and limited by a mask.
-MOST_WAITS = 5
+#: detector's answers; whether the image is grey, by two tests; whether it, the crops before and after, and the masks are
+#: finite; and which faces have a mask.
+MOST_WAITS = 8
 
 
 class Run(NamedTuple):

@@ -153,7 +153,9 @@ def test_faces_are_found_where_the_picture_is(shared, photo):
             there = image.to(DEVICE)
             device.copies.clear()
             far = detector.detect(there, DetectionOptions())
-            assert [copy.to_device for copy in device.copies] == [False] * searches  # what the network answered, in one copy
+            # Whether the image is finite, and what the network answered, in one copy.
+            assert [copy.to_device for copy in device.copies] == [False] * len(device.copies)
+            assert sum(copy.elements > 1 for copy in device.copies) == searches and len(device.copies) <= 2 * searches
         assert len(near) == len(far) == 2
         # Images are shrunk in another way there, to which the boxes are sensitive.
         assert torch.allclose(torch.tensor([face.box for face in far]), torch.tensor([face.box for face in near]), atol=2)
@@ -172,7 +174,7 @@ def test_a_device_is_waited_for_as_often_for_many_faces_as_for_one(picture, made
             )
             assert all(copy.elements <= SMALL for copy in device.copies)
             numbers.append(len(device.copies))
-    assert numbers[0] == numbers[1] <= 4
+    assert numbers[0] == numbers[1] <= 6
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

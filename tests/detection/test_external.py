@@ -241,7 +241,7 @@ def changed(**entries) -> str:
         (changed(image=True), "Found True as the image"),
         (changed(box=[1, 2, 1, 4]), r"Found \[1, 2, 1, 4\] as the box of saved face 1. Expected \[x0, y0, x1, y1\]"),
         (changed(box=[1, 2, math.nan, 4]), "as the box"),
-        (changed(landmarks=[[1, 2]] * 4), "as the landmarks of saved face 1. Expected 5 points"),
+        (changed(landmarks=[[1, 2]] * 4), "as the landmarks of saved face 1. Expected 5 different points"),
         (changed(landmarks=[[1, "2"]] * 5), "as the landmarks"),
         (changed(score=1.5), "Found 1.5 as the score of saved face 1. Expected a number from 0 to 1"),
         (changed(score=None), "Found None as the score"),

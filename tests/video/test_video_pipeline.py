@@ -171,7 +171,7 @@ def live_map_bytes(shapes: set[tuple[int, ...]]) -> int:
     gc.collect()
     storages = {}
     for one in gc.get_objects():
-        if type(one) is torch.Tensor and tuple(one.shape[1:]) in shapes:
+        if type(one) is torch.Tensor and not one.is_nested and tuple(one.shape[1:]) in shapes:
             storages[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
     return sum(storages.values())
 

@@ -134,3 +134,22 @@ def picture() -> Tensor:
 def one_face(pack: Pack) -> Finds:
     """A detector that finds a face of 40 pixels."""
     return pack.finds((30.0, 20.0, 70.0, 60.0))
+
+
+def tiny_network(pack, tmp_path_factory, codebook):
+    """A hosted network of 64 pixels without fusion at 32: 64 codes make one for colorization, 512 one for inpainting."""
+    from codeformer_core.networks.codeformer import CodeFormer
+    from codeformer_core.networks.transformer import join_attention
+    from codeformer_core.networks.vqgan import Architecture
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / f"{codebook}.pth"
+    layout = Architecture((32, 32, 32, 64), 1, (3,), codebook, 32, 8, 64, 1, (16,))
+    torch.save(join_attention(CodeFormer(layout).state_dict()), path)
+    return pack.hosted.HostedRestorer(pack.network(path))
+
+
+@pytest.fixture(scope="module")
+def inpainter(pack, tmp_path_factory):
+    """A hosted network of the layout of inpainting, 64 pixels."""
+    return tiny_network(pack, tmp_path_factory, 512)

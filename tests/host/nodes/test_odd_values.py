@@ -64,13 +64,13 @@ def faces(pack, picture, one_face):
 
 
 @pytest.fixture
-def sockets(restorer, one_face, faces):
+def sockets(restorer, inpainter, one_face, faces):
     """What else each node is given."""
     return {
         "CodeFormerFixFaces": {"model": restorer, "detector": one_face},
         "CodeFormerFaceDetect": {"detector": one_face},
         "CodeFormerCertainty": {"faces": faces, "model": restorer},
-        "CodeFormerInpaint": {"faces": faces, "model": restorer},
+        "CodeFormerInpaint": {"faces": faces, "model": inpainter},
         "CodeFormerRestore": {"faces": faces, "model": restorer},
         "CodeFormerPasteBack": {"faces": faces},
         "CodeFormerFaceSelect": {"faces": faces},

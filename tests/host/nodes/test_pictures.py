@@ -157,7 +157,7 @@ def test_when_memory_runs_out_the_tile_is_halved(pack, restorer, picture, one_fa
     class Small:
         """An upscaler on a device that holds 128 pixels."""
 
-        scale = 1
+        scale, model = 1, torch.nn.Identity()
 
         def __init__(self):
             import comfy.model_patcher

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from .conftest import tiny_network
+
 BOXES = ((10.0, 10.0, 40.0, 40.0), (60.0, 20.0, 110.0, 70.0))
 SELECTING = {
     "order": "found",
@@ -35,28 +37,10 @@ def align(pack, picture, boxes):
     return pack.core("align").align(picture.movedim(-1, 1), found, 64)
 
 
-def tiny(pack, tmp_path_factory, codebook):
-    from codeformer_core.networks.codeformer import CodeFormer
-    from codeformer_core.networks.transformer import join_attention
-    from codeformer_core.networks.vqgan import Architecture
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / f"{codebook}.pth"
-    layout = Architecture((32, 32, 32, 64), 1, (3,), codebook, 32, 8, 64, 1, (16,))
-    torch.save(join_attention(CodeFormer(layout).state_dict()), path)
-    return pack.hosted.HostedRestorer(pack.network(path))
-
-
 @pytest.fixture(scope="module")
 def colorizer(pack, tmp_path_factory):
     """A hosted network of the layout of colorization, 64 pixels."""
-    return tiny(pack, tmp_path_factory, 64)
-
-
-@pytest.fixture(scope="module")
-def inpainter(pack, tmp_path_factory):
-    """A hosted network of the layout of inpainting, 64 pixels."""
-    return tiny(pack, tmp_path_factory, 512)
+    return tiny_network(pack, tmp_path_factory, 64)
 
 
 class Halves:

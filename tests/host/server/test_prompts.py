@@ -13,7 +13,7 @@ FIRST_VERSION = json.loads(Path(__file__).with_name("first_version.json").read_t
 NODES = [
     *("ModelLoader", "FaceDetectorLoader", "FaceParserLoader", "FixFaces", "FixFacesInVideo", "VideoFrames", "FaceDetect"),
     *("FaceSelect", "Restore", "Colorize", "Inpaint", "FidelitySweep", "Certainty", "FaceMask", "FacesToCrops"),
-    *("FacesFromCrops", "PasteBack", "Compare", "OldRestore", "OldCrop", "OldReActor"),
+    *("FacesFromCrops", "BlendFaces", "PasteBack", "Compare", "OldRestore", "OldCrop", "OldReActor"),
 ]
 
 #: What the smallest prompt of a node needs beside its required inputs: one of several sources, or a file without a default.

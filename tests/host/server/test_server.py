@@ -81,7 +81,6 @@ OTHERS = {
     "Restore aligned faces": (1, 512),
     "Restore and upscale a photo": (1, 1024),
     "Restore then upscale": (1, 1024),
-    "Choose the fidelity": (5, 512),
 }
 
 

@@ -26,6 +26,7 @@ def prompt(server, speech):
     """The workflow as an API prompt, with a network of 64 pixels and a smaller search; node type -> its inputs."""
     graph = server.prompt(json.loads(WORKFLOW.read_text()))
     inputs = {node["class_type"]: node["inputs"] for node in graph.values()}
+    inputs["LoadVideo"]["file"] = "example.mp4"  # the shipped workflow names none
     inputs["CodeFormerModelLoader"]["model_name"] = "tiny.pth"
     inputs["CodeFormerFixFacesInVideo"] |= {"side": 256, "always": True, "keep_detail": False}  # a switch once, so it was saved
     return graph, inputs

@@ -128,6 +128,7 @@ def test_an_error_of_a_run_is_in_the_language_of_the_interface(chinese, locale, 
         assert said in chinese.server.error(chinese.run())
     finally:
         chinese.setting("Comfy.Locale", "zh")
+        chinese.reload()  # closes what shows the error
 
 
 @pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
