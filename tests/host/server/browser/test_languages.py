@@ -134,6 +134,7 @@ def test_an_error_of_a_run_is_in_the_language_of_the_interface(chinese, locale, 
 @pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
 def test_the_help_page_of_a_node_opens_with_its_image(chinese, kind):
     chinese.page.evaluate(EVERY, [kind])
+    chinese.page.wait_for_timeout(1000)  # a node is drawn before anybody selects it
     chinese.page.evaluate("app.canvas.selectNode(app.graph.nodes[0])")
     chinese.page.get_by_test_id("info-button").click()
     page = chinese.page.locator(".node-help-content")
