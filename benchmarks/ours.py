@@ -122,7 +122,8 @@ def _folder(case: Case, resources: Resources) -> Round:
     """The command line's loop over a folder, JPEG to JPEG: seconds of one image."""
     folder, scene = resources.folder / f"{case}", resources.scene(case)
     folder.mkdir()
-    for index in range(PHOTOS):
+    photos = 2 if resources.tiny else PHOTOS
+    for index in range(photos):
         image_io.write(image_io.ImageFile(scene.image.cpu()), folder / f"{index}.jpg")
     detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), scene.faces)
     restorer = resources.network(synthetic_weights.RESTORER, case.precision)
@@ -144,7 +145,7 @@ def _folder(case: Case, resources: Resources) -> Round:
         if status := images.run(arguments, load):
             raise RuntimeError(f"fix ended with status {status}")
 
-    return lambda: [timed(fix, resources.device) / PHOTOS]
+    return lambda: [timed(fix, resources.device) / photos]
 
 
 def _video(case: Case, resources: Resources) -> Round:
