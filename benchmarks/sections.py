@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 HD, LARGE = (1920, 1080), (4000, 3000)
 
 #: Copies and waits that an image may cost between being on the device and being fixed there, whatever its number of faces: the
-#: detector's answers; whether the image is grey, by two tests; whether it, the crops before and after, and the masks are
+#: detector's answers; whether the image is grey, by two tests; whether it, the crops that the network drew, and what is pasted are
 #: finite; and which faces have a mask.
-MOST_WAITS = 8
+MOST_WAITS = 7
 
 
 class Run(NamedTuple):
@@ -71,7 +71,7 @@ def _tests(run: Run) -> Found:
             yield line
 
 
-def _measured(run: Run, section: str, cases: Iterable[Case], line: Callable[[Row], Line | None]) -> Found:
+def _measured(run: Run, section: str, cases: Iterable[Case], line: Callable[[Row], Line]) -> Found:
     for case in cases:
         if time.monotonic() > run.deadline:
             yield f"{case}: not measured, the time is up (--minutes)"
@@ -82,14 +82,13 @@ def _measured(run: Run, section: str, cases: Iterable[Case], line: Callable[[Row
             yield f"{case}: {error}"
             continue
         for row in rows:
-            if found := line(row):
-                yield found
+            yield line(row)
             if row.official:
                 yield Line(section, f"{row.step} {case}: times as fast as the official program", row.ratio or 0, "")
 
 
-def _faces_per_second(section: str) -> Callable[[Row], Line | None]:
-    def line(row: Row) -> Line | None:
+def _faces_per_second(section: str) -> Callable[[Row], Line]:
+    def line(row: Row) -> Line:
         if row.step == "compile":
             return Line(section, f"{row.step} {row.case.precision} batch {row.case.batch}", row.ours.median, "s")
         count = row.case.batch or 1

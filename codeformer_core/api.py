@@ -1,5 +1,6 @@
 """The Python API in two functions: load networks, and fix an image from PIL, NumPy or torch, returned as the same type."""
 
+import math
 from collections.abc import Callable
 from itertools import islice
 from os import PathLike
@@ -23,7 +24,6 @@ from .networks.yunet import YuNet
 from .options import FixOptions
 from .pipeline import Extras, fix_faces
 from .restoration import Restorer
-from .runtime.finite import all_finite
 
 P = TypeVar("P", Image.Image, np.ndarray, Tensor)
 
@@ -132,9 +132,9 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
         raise ValueError(
             f"Found an image without pixels, of the shape {tuple(pixels.shape)}. Expected at least one: open it again."
         )
-    if not all_finite(pixels):
+    low, high = (float(value) for value in pixels.aminmax())  # NaN when any value is
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("Found pixels that are not finite (NaN or infinity). Expected [0, 1]: look at what made the image.")
-    low, high = (float(value) for value in pixels.aminmax())
     if not (low >= 0 and high <= 1):
         raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")
     colours, alpha = pixels[:, :3], pixels[:, 3:]

@@ -11,7 +11,7 @@ from .faces import AlignedFaces
 from .imaging.colour import keep_grey
 from .imaging.resize import resize
 from .restoration import check_fidelity
-from .runtime.finite import check_finite, check_pixels
+from .runtime.finite import check_finite
 
 
 def fidelity_per_face(values: Sequence[float | None], otherwise: float, faces: int) -> float | Tensor:
@@ -79,7 +79,7 @@ def sweep(
         raise ValueError("Found no fidelity to try. Expected numbers from 0 to 1 such as 0, 0.5, 1.")
     check_fidelity(*fidelities)
     face = aligned.subset([number - 1])
-    crops = restorer.sweep(resize(check_pixels(face.crops, "face"), restorer.side), fidelities, match_style)[0]
-    check_finite(crops, restorer)
+    crops = restorer.sweep(resize(face.crops, restorer.side), fidelities, match_style)[0]
+    check_finite(crops, restorer, face.crops, "face")
     repeated = resize(face.originals, restorer.side).expand_as(crops)
     return keep_grey(crops, repeated, face.grey * len(fidelities), grey)

@@ -14,7 +14,7 @@ from .imaging.resize import resize
 from .masks.limits import restrict_to
 from .options.fix import GREY
 from .runtime.batching import run_in_batches
-from .runtime.finite import check_finite, check_pixels
+from .runtime.finite import check_finite
 from .runtime.progress import Tick, no_tick
 
 
@@ -187,7 +187,6 @@ def in_batches(
     """
     if batch < 1:
         raise ValueError(f"Found a batch of {batch} faces. Expected 1 or more.")
-    check_pixels(aligned.crops, "face")
     total, parts = len(aligned), []
     tick(0, total)
     for part, result in run_in_batches(call, total, lambda: batch):
@@ -195,7 +194,7 @@ def in_batches(
         tick(part.stop, total)
     if not parts:
         return aligned.crops
-    return check_finite(torch.cat(parts), network).to(aligned.crops)
+    return check_finite(torch.cat(parts), network, aligned.crops, "face").to(aligned.crops)
 
 
 def check_fidelity(*values: float) -> None:

@@ -69,11 +69,12 @@ def misfit(arguments: Arguments, task: ImageTask, size_of: Callable[[Path], tupl
     """
     if arguments.page:  # which has a size of its own
         return None
-    masks = [arguments.inside, arguments.keep_out, arguments.fidelity_mask, arguments.holes]
+    masks = [path for path in (arguments.inside, arguments.keep_out, arguments.fidelity_mask, arguments.holes) if path]
+    size = size_of(task.source) if masks else None
     try:
-        for path in filter(None, masks):
+        for path in masks:
             mask = mask_file(path, task)
-            of_mask, size = size_of_image(mask), size_of(task.source)
+            of_mask = size_of_image(mask)
             if of_mask and size and not _similar(of_mask, (size[1], size[0])):  # which way up it is shown is looked at later
                 check_proportions(mask, of_mask, size)
     except ValueError as error:

@@ -143,7 +143,7 @@ def decode_stage(
             budget.release(one)
         group = [state._replace(encoded=None) for state in group]
         encoded.clear()
-        crops = check_finite(torch.cat(restored), restorer).to(aligned.crops)
+        crops = check_finite(torch.cat(restored), restorer, aligned.crops, "face").to(aligned.crops)
         crops = keep_grey(crops, aligned.originals, aligned.grey, options.grey)
         finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
         for state in group:

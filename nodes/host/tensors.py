@@ -12,6 +12,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ...codeformer_core.imaging.resize import resize
+from ...codeformer_core.runtime.finite import all_finite
 
 #: The share of free memory that images may take: whatever they are given to needs some too.
 SHARE = 0.9
@@ -72,12 +73,13 @@ def _floats(value: Any, name: str, expected: str) -> Tensor:
 
 def _check_finite(values: Tensor, name: str) -> None:
     """A ValueError that names the first images (B, ...) with values that are not finite."""
+    if all_finite(values):
+        return
     broken = [str(index + 1) for index, good in enumerate(values.isfinite().flatten(1).all(1).tolist()) if not good]
-    if broken:
-        raise ValueError(
-            f"Found values that are not finite at {name}, number {', '.join(broken[:5])}. Expected 0 to 1, so nothing was "
-            "changed: look at the node that they come from."
-        )
+    raise ValueError(
+        f"Found values that are not finite at {name}, number {', '.join(broken[:5])}. Expected 0 to 1, so nothing was "
+        "changed: look at the node that they come from."
+    )
 
 
 def check_crops(crops: Tensor) -> None:
