@@ -15,7 +15,7 @@ from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
 from . import arguments, report
 from .alternate import Row, measure
 from .cases import FULL, QUICK, Scale, cases
-from .official import MARK
+from .official import check_checkout
 from .workers import Setting, Worker
 
 #: What `cli.run.keep_memory` asks of glibc, set in the environment of new processes.
@@ -72,11 +72,8 @@ def _scale(args: Namespace) -> Scale:
 def _check(args: Namespace) -> None:
     if args.json and not args.overwrite:
         refuse_existing(args.json)
-    if args.reference and not (args.reference / MARK).is_file():
-        raise ValueError(
-            f"{args.reference} is no checkout of the official CodeFormer: it has no {MARK.as_posix()}. "
-            "Give the folder of a clone of https://github.com/sczhou/CodeFormer."
-        )
+    if args.reference:
+        check_checkout(args.reference)
     if args.reference and args.tiny:
         raise ValueError("--tiny networks have no counterpart in the official code: leave out --tiny or --reference.")
 

@@ -17,7 +17,7 @@ from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
 
 from . import arguments, report
 from .lines import Line, table
-from .official import MARK
+from .official import check_checkout
 from .sections import SECTIONS, Run
 from .workers import Setting, Worker
 
@@ -36,8 +36,8 @@ def main(argv: Sequence[str]) -> int:
         (device,) = arguments.devices(args.device)
         if not args.overwrite:
             refuse_existing(args.out)
-        if args.reference and not (args.reference / MARK).is_file():
-            raise ValueError(f"{args.reference} is no checkout of the official CodeFormer: it has no {MARK.as_posix()}.")
+        if args.reference:
+            check_checkout(args.reference)
     except (ValueError, FileExistsError) as error:
         print(f"benchmarks gpu: {error}", file=sys.stderr)
         return 2
@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     command = argparse.ArgumentParser(
         prog="python -m benchmarks gpu",
         description="Prove a GPU: parity, speed against what the device can do, copies and memory. Needs no download.",

@@ -23,6 +23,15 @@ from .resources import FIDELITY, Resources, Round, Stopwatch
 MARK = Path("facelib", "utils", "face_restoration_helper.py")
 
 
+def check_checkout(folder: Path) -> None:
+    """A ValueError unless a folder is a checkout of the official code."""
+    if not (folder / MARK).is_file():
+        raise ValueError(
+            f"{folder} is no checkout of the official CodeFormer: it has no {MARK.as_posix()}. "
+            "Give the folder of a clone of https://github.com/sczhou/CodeFormer."
+        )
+
+
 class Official(Resources):
     """Networks and inputs that the official code's cases share."""
 

@@ -148,7 +148,7 @@ def decode(data: bytes, page: int | None = None) -> Decoded:
 
 
 def chosen_page(page: int | None, pages: int) -> int:
-    """The index of page `page` of so many, from 1; a ValueError for none of several, or for one that is not there."""
+    """The index, from 0, of page `page`, from 1; a ValueError for none of several pages, or for one that is not there."""
     if page is None and pages > 1:
         raise ValueError(
             f"holds {pages} images (an animation or pages), expected one. Choose one with --page, 1 to {pages}, or save the "

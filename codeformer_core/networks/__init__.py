@@ -39,9 +39,6 @@ FAMILIES: tuple[tuple[str, str, Callable[[State, Any], tuple[nn.Module, State]]]
     ("BiSeNet", "conv_out16.conv_out.weight", lambda state, _: (BiSeNet(), _prefixed(state))),
 )
 
-#: What a network's constructor and the reading of its numbers raise for tensors of impossible sizes.
-_IMPOSSIBLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-
 
 def misfit(expected: State, found: State) -> str:
     """The first way in which tensors differ from a network's, in words; "" when they fit."""
@@ -89,7 +86,7 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
             problem = misfit(network.state_dict(), renamed)
         except KeyError as error:
             network, renamed, problem = None, {}, f"{error.args[0]} is missing"
-        except _IMPOSSIBLE:
+        except spandrel_restorer.MALFORMED:
             network, renamed = None, {}
             first = ", ".join(f"{key} {tuple(value.shape)}" for key, value in list(state.items())[:3])
             problem = f"its tensors have shapes that no {family} has (the first are {first})"

@@ -26,6 +26,15 @@ FILES = {
 }
 
 
+def check_side(crops: Tensor, side: int) -> None:
+    """A ValueError unless crops (N, 3, H, W) have the side that a network takes."""
+    if crops.shape[-2:] != (side, side):
+        raise ValueError(
+            f"Found faces of {crops.shape[-1]} x {crops.shape[-2]} pixels; this network takes {side} x {side}: "
+            f"align with side={side}."
+        )
+
+
 class CodeFormer(nn.Module):
     """The whole network. Load one with `codeformer_core.networks.load`.
 
@@ -129,11 +138,7 @@ class CodeFormer(nn.Module):
         return self._decode(self._encode(x, fidelity), fidelity, match_style)
 
     def _encode(self, x: Tensor, fidelity: Fidelity) -> EncodedFaces:
-        if x.shape[-2:] != (self.side, self.side):
-            raise ValueError(
-                f"Found faces of {x.shape[-1]} x {x.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
-                f"align with side={self.side}."
-            )
+        check_side(x, self.side)
         check_fidelity(fidelity, x.shape[0])
         fuses = bool((torch.as_tensor(fidelity) > 0).any())
         features, kept = self.encode(x, keep=self.arch.fuse_sides if fuses else ())

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from .codeformer import FILES, check_side
 from .encoded import EncodedFaces
 
 #: Network -> how names of its parameters begin, and how it is called beside the crops: GFPGAN with its stored noise, since with
@@ -15,7 +16,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "RestoreFormer": ("encoder.down.0.", {}),
 }
 
-#: Raised by spandrel's architectures for weights with the right names and wrong shapes.
+#: Raised by the constructors of networks, spandrel's and ours, for weights with the right names and wrong shapes.
 MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -100,11 +101,7 @@ class SpandrelRestorer(nn.Module):
         """
         if isinstance(fidelity, Tensor) and fidelity.numel() > 1:
             self._refuse("a fidelity weight, by face or by mask")
-        if crops.shape[-2:] != (self.side, self.side):
-            raise ValueError(
-                f"Found faces of {crops.shape[-1]} x {crops.shape[-2]} pixels; this network takes {self.side} x {self.side}: "
-                f"align with side={self.side}."
-            )
+        check_side(crops, self.side)
         output = self.network(crops * 2 - 1, **KINDS[self.kind][1])[0]
         return ((output + 1) / 2).clamp_(0, 1)
 
@@ -126,15 +123,15 @@ class SpandrelRestorer(nn.Module):
 
     def colorize(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("training for colours", "codeformer_colorization.pth")
+        self._refuse("training for colours", FILES["colorization"])
 
     def inpaint(self, *_: Any) -> NoReturn:
         """Refused."""
-        self._refuse("training for holes", "codeformer_inpainting.pth")
+        self._refuse("training for holes", FILES["inpainting"])
 
     def compiled(self) -> NoReturn:
         """Refused."""
         raise AttributeError(f"{self.file} is a {self.kind}, which is not compiled")
 
-    def _refuse(self, lacking: str, instead: str = "codeformer.pth") -> NoReturn:
+    def _refuse(self, lacking: str, instead: str = FILES["restoration"]) -> NoReturn:
         raise ValueError(f"{self.file} is a {self.kind} without {lacking}: choose {instead} for this.")

@@ -21,6 +21,12 @@ MAX_IMAGES = 16
 LARGEST = 2048
 
 
+def small_image(image: Tensor, largest: int) -> Image.Image:
+    """The colours of an image (C, H, W) in [0, 1], shrunk to a longer side of at most `largest` pixels."""
+    small = resize(image[None, :3].float(), *thumbnail_size(image.shape[-2], image.shape[-1], largest))[0]
+    return Image.fromarray((small.movedim(0, -1).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+
+
 def save_previews(images: Tensor) -> list[dict[str, str]]:
     """The files of images (B, C, H, W) in [0, 1], shrunk to `LARGEST` pixels, as the host's page asks for them.
 
@@ -28,13 +34,10 @@ def save_previews(images: Tensor) -> list[dict[str, str]]:
     """
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    size = thumbnail_size(images.shape[-2], images.shape[-1], LARGEST)
     files = []
     for image in images:
-        small = image[None, :3].float() if size == image.shape[-2:] else resize(image[None, :3].float(), *size)
-        pixels = (small[0].movedim(0, -1).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         name = f"codeformer_{uuid.uuid4().hex}.jpg"
-        Image.fromarray(pixels).save(folder / name, quality=95, subsampling=0)
+        small_image(image, LARGEST).save(folder / name, quality=95, subsampling=0)
         files.append({"filename": name, "subfolder": "", "type": "temp"})
     return files
 

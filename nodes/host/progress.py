@@ -4,14 +4,12 @@ import logging
 
 import comfy.model_management as mm
 import comfy.utils
-import torch
 from comfy.cli_args import args
 from comfy_execution.utils import get_executing_context
-from PIL import Image
 from torch import Tensor
 
-from ...codeformer_core.imaging.resize import resize, thumbnail_size
 from . import language
+from .previews import small_image
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +27,8 @@ class NodeProgress:
 
     def preview(self, image: Tensor) -> None:
         """Show an image (1, 3, H, W) RGB in [0, 1] in the running node, as samplers show theirs."""
-        size = thumbnail_size(image.shape[-2], image.shape[-1], args.preview_size)
-        small = resize(image.float(), *size)[0].movedim(0, -1)
-        pixels = (small.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        self._bar.update_absolute(self._bar.current, preview=("JPEG", Image.fromarray(pixels), args.preview_size))
+        small = small_image(image[0], args.preview_size)
+        self._bar.update_absolute(self._bar.current, preview=("JPEG", small, args.preview_size))
 
 
 def progress() -> NodeProgress:

@@ -1,6 +1,7 @@
 // "Fix faces from here" in the menu of every node with an IMAGE output: adds Fix Faces with its loaders, wired to that output.
 
 import { app } from "../../../scripts/app.js"
+import { linkOf } from "./wiring.js"
 import { say } from "./words.js"
 
 const GAP = 50
@@ -20,8 +21,7 @@ function added(graph, kind, position) {
 /** Right of a node and of everything that its outputs lead to directly. */
 function roomBeside(node) {
   const followers = node.outputs.flatMap((output) => output.links ?? []).map((id) => {
-    const link = node.graph.links.get?.(id) ?? node.graph.links[id]
-    return node.graph.getNodeById(link.target_id)
+    return node.graph.getNodeById(linkOf(node.graph, id).target_id)
   })
   return Math.max(...[node, ...followers.filter(Boolean)].map(({ pos, size }) => pos[0] + size[0])) + GAP
 }

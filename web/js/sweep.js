@@ -2,7 +2,7 @@
 
 import { Panel, fileAddress, registerPanel } from "./panel.js"
 import { element, say } from "./words.js"
-import { followFaces } from "./wiring.js"
+import { followFaces, linkOf } from "./wiring.js"
 
 const FIXING = ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"]
 
@@ -22,7 +22,7 @@ class Sweep extends Panel {
   /** The node whose fidelity a click sets: Restore behind the same faces, else the only one of the graph that repairs faces. */
   get target() {
     const link = this.node.inputs.find((input) => input.name === "faces")?.link
-    const source = link == null ? null : this.node.graph.getNodeById((this.node.graph.links.get?.(link) ?? this.node.graph.links[link]).origin_id)
+    const source = link == null ? null : this.node.graph.getNodeById(linkOf(this.node.graph, link).origin_id)
     const [beside] = followFaces(source, ["CodeFormerRestore"])
     if (beside) return beside
     const repairing = this.node.graph.nodes.filter((node) => ["CodeFormerRestore", ...FIXING].includes(node.comfyClass))

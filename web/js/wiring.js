@@ -3,7 +3,10 @@
 /** The kinds that take faces and give the same faces on, in the same order. */
 const PASSING = ["CodeFormerFaceMask", "Reroute"]
 
-const linksOf = (node, slot) => (node.outputs?.[slot]?.links ?? []).map((id) => node.graph.links.get?.(id) ?? node.graph.links[id])
+/** A link by its id; older frontends keep links in a plain object. */
+export const linkOf = (graph, id) => graph.links.get?.(id) ?? graph.links[id]
+
+const linksOf = (node, slot) => (node.outputs?.[slot]?.links ?? []).map((id) => linkOf(node.graph, id))
 
 /** The nodes of these kinds that take a node's faces, directly or through nodes that pass them on. */
 export function followFaces(node, kinds) {
