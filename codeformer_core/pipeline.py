@@ -1,7 +1,7 @@
 """Fix the faces of whole images: detect, select, align, restore, limit, paste. The first file to read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -93,10 +93,8 @@ def select_faces(
 ) -> tuple[list[Face], list[Skipped]]:
     """`detect` for faces that are known already; of its detection options only the smallest eye distance counts."""
     height, width = images.shape[-2:]
-    selection = options.selection
-    wanted = replace(selection, eye_distance=max(selection.eye_distance, options.detection.eye_distance))
-    measured = measure_sharpness(images, faces) if selection.sharpness else None
-    return select(faces, (height, width), wanted, mask=inside, sharpness=measured)
+    measured = measure_sharpness(images, faces) if options.selection.sharpness else None
+    return select(faces, (height, width), options.asked_selection(), mask=inside, sharpness=measured)
 
 
 def fix_faces(

@@ -21,7 +21,10 @@ GROUPS: dict[str, tuple[str, str | None]] = {
     "size": ("size", "upscalers are realesrgan-x2plus, realesrgan-x4plus or the path of a file"),
     "detection": ("finding faces", None),
     "saved faces": ("faces in files", None),
-    "selection": ("which faces", "all, unless something is said here"),
+    "selection": (
+        "which faces",
+        "all, unless something is said here; in a video each face is chosen once in a shot, and stays chosen",
+    ),
     "pasting": ("where a face is pasted", None),
     "models": ("models", "names as in `codeformer models list`, or paths of files"),
     "speed": ("speed", None),

@@ -1,6 +1,6 @@
 """All options of a fix in one dataclass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .detection import DetectionOptions
 from .option import option
@@ -141,7 +141,7 @@ class FixOptions:
     steady: bool = option(
         True,
         "Follows every face through the video, so that it does not tremble or change from frame to frame. Turn it off to "
-        "repair each frame by itself, like a single image.",
+        "repair each frame by itself, like a single image; which faces is then chosen in each frame too.",
         flag="--frame-by-frame",
         advanced=False,
         group="steadiness",
@@ -171,6 +171,11 @@ class FixOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_detail", switch_word(self.keep_detail))
+
+    def asked_selection(self) -> Selection:
+        """The selection, with the smallest eye distance of the detection too."""
+        least = max(self.selection.eye_distance, self.detection.eye_distance)
+        return replace(self.selection, eye_distance=least)
 
 
 def switch_word(value: str | bool) -> str:

@@ -18,7 +18,7 @@ BLURRED = 0.65
 
 @dataclass(frozen=True)
 class Selection:
-    """Options that select faces, in each image by itself; 0 or empty sets no limit.
+    """Options that select faces, in each image by itself, of a video once in each shot; 0 or empty sets no limit.
 
     Faces are put in order, then left out by `numbers`, as duplicates, by the limits, and last by `first` and `count`. Numbers
     count among all faces of the image, so that no limit shifts them; as found, they are those of the preview. "largest" and
@@ -27,7 +27,7 @@ class Selection:
 
     choice: str = option(
         "all",
-        "In every image: all faces, only the largest, or only the one nearest to the centre.",
+        "In every image, or once in each shot of a video: all faces, only the largest, or only the one nearest to the centre.",
         choices=CHOICES,
         label="which faces",
         advanced=False,

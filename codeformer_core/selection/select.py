@@ -41,7 +41,7 @@ ORDERS: dict[str, Order] = {
 }
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
     """A face with what the limits compare; sharpness and coverage are None where not measured."""
 
     row: int
@@ -51,7 +51,7 @@ class _Measured(NamedTuple):
     coverage: float | None
 
 
-def _limit_reason(measured: _Measured, want: Selection) -> str | None:
+def limit_reason(measured: Measured, want: Selection) -> str | None:
     """The first limit that a face does not keep, as the reason to skip it."""
     face, sharpness, coverage = measured.face, measured.sharpness, measured.coverage
     eyes = face.eye_distance if want.eye_distance > 0 else 0.0
@@ -75,14 +75,19 @@ def _limit_reason(measured: _Measured, want: Selection) -> str | None:
     return None
 
 
-def _by_number(group: list[_Measured], want: Selection) -> list[str | None]:
+def number_reason(number: int, want: Selection) -> str | None:
+    """Why a face of this number, among all faces of the image, is not among those asked for."""
+    if not want.numbers or number in want.numbers:
+        return None
     asked = "none" if want.numbers == (0,) else ", ".join(map(str, want.numbers))
-    why = f"number {{}} {ORDERS[want.order].counted}, asked for {asked}"
-    wanted = want.numbers or range(1, len(group) + 1)
-    return [None if number in wanted else why.format(number) for number in range(1, len(group) + 1)]
+    return f"number {number} {ORDERS[want.order].counted}, asked for {asked}"
 
 
-def _by_duplicate(group: list[_Measured], want: Selection) -> list[str | None]:
+def _by_number(group: list[Measured], want: Selection) -> list[str | None]:
+    return [number_reason(number, want) for number in range(1, len(group) + 1)]
+
+
+def _by_duplicate(group: list[Measured], want: Selection) -> list[str | None]:
     reasons: list[str | None] = [None] * len(group)
     for row, index in enumerate([] if want.duplicates else suppress([measured.face for measured in group])):
         if index is not None:
@@ -92,16 +97,23 @@ def _by_duplicate(group: list[_Measured], want: Selection) -> list[str | None]:
     return reasons
 
 
-def _by_limits(group: list[_Measured], want: Selection) -> list[str | None]:
-    return [_limit_reason(measured, want) for measured in group]
+def _by_limits(group: list[Measured], want: Selection) -> list[str | None]:
+    return [limit_reason(measured, want) for measured in group]
 
 
-def _by_place(group: list[_Measured], want: Selection) -> list[str | None]:
-    last = want.first + want.count - 1 if want.count else len(group)
-    order = ORDERS[want.order]
+def place_reason(place: int, want: Selection, last: int) -> str | None:
+    """Why a face is left out that has this place, of `last`, among those that keep the limits."""
+    order, last = ORDERS[want.order], want.first + want.count - 1 if want.count else last
+    if want.first <= place <= last:
+        return None
+    if (want.first, want.count) == (1, 1):
+        return f"not {order.best}"
     asked = f"{want.first} to {last}" if last > want.first else f"{want.first}"
-    why = f"not {order.best}" if (want.first, want.count) == (1, 1) else f"number {{}} {order.counted}, asked for {asked}"
-    return [None if want.first <= number <= last else why.format(number) for number in range(1, len(group) + 1)]
+    return f"number {place} {order.counted}, asked for {asked}"
+
+
+def _by_place(group: list[Measured], want: Selection) -> list[str | None]:
+    return [place_reason(place, want, len(group)) for place in range(1, len(group) + 1)]
 
 
 #: Filters of the ordered faces of an image, one after the other: a reason to skip, or None, for each face.
@@ -154,16 +166,13 @@ def select_rows(
     Raises:
         ValueError: an unknown order, numbers below 1, a missing sharpness or a mask of the wrong shape.
     """
-    if selection.choice not in CHOICES:
-        raise ValueError(f"{selection.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
-    if selection.choice != "all":
-        selection = replace(selection, order={"largest": "size", "center": "center"}[selection.choice], count=1)
+    selection = resolve(selection)
     _check(faces, selection, mask, sharpness)
-    images: dict[int, list[_Measured]] = {}
+    images: dict[int, list[Measured]] = {}
     for row, face in enumerate(faces):
         sharp = None if sharpness is None else sharpness[row]
-        coverage = None if mask is None else _coverage(mask, face, image_size)
-        images.setdefault(face.image_index, []).append(_Measured(row, face, image_size, sharp, coverage))
+        coverage = None if mask is None else measure_coverage(mask, face, image_size)
+        images.setdefault(face.image_index, []).append(Measured(row, face, image_size, sharp, coverage))
     kept: list[int] = []
     reasons: dict[int, str] = {}
     key = ORDERS[selection.order].key
@@ -178,7 +187,7 @@ def select_rows(
     return kept, reasons
 
 
-def _coverage(mask: Tensor, face: Face, image_size: Size) -> float:
+def measure_coverage(mask: Tensor, face: Face, image_size: Size) -> float:
     """The share of the face's box, clipped to the image, that a mask (1 or B, 1, h, w) covers."""
     plane = mask[face.image_index if mask.shape[0] > 1 else 0, 0]
     scale_x, scale_y = plane.shape[1] / image_size[1], plane.shape[0] / image_size[0]
@@ -188,12 +197,25 @@ def _coverage(mask: Tensor, face: Face, image_size: Size) -> float:
     return float(plane[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)].float().mean())
 
 
-def _check(faces: Sequence[Face], want: Selection, mask: Tensor | None, sharpness: Sequence[float] | None) -> None:
-    if want.order not in ORDERS:
-        raise ValueError(f"{want.order!r} is no order of faces. Use one of: {', '.join(ORDERS)}.")
-    lowest = min((want.first, *want.numbers))
+def resolve(selection: Selection) -> Selection:
+    """The same selection with its choice said as order and count.
+
+    Raises:
+        ValueError: an unknown choice or order, or a number below 1.
+    """
+    if selection.choice not in CHOICES:
+        raise ValueError(f"{selection.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
+    if selection.choice != "all":
+        selection = replace(selection, order={"largest": "size", "center": "center"}[selection.choice], count=1)
+    if selection.order not in ORDERS:
+        raise ValueError(f"{selection.order!r} is no order of faces. Use one of: {', '.join(ORDERS)}.")
+    lowest = min((selection.first, *selection.numbers))
     if lowest < 1:
         raise ValueError(f"Found face number {lowest}. Faces are counted from 1: use 1 for the first one.")
+    return selection
+
+
+def _check(faces: Sequence[Face], want: Selection, mask: Tensor | None, sharpness: Sequence[float] | None) -> None:
     if want.sharpness and sharpness is None:
         raise ValueError(f"Only faces below a sharpness of {want.sharpness:g} are asked for and none was measured: measure it.")
     last = max((face.image_index for face in faces), default=0)

@@ -18,8 +18,10 @@ from ..options import FixOptions
 from ..pipeline import Extras, Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
+from ..selection.select import resolve
 from ..video_io import Frame, Source, VideoWriter, estimate_frames, frame_rate, frames_as_times, read_frames, resample
 from . import network_stages, stages
+from .choice import choose_stage
 from .network_stages import MapBudget, SteadyRestorer
 from .stages import F, FrameState
 
@@ -34,7 +36,8 @@ def fix_stream(
 ) -> Iterator[FrameState[F]]:
     """Restore the faces of consecutive frames, one frame in, one frame out: a streaming `fix_faces`.
 
-    With `options.steady` off every frame is treated as `fix_faces` treats an image.
+    Every choice among the faces is made once in a shot, see `choice`. With `options.steady` off every frame is treated as
+    `fix_faces` treats an image.
 
     Args:
         frames: any iterable; only as many are held as tracking and smoothing look ahead, and one chunk.
@@ -57,8 +60,11 @@ def fix_stream(
     if extras.inside is not None and len(extras.inside) != 1:
         raise ValueError(f"Found {len(extras.inside)} masks for the faces of a sequence. Expected one, for all frames.")
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
+    resolve(options.selection)
     options = replace(options, batch=batch_size(options, restorer))
     states = stages.track_stage(frames, detector, options, extras.inside, device)
+    if options.steady:
+        states = choose_stage(states, options, extras, device)
     states = stages.align_stage(states, restorer.side, options, device)
     budget = MapBudget()
     states = network_stages.encode_stage(states, restorer, fidelities[0], options, budget)

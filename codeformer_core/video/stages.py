@@ -1,4 +1,4 @@
-"""The stages of a video: track, align, and paste; `network_stages` has those between.
+"""The stages of a video: track, align, and paste; `choice` and `network_stages` have those between.
 
 Each stage is a generator over `FrameState` and holds only the few frames that it needs, so that memory does not grow with the
 length of a video. No result depends on how frames are grouped into batches.
@@ -6,6 +6,7 @@ length of a video. No result depends on how frames are grouped into batches.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -14,11 +15,11 @@ import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import AlignedFaces, Detector, Harmed, Skipped
+from ..faces import AlignedFaces, Detector, Harmed, Size, Skipped
 from ..imaging import buffers
 from ..masks.limits import with_opacity
 from ..networks.encoded import EncodedFaces
-from ..options import FixOptions
+from ..options import FixOptions, Selection
 from ..options.steadiness import OFF
 from ..paste import paste
 from ..pipeline import Extras, detect, limit_paste_area, upscale_background
@@ -46,7 +47,9 @@ class FrameState(NamedTuple, Generic[F]):
     Attributes:
         frame: the frame that came in.
         skipped: the faces that were detected in it and are left alone, and why.
-        tracked: after `track_stage`, its faces; after `paste_stage`, those that were pasted.
+        tracked: after `track_stage`, its faces; after `choose_stage`, those to work on; after `paste_stage`, those pasted.
+        size: (H, W) of the frame that came in.
+        shot: the number of its shot.
         aligned: after `align_stage`, the same faces with degraded crops, later with restored ones; None without faces.
         encoded: between `encode_stage` and `decode_stage`, their encodings with averaged logits.
         image: after `paste_stage`, (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
@@ -57,6 +60,8 @@ class FrameState(NamedTuple, Generic[F]):
     frame: F
     skipped: list[Skipped]
     tracked: Sequence[Tracked] = ()
+    size: Size = (0, 0)
+    shot: int = 0
     aligned: AlignedFaces | None = None
     encoded: EncodedFaces | None = None
     image: Tensor | None = None
@@ -67,18 +72,26 @@ class FrameState(NamedTuple, Generic[F]):
 def track_stage(
     frames: Iterable[F], detector: Detector, options: FixOptions, inside: Tensor | None, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
-    """Detect and select the faces of each frame, track them from frame to frame, and smooth their landmarks over time."""
-    tracker, cuts = Tracker(options.steadiness if options.steady else OFF), SceneCutDetector()
+    """Detect the faces of each frame, track them from frame to frame, and smooth their landmarks over time.
+
+    With `options.steady` off the faces of each frame are selected here; else only duplicates are left out, see `choice`.
+    """
+    tracker, cuts, shot = Tracker(options.steadiness if options.steady else OFF), SceneCutDetector(), 0
     pending: deque[FrameState[F]] = deque()
+    if options.steady:
+        selection, inside = Selection(duplicates=options.selection.duplicates), None
+        options = replace(options, selection=selection, detection=replace(options.detection, eye_distance=0.0))
     frames = iter(frames)
     while chunk := list(islice(frames, options.chunk)):
         images = _stack(chunk, device)
         faces, skipped = detect(images, detector, options, inside)
         for index, frame in enumerate(chunk):
             in_frame = [one._replace(face=one.face._replace(image_index=0)) for one in skipped if one.face.image_index == index]
-            pending.append(FrameState(frame, in_frame))
+            cut = cuts.push(images[index : index + 1])
+            shot += cut
+            pending.append(FrameState(frame, in_frame, size=(images.shape[2], images.shape[3]), shot=shot))
             detections = [face._replace(image_index=0) for face in faces if face.image_index == index]
-            for tracked in tracker.push(detections, cuts.push(images[index : index + 1])):
+            for tracked in tracker.push(detections, cut):
                 yield pending.popleft()._replace(tracked=tracked)
     for tracked in tracker.finish():
         yield pending.popleft()._replace(tracked=tracked)
