@@ -7,11 +7,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import torch
 from tqdm import tqdm
 
@@ -22,18 +22,13 @@ from .arguments import Arguments
 from .commands import COMMANDS
 from .contents import Media
 from .context import RunContext
+from .local import Process, one_by_one, side_by_side
 from .masks import misfit, size_of_image
 from .networks import device_of, load_networks
 from .plan import ImageTask, expanded, has_result, plan, too_long
 from .report import ImageResult, Outcome
 from .review import begin_review, write_review
 from .signals import interrupted_status
-
-#: Reads one image or video, works on it and writes it; what it raises is about this one only.
-Process = Callable[[ImageTask, RunContext], ImageResult]
-
-#: What one image or video may fail with while the others go on: files, formats, memory, and what the decoders say.
-FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 
 #: Loads the networks of a command onto a device.
 Load = Callable[[Arguments, torch.device], RunContext]
@@ -78,7 +73,7 @@ def process_all(
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
     begun = time.perf_counter()
-    status = _process_each(outcomes, todo, context, media, process)
+    status = _process_each(outcomes, todo, context, media, process, size_of)
     failures = unreadable + [outcome.error for outcome in outcomes.values() if outcome.status == "failed"]
     said = [_summary(list(outcomes.values()), media, COMMANDS[arguments.command].done, time.perf_counter() - begun)]
     try:
@@ -101,43 +96,41 @@ def _before(task: ImageTask, arguments: Arguments, size_of: Callable[[Path], Siz
 
 
 def _process_each(
-    outcomes: dict[ImageTask, Outcome], todo: list[ImageTask], context: RunContext, media: Media, process: Process
+    outcomes: dict[ImageTask, Outcome],
+    todo: list[ImageTask],
+    context: RunContext,
+    media: Media,
+    process: Process,
+    size_of: Callable[[Path], Size | None],
 ) -> int:
     """Do some of the tasks; what becomes of them goes into `outcomes`. Returns 0, or 128 + the signal that ended it."""
     quiet = context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
+    alone = len(todo) == 1 or media.name == "video"  # where all cores have work, and its own progress is shown
+
+    def stopping() -> None:
+        if not quiet:
+            tqdm.write("Stopping: images that are being worked on are cancelled at their next face.", file=sys.stderr)
+
     with (
-        tqdm(todo, unit=media.name, disable=hidden, position=0) as bar,
-        tqdm(total=0, disable=hidden, position=1, leave=False) as parts,
-        torch.inference_mode(),
+        tqdm(total=len(todo), unit=media.name, disable=hidden, position=0) as bar,
+        tqdm(total=0, disable=hidden or not alone, position=1, leave=False) as parts,
     ):
         context = replace(context, progress=partial(_progress, parts))
-        task, begun = None, time.perf_counter()
+        if alone:
+            finished = one_by_one(todo, outcomes, context, process)
+        else:
+            finished = side_by_side(todo, outcomes, context, process, size_of, stopping)
         try:
-            for task in bar:
-                begun = time.perf_counter()
-                outcomes[task] = outcome = _attempt(task, context, process)
-                if outcome.status == "done" and outcome.result and not quiet:
-                    tqdm.write("\n    ".join(outcome.result.lines))
+            with closing(finished):
+                for task in finished:
+                    outcome = outcomes[task]
+                    if outcome.status == "done" and outcome.result and not quiet:
+                        tqdm.write("\n    ".join(outcome.result.lines))
+                    bar.update()
         except KeyboardInterrupt as stop:
-            if task and outcomes[task].status == "not begun":
-                outcomes[task] = Outcome(task.source, "stopped", time.perf_counter() - begun)
             return interrupted_status(stop)
     return 0
-
-
-def _attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
-    begun = time.perf_counter()
-    try:
-        if task.fidelity is not None:
-            context = replace(context, options=replace(context.options, fidelity=task.fidelity))
-        result = process(task, context)
-    except FAILURES as error:
-        reason = str(error) or type(error).__name__
-        named = reason.startswith(task.source.name)  # `image_io.read` names the file
-        said = f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}"
-        return Outcome(task.source, "failed", time.perf_counter() - begun, error=said)
-    return Outcome(task.source, "done before" if result.before else "done", time.perf_counter() - begun, result)
 
 
 def _summary(outcomes: list[Outcome], media: Media, changed: str, seconds: float) -> str:

@@ -1,0 +1,143 @@
+"""The tasks of a job on this machine: several images at a time in threads, or one after the other."""
+
+import os
+import time
+from collections.abc import Callable, Generator, MutableMapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import cv2
+import torch
+
+from ..faces import Size
+from ..runtime.prefetch import in_threads
+from ..runtime.sharing import SharedNetwork
+from .context import RunContext
+from .plan import ImageTask
+from .report import ImageResult, Outcome
+
+#: Reads one image or video, works on it and writes it; what it raises is about this one only.
+Process = Callable[[ImageTask, RunContext], ImageResult]
+
+#: What one image or video may fail with while the others go on: files, formats, memory, and what the decoders say.
+FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
+
+#: Memory of an image at work, in bytes for each pixel of the image or of its result, whichever has more: the pixels as floats,
+#: before and after, the paste mask, and what decoders and encoders take. Measured on Linux: docs/performance.md.
+PIXEL_BYTES = 64
+
+#: What the images at work may take together: five of 12 megapixels, and never more than half of the machine's memory.
+MOST_BYTES = 4 << 30
+
+#: At most so many images at a time, on whatever machine.
+MOST_THREADS = 16
+
+
+class Stopped(Exception):
+    """Raised by the progress callback of an image in a thread, when the job is to stop."""
+
+
+def attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
+    """Do a task; a failure is its outcome."""
+    begun = time.perf_counter()
+    try:
+        if task.fidelity is not None:
+            context = replace(context, options=replace(context.options, fidelity=task.fidelity))
+        with torch.inference_mode():
+            result = process(task, context)
+    except FAILURES as error:
+        reason = str(error) or type(error).__name__
+        named = reason.startswith(task.source.name)  # `image_io.read` names the file
+        said = f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}"
+        return Outcome(task.source, "failed", time.perf_counter() - begun, error=said)
+    return Outcome(task.source, "done before" if result.before else "done", time.perf_counter() - begun, result)
+
+
+def one_by_one(
+    todo: list[ImageTask], outcomes: MutableMapping[ImageTask, Outcome], context: RunContext, process: Process
+) -> Generator[ImageTask, None, None]:
+    """Do tasks in order; yields each when its outcome is known. What is interrupted is stopped."""
+    for task in todo:
+        begun = time.perf_counter()
+        try:
+            outcomes[task] = attempt(task, context, process)
+        except (Stopped, KeyboardInterrupt):
+            outcomes[task] = Outcome(task.source, "stopped", time.perf_counter() - begun)
+            raise
+        yield task
+
+
+def side_by_side(
+    todo: list[ImageTask],
+    outcomes: MutableMapping[ImageTask, Outcome],
+    context: RunContext,
+    process: Process,
+    size_of: Callable[[Path], Size | None],
+    stopping: Callable[[], object],
+) -> Generator[ImageTask, None, None]:
+    """Do tasks on images in threads, so that reading, networks, compositing and writing go on at the same time.
+
+    Networks are called by one thread at a time, see `SharedNetwork`. Yields tasks as they are finished.
+
+    Args:
+        size_of: (W, H) of a file's image, for the memory that it will take; None where it cannot be told.
+        stopping: called when the job stops early; then those at work stop at their next step, and are waited for.
+    """
+    stop = Event()
+    context = replace(_shared(context), progress=lambda unit: partial(_stop_if, stop))
+    upscale = max(1.0, context.options.upscale) ** 2
+
+    def work(together: list[ImageTask]) -> list[ImageTask]:
+        return list(one_by_one(together, outcomes, replace(context, found={}), process))
+
+    def needed(together: list[ImageTask]) -> int:
+        width, height = size_of(together[0].source) or (0, 0)
+        return int(PIXEL_BYTES * width * height * upscale)
+
+    def cancel() -> None:
+        stop.set()
+        stopping()
+
+    threads = min(torch.get_num_threads() + 1, MOST_THREADS)
+    with closing(in_threads(work, apart(todo), threads, needed, _budget(), cancel)) as finished:
+        for done in finished:
+            yield from done
+
+
+def apart(todo: list[ImageTask]) -> list[list[ImageTask]]:
+    """Tasks in lists that do not depend on one another: one list has the fidelities of an image, which is searched once, and
+    files of one name, whose results may have to be told apart."""
+    together: dict[tuple[Path, str], list[ImageTask]] = {}
+    for task in todo:
+        together.setdefault((task.target.parent, task.source.stem.casefold()), []).append(task)
+    return list(together.values())
+
+
+def _shared(context: RunContext) -> RunContext:
+    turn = Lock()
+
+    def share(network: Any) -> Any:
+        return None if network is None else SharedNetwork(network, turn, context.options.batch)
+
+    networks = {name: share(getattr(context.networks, name)) for name in ("parser", "upscaler", "face_upscaler")}
+    return replace(
+        context,
+        restorer=share(context.restorer),
+        detector=share(context.detector),
+        networks=replace(context.networks, **networks),
+    )
+
+
+def _stop_if(stop: Event, done: int, total: int) -> None:
+    if stop.is_set():
+        raise Stopped
+
+
+def _budget() -> int:
+    if hasattr(os, "sysconf"):  # not on Windows
+        return min(MOST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    return MOST_BYTES
