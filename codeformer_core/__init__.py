@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import fix, load
+    from .extras import Extras
     from .faces import AlignedFaces, Face
     from .options import DetectionOptions, FixOptions, Selection, Steadiness
-    from .pipeline import Extras, Fixed, detect, fix_aligned, fix_faces
+    from .pipeline import Fixed, detect, fix_aligned, fix_faces
     from .restoration import MixedRestorer, restore
     from .video.pipeline import fix_frames, fix_stream, fix_video
 
@@ -22,7 +23,7 @@ else:
     _MODULES = {
         "AlignedFaces": "faces",
         "DetectionOptions": "options",
-        "Extras": "pipeline",
+        "Extras": "extras",
         "Face": "faces",
         "FixOptions": "options",
         "Fixed": "pipeline",

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from . import checkpoints
+from .extras import Extras
 from .faces import Detector
 from .imaging.resize import resize
 from .networks.codeformer import CodeFormer
@@ -22,7 +23,7 @@ from .networks.retinaface import RetinaFace
 from .networks.spandrel_restorer import SpandrelRestorer
 from .networks.yunet import YuNet
 from .options import FixOptions
-from .pipeline import Extras, fix_faces
+from .pipeline import fix_faces
 from .restoration import Restorer
 
 P = TypeVar("P", Image.Image, np.ndarray, Tensor)

@@ -27,12 +27,14 @@ class Face(NamedTuple):
         box: x0, y0, x1, y1 in image pixels.
         landmarks: left eye, right eye, nose, left and right mouth corner (viewer's left), image pixels.
         score: the detector's confidence, 0 to 1.
+        distance: from the nearest person that is asked for, see `recognition`; None when nobody is.
     """
 
     image_index: int
     box: Box
     landmarks: tuple[Point, ...]
     score: float
+    distance: float | None = None
 
     @property
     def area(self) -> float:

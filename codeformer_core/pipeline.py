@@ -1,7 +1,6 @@
 """Fix the faces of whole images: detect, select, align, restore, limit, paste. The first file to read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -9,16 +8,18 @@ from torch import Tensor
 
 from .align import align, wrap_aligned_images
 from .detection.tiled_rotated import wrap_detector
+from .extras import Extras
 from .faces import AlignedFaces, Detector, Face, Skipped
 from .fidelity import fidelity_maps, fidelity_per_face
 from .imaging.colour import match_colours
 from .imaging.resize import rescale, resize
-from .imaging.tiling import ImageModel, upscale_images
+from .imaging.tiling import upscale_images
 from .masks.limits import exclude, restrict_to_parts, with_opacity
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
 from .paste import keeps_detail, paste, with_detail
+from .recognition import People
 from .restoration import Restorer, restore
 from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
@@ -28,29 +29,6 @@ from .selection.sharpness import measure_sharpness
 
 #: A step maps aligned faces to changed ones, possibly fewer: restored, colorized, inpainted.
 Step = Callable[[AlignedFaces], AlignedFaces]
-
-
-@dataclass(frozen=True, eq=False)
-class Extras:
-    """Optional inputs of a fix beside the detector and the restorer: more networks, and masks over the images.
-
-    A mask is (1 or B, 1, h, w) in [0, 1], of any size, stretched over the images; a single one serves every image.
-
-    Attributes:
-        parser: face parsing, for the mask style "face" and for `FixOptions.parts`.
-        upscaler: upscales the images that the faces are pasted into (at an `upscale` of 1 it cleans them).
-        face_upscaler: upscales the restored crops, so that faces stay sharp in enlarged images.
-        inside: only faces inside its white are selected, see `Selection.inside`.
-        keep_out: nothing is pasted into its white.
-        fidelity_mask: in its white the fidelity rises to 1.
-    """
-
-    parser: Parser | None = None
-    upscaler: ImageModel | None = None
-    face_upscaler: ImageModel | None = None
-    inside: Tensor | None = None
-    keep_out: Tensor | None = None
-    fidelity_mask: Tensor | None = None
 
 
 class Fixed(NamedTuple):
@@ -83,9 +61,10 @@ def detect(
     return select_faces(images, detect_all(images, detector, options), options, inside)
 
 
-def detect_all(images: Tensor, detector: Detector, options: FixOptions) -> list[Face]:
-    """Every face of images (B, 3, H, W), turned ones and tiles as the options ask, before the selection."""
-    return wrap_detector(detector, options.detection).detect(images, options.detection)
+def detect_all(images: Tensor, detector: Detector, options: FixOptions, people: People | None = None) -> list[Face]:
+    """Every face of images (B, 3, H, W) before the selection; turned ones and tiles as asked, measured by `Extras.people`."""
+    found = wrap_detector(detector, options.detection).detect(images, options.detection)
+    return found if people is None else people.measured(images, found)
 
 
 def select_faces(
@@ -198,7 +177,7 @@ def apply_to_faces(
         background: the images to paste into, where they differ from `images`.
     """
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
-    found = detect_all(images, detector, options)
+    found = detect_all(images, detector, options, extras.people)
     faces, skipped = select_faces(images, found, options, extras.inside)
     aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
     fixed = paste_unharmed(images, images if background is None else background, aligned, options, extras.parser)

@@ -14,9 +14,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.options.fix import switch_word
-from ..codeformer_core.pipeline import Extras
 from .host import networks
 
 Model = io.Custom("CODEFORMER_MODEL")

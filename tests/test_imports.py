@@ -24,24 +24,30 @@ MAY_IMPORT = {
     "fidelity": {"align", "faces", "imaging", "restoration", "runtime"},
     "certainty": {"faces", "imaging", "paste", "restoration", "runtime"},
     "selection": {"align", "detection", "faces", "imaging", "options", "paste"},
-    "networks": {"faces", "options", "runtime"},
+    "networks": {"align", "faces", "imaging", "options", "runtime"},
+    "recognition": {"align", "faces"},
+    "extras": {"imaging", "masks", "recognition"},
     "checkpoints": {"networks", "runtime"},
     "upscaler": {"checkpoints", "imaging", "networks", "runtime"},
     "image_io": {"runtime"},
     "video_io": {"runtime"},
     "pipeline": {
-        *("align", "detection", "faces", "fidelity", "imaging", "masks", "options", "paste", "restoration", "runtime"),
+        *("align", "detection", "extras", "faces", "fidelity", "imaging", "masks", "options", "paste", "recognition"),
+        "restoration",
+        "runtime",
         "selection",
     },
     "video": {
-        *("align", "faces", "imaging", "masks", "networks", "options", "paste", "pipeline", "restoration", "runtime"),
+        *("align", "extras", "faces", "imaging", "masks", "networks", "options", "paste", "pipeline", "recognition"),
+        "restoration",
+        "runtime",
         "selection",
         "video_io",
     },
-    "api": {"checkpoints", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
+    "api": {"checkpoints", "extras", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
     "training": {"checkpoints", "networks", "runtime"},
     "__main__": {"cli"},
-    "__init__": {"api", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
+    "__init__": {"api", "extras", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
 }
 
 #: The command line stands on top: it may import everything, and nothing but `__main__` imports it.

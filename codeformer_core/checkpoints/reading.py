@@ -42,19 +42,24 @@ def load(path: Path, operations: Any = None, precision: str = "exact", *, name: 
     """The network in a model file, in evaluation mode on the CPU.
 
     Args:
-        path: .onnx for YuNet; a folder for networks that work together, such as MTCNN's; otherwise anything that `read` reads.
+        path: .onnx for YuNet; .dat for dlib's; a folder for networks that work together, such as MTCNN's; otherwise
+            anything that `read` reads.
         operations: where CodeFormer takes its layers from; None for `torch.nn`.
         precision: see `networks.load`.
         name, mapped: see `read`.
 
     Raises:
         ValueError: see `read`; or a network that this pack does not know.
+        ImportError: dlib is not installed.
     """
     from torch import nn
 
     from .. import networks
+    from ..networks import dlib_networks
 
     path, name = Path(path), name or Path(path).name
+    if name in dlib_networks.NETWORKS:
+        return dlib_networks.NETWORKS[name](path)
     if Path(name).suffix.lower() != ".onnx":
         return networks.load(read(path, name, mapped), operations or nn, name, precision)
     _first_bytes(path, name)

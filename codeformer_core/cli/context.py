@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..extras import Extras
 from ..faces import Face
 from ..options import FixOptions
-from ..pipeline import Extras
 from ..runtime.progress import Progress, no_progress
 from .arguments import Arguments
 from .masks import read_mask

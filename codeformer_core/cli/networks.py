@@ -14,10 +14,10 @@ from tqdm import tqdm
 from .. import checkpoints
 from ..detection.external import scale_faces
 from ..detection.faces_json import from_json
+from ..extras import Extras
 from ..faces import Face
 from ..networks.precision import suited
 from ..options import DetectionOptions
-from ..pipeline import Extras
 from ..restoration import MixedRestorer
 from ..upscaler import load_upscaler
 from .arguments import Arguments

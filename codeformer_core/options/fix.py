@@ -36,7 +36,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class FixOptions:
-    """The options of a fix; its optional networks and masks are `pipeline.Extras`.
+    """The options of a fix; its optional networks and masks are `extras.Extras`.
 
     Several fidelities are one for each face, in the order of the faces. `grow` and `feather` are pixels of the crop. Without
     `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only. For

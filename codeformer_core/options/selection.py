@@ -122,3 +122,20 @@ class Selection:
         flag="--keep-duplicates",
         node=False,
     )
+    distance: float = option(
+        0.5,
+        "With a person to look for: how far a face may be from theirs. The faces of one person are 0.1 to 0.5 apart, those of "
+        "others mostly 0.6 to 1. Lower it when others are chosen, raise it when the person is missed.",
+        span=(0.0, 2.0, 0.01),
+        label="largest distance",
+        flag="--like-distance",
+        node=False,
+    )
+    others: bool = option(
+        False,
+        "With a person to look for: everyone but them.",
+        label="everyone else",
+        flag="--unlike",
+        advanced=False,
+        node=False,
+    )

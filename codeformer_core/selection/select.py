@@ -70,6 +70,10 @@ def limit_reason(measured: Measured, want: Selection) -> str | None:
             return f"{found:.4g} {unit}, larger than {high:g}"
     if coverage is not None and coverage < want.inside:
         return f"{coverage:.0%} inside the mask, less than {want.inside:.0%}"
+    if face.distance is not None and (face.distance <= want.distance) == want.others:
+        if want.others:
+            return f"the person who is left out: {face.distance:.2f} from them, not more than {want.distance:g}"
+        return f"somebody else: {face.distance:.2f} from the person asked for, more than {want.distance:g}"
     if want.sharpness and sharpness is not None and sharpness >= want.sharpness:
         return f"good already: sharpness {sharpness:.2f}, not below {want.sharpness:g}"
     return None

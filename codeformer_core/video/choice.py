@@ -13,9 +13,9 @@ from statistics import median
 import numpy as np
 import torch
 
+from ..extras import Extras
 from ..faces import Face, Skipped
 from ..options import FixOptions
-from ..pipeline import Extras
 from ..selection.select import ORDERS, Measured, limit_reason, measure_coverage, number_reason, place_reason, resolve
 from ..selection.sharpness import measure_sharpness
 from .stages import F, FrameState

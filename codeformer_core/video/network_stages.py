@@ -13,11 +13,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..extras import Extras
 from ..faces import AlignedFaces
 from ..imaging.colour import keep_grey
 from ..networks.encoded import EncodedFaces, join_encoded
 from ..options import FixOptions
-from ..pipeline import Extras, postprocess_crops
+from ..pipeline import postprocess_crops
 from ..restoration import Restorer
 from ..runtime.batching import BatchLimit, run_in_batches
 from ..runtime.finite import check_finite

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ..align import align
+from ..extras import Extras
 from ..faces import AlignedFaces, Detector
 from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
-from ..pipeline import Extras, Fixed, batch_size
+from ..pipeline import Fixed, batch_size
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..selection.select import resolve

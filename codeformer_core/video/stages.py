@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..align import align
+from ..extras import Extras
 from ..faces import AlignedFaces, Detector, Harmed, Size, Skipped
 from ..imaging import buffers
 from ..masks.limits import with_opacity
@@ -22,7 +23,7 @@ from ..networks.encoded import EncodedFaces
 from ..options import FixOptions, Selection
 from ..options.steadiness import OFF
 from ..paste import paste
-from ..pipeline import Extras, detect, limit_paste_area, upscale_background
+from ..pipeline import detect, limit_paste_area, upscale_background
 from ..selection.harm import harm_reasons
 from .clip_grey import ClipGrey
 from .harm import HarmFilter

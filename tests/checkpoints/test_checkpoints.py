@@ -42,7 +42,7 @@ def test_every_entry_of_the_manifest_is_complete() -> None:
     for entry in entries:
         of_packages = set() if "requirement" in entry else {"requirement", "inside"}
         assert set(entry) == {field.name for field in fields(ModelFile)} - of_packages, entry["name"]
-        assert entry["role"] in ("restorer", "detector", "parser", "upscaler")
+        assert entry["role"] in ("restorer", "detector", "parser", "upscaler", "recogniser")
         assert (entry["task"] is not None) == (entry["role"] == "restorer")
         assert entry["urls"] and all(url.startswith("https://") for url in entry["urls"])
         assert entry["bytes"] is None or entry["bytes"] > 100_000
@@ -68,6 +68,8 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "retinaface-mobile0.25",
         "yunet",
         "mtcnn",
+        "dlib",
+        "dlib-recogniser",
         "parsenet",
         "bisenet",
         "realesrgan-x2plus",
