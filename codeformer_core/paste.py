@@ -13,6 +13,7 @@ from .imaging import buffers
 from .imaging.affine import compose, invert, resize_affine, shrink_factor, translation, warp, warped_bounds
 from .imaging.buffers import strips
 from .imaging.colour import clamp_to_gamut, luminance
+from .imaging.grain import lacking_grain, with_grain
 from .imaging.morphology import seam_mask
 from .imaging.resize import resize
 from .masks.parsing import Parser
@@ -32,6 +33,7 @@ def paste(
     mask: str = "auto",
     parser: Parser | None = None,
     keep_detail: str | bool = "off",
+    grain: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Warp the crops back into their images and composite them under their masks.
 
@@ -41,6 +43,7 @@ def paste(
         mask: "auto" or a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
         keep_detail: see `with_detail` and `FixOptions.keep_detail`.
+        grain: the seed of the noise that faces get which have less than their image, see `imaging.grain`; None adds none.
 
     Returns:
         The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1], in the dtype of `images`, which are not
@@ -67,14 +70,18 @@ def paste(
     # GPU, whose kernels must be launched on the caller's stream.
     with prefetch(placements, 1) if images.device.type == "cpu" else nullcontext(placements) as ready:
         result = buffers.empty(images, *images.shape).copy_(images)
+        noise = None if grain is None else torch.Generator().manual_seed(grain)
         for row, place, to_region, weight in ready:
             region = result[place]
             pasted = _warp_crop(aligned.crops[row], aligned, to_region, region)
             if detailed[row]:
                 pasted = with_detail(pasted, images[place], _warp_crop(aligned.originals[row], aligned, to_region, region))
+            lacking = lacking_grain(images[place], pasted, weight, noise)
             for rows in strips(region):
                 part, share = region[:, rows], weight[:, rows]
-                torch.where(share > 0, torch.lerp(part, pasted[:, rows], share), part, out=part)
+                added = None if lacking is None else lacking[:, rows]
+                mixed = with_grain(torch.lerp(part, pasted[:, rows], share), added, share)
+                torch.where(share > 0, mixed, part, out=part)
             _into(changed[place], weight, torch.maximum)
     return result, changed
 

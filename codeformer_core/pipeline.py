@@ -12,6 +12,7 @@ from .extras import Extras
 from .faces import AlignedFaces, Detector, Face, Skipped
 from .fidelity import fidelity_maps, fidelity_per_face
 from .imaging.colour import match_colours
+from .imaging.grain import lacking_grain, with_grain
 from .imaging.resize import rescale, resize
 from .imaging.tiling import upscale_images
 from .masks.limits import exclude, restrict_to_parts, with_opacity
@@ -188,10 +189,11 @@ def paste_unharmed(
     images: Tensor, background: Tensor, aligned: AlignedFaces, options: FixOptions, parser: Parser | None = None
 ) -> Fixed:
     """`paste` into a background, but for the faces that get softer than in `images`, see `selection.harm`."""
-    pasted, changed = paste(background, aligned, options.mask, parser, options.keep_detail)
+    how = options.mask, parser, options.keep_detail
+    pasted, changed = paste(background, aligned, *how)
     kept, harmed = without_harmed(images, background, pasted, aligned, options.always)
-    if harmed:
-        pasted, changed = paste(background, kept, options.mask, parser, options.keep_detail)
+    if harmed or options.match_grain:  # added last, since it would pass for detail
+        pasted, changed = paste(background, kept, *how, 0 if options.match_grain else None)
     return Fixed(pasted, changed, kept, harmed)
 
 
@@ -219,18 +221,17 @@ def apply_to_aligned(
     aligned = limit_paste_area(step(wrap_aligned_images(images, side)), options, extras)
     smaller = max(images.shape[-2:]) > aligned.crops.shape[-1]
     size = images.shape[-2:] if smaller or aligned.within is not None else aligned.crops.shape[-2:]
-    detailed = keeps_detail(aligned, options.keep_detail)
-    result = resize(images, *size).clone()
+    result, detailed = resize(images, *size).clone(), keeps_detail(aligned, options.keep_detail)
     changed = result.new_zeros(len(images), 1, *size)
+    noise = torch.Generator().manual_seed(0) if options.match_grain else None
     for row, face in enumerate(aligned.faces):
         weight = resize(aligned.masks[row : row + 1], *size)[0]
         if aligned.within is not None:
             weight = weight * aligned.within[face.image_index if len(aligned.within) > 1 else 0]
         image = result[face.image_index]
-        crop = resize(aligned.crops[row : row + 1], *size)[0]
-        if detailed[row]:
-            crop = with_detail(crop, image, resize(aligned.originals[row : row + 1], *size)[0])
-        mixed = torch.lerp(image, crop, weight)
+        crop, original = (resize(crops[row : row + 1], *size)[0] for crops in (aligned.crops, aligned.originals))
+        crop = with_detail(crop, image, original) if detailed[row] else crop
+        mixed = with_grain(torch.lerp(image, crop, weight), lacking_grain(image, crop, weight, noise), weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight
     return Fixed(result, changed, aligned, [])

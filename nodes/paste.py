@@ -48,7 +48,7 @@ class CodeFormerPasteBack(io.ComfyNode):
                 inputs.PARSER,
                 *inputs.widgets("keep_detail"),
                 COLOUR,
-                *inputs.widgets("always"),
+                *inputs.widgets("always", "match_grain"),
             ],
             outputs=[
                 io.Image.Output("pasted", display_name="image", tooltip="The images with the faces in place."),
@@ -71,13 +71,14 @@ class CodeFormerPasteBack(io.ComfyNode):
         keep_detail: str | bool,
         colour: str,
         always: bool,
+        match_grain: bool = False,
         parser: networks.HostedParser | None = None,
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
         tensors.check_crops(faces.crops)
         coloured = faces.with_crops(match_colours(faces.crops, faces.originals, colour))
         found_in = images if images.shape[-2:] == faces.image_size else resize(images, *faces.image_size)
-        options = FixOptions(mask=mask, keep_detail=keep_detail, always=always)
+        options = FixOptions(mask=mask, keep_detail=keep_detail, always=always, match_grain=match_grain)
         fixed = paste_unharmed(found_in, images, coloured, options, parser)
         if fixed.skipped:
             progress.log_and_show(". ".join(left_as_they_are(Counter(face.reason for face in fixed.skipped))) + ".")

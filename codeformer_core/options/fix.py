@@ -168,6 +168,13 @@ class FixOptions:
         "get softer.",
         label="even if softer",
     )
+    match_grain: bool = option(
+        False,
+        "Gives the restored face the grain of the image around it: film grain or the noise of a camera. It is measured: a "
+        "clean image gets none. In a video it is fresh in every frame.",
+        label="match grain",
+        group="pasting",
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_detail", switch_word(self.keep_detail))

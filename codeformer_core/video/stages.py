@@ -117,13 +117,14 @@ def paste_stage(
 ) -> Iterator[FrameState[F]]:
     """Enlarge frames where an enlargement is asked for, and paste the faces back."""
     harm, whole_frame = HarmFilter(), changes_every_pixel(options, extras)
-    for state in states:
+    for index, state in enumerate(states):
         if state.aligned or whole_frame:
             frame = state.frame.image(device)
             image = upscale_background(frame, options, extras)
             if state.aligned:
                 aligned = limit_paste_area(state.aligned, options, extras)
-                state = _pasted(state, aligned, frame, image, options, extras, None if options.always else harm)
+                grain = index if options.match_grain else None
+                state = _pasted(state, aligned, frame, image, options, extras, None if options.always else harm, grain)
             if whole_frame and state.image is None:
                 state = state._replace(image=image)
         yield state
@@ -137,10 +138,16 @@ def _pasted(
     options: FixOptions,
     extras: Extras,
     harm: HarmFilter | None,
+    grain: int | None,
 ) -> FrameState[F]:
-    """A frame with its aligned faces pasted into `image`, but for those that would get softer."""
+    """A frame with its aligned faces pasted into `image`, but for those that would get softer.
+
+    Args:
+        grain: see `paste`: the frame's number, so that grain is fresh in every frame.
+    """
     tracked = state.tracked
-    pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
+    how = options.mask, extras.parser, options.keep_detail
+    pasted, mask = paste(image, aligned, *how)
     if harm is not None and aligned.small:
         reasons = harm_reasons(frame, image, pasted, aligned)
         weights = harm.push([one.track for one in tracked], reasons)
@@ -152,7 +159,9 @@ def _pasted(
             if not kept:
                 return state._replace(aligned=None)
             aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
-            pasted, mask = paste(image, aligned, options.mask, extras.parser, options.keep_detail)
+            pasted, mask = paste(image, aligned, *how)
+    if grain is not None:  # last, since it would pass for detail
+        pasted, mask = paste(image, aligned, *how, grain)
     return state._replace(aligned=aligned, image=pasted, mask=mask)
 
 
