@@ -50,7 +50,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 *inputs.widgets("keep_detail", "colour", "largest", "tile"),
                 *inputs.UPSCALERS,
                 *inputs.widgets("strength", "chunk"),
-                *inputs.new_widgets(),
+                *inputs.widgets("sampling", "always"),
                 io.Int.Input(
                     "first_frame",
                     display_name="first frame",
@@ -82,6 +82,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                     advanced=True,
                     tooltip="Keeps one frame of every n: 1 keeps each, 2 leaves out every other. The speed stays the same.",
                 ),
+                *inputs.new_widgets("sampling", "always"),
             ],
             outputs=[
                 io.Video.Output("fixed", display_name="video", tooltip="The video with repaired faces. Connect Save Video."),

@@ -98,9 +98,9 @@ def widgets(*names: str, of: Any = FixOptions()) -> list[io.Input]:
     return [widget(name, known[name]) for name in names]
 
 
-def new_widgets() -> list[io.Input]:
-    """The inputs of the options that the nodes for the whole job have gained since the first version."""
-    return widgets(*(name for name in _by_widget(FixOptions()) if name not in FIRST_VERSION))
+def new_widgets(*placed: str) -> list[io.Input]:
+    """The inputs of the options that the nodes for the whole job have gained since the first version, without those placed."""
+    return widgets(*(name for name in _by_widget(FixOptions()) if name not in (*FIRST_VERSION, *placed)))
 
 
 def chosen(values: Mapping[str, Any], of: Any = FixOptions()) -> Any:
