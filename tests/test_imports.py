@@ -38,11 +38,8 @@ MAY_IMPORT = {
         "selection",
     },
     "video": {
-        *("align", "extras", "faces", "imaging", "masks", "networks", "options", "paste", "pipeline", "recognition"),
-        "restoration",
-        "runtime",
-        "selection",
-        "video_io",
+        *("align", "extras", "faces", "fidelity", "imaging", "masks", "networks", "options", "paste", "pipeline"),
+        *("recognition", "restoration", "runtime", "selection", "video_io"),
     },
     "api": {"checkpoints", "extras", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
     "training": {"checkpoints", "networks", "runtime"},

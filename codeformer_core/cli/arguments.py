@@ -124,7 +124,11 @@ class Arguments:
         None, "Enlarges the restored faces with this network, as much as the image.", group="size", metavar="MODEL"
     )
     save_faces: Path | None = option(
-        None, "Writes where the faces are, for one image.", read=json_file, group="saved faces", metavar="FILE.json"
+        None,
+        "Writes where the faces are, for one image, or in each frame of one video.",
+        read=json_file,
+        group="saved faces",
+        metavar="FILE.json",
     )
     faces_from: Path | None = option(
         None, "Takes the faces from such a file instead of searching.", read=existing, group="saved faces", metavar="FILE.json"
@@ -200,6 +204,4 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--grow and --feather shape the parts of a face: say which with --parts."
     if arguments.holes and "tolerance" in arguments.typed:
         return "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them."
-    if arguments.command == "video" and any(isinstance(w, tuple) for w in (options.fidelity, *arguments.fidelities)):
-        return "--fidelity of a video is one number for all faces: leave out the others, or say -w 0.3 -w 0.7 for two videos."
     return None

@@ -12,8 +12,8 @@ GROUPS: dict[str, tuple[str, str | None]] = {
     "videos": ("videos", None),
     "restoration": (
         "restoration",
-        "one fidelity for all faces; of images also one for each face, such as 0.3,0.8; several, such as -w 0.3 -w 0.7, make "
-        "one result each",
+        "one fidelity for all faces, or one for each in their order, such as 0.3,0.8 (in a video the last is for all further "
+        "ones); several, such as -w 0.3 -w 0.7, make one result each",
     ),
     "colours": ("colours", None),
     "holes": ("what is filled", "the white of a mask; without one, white brush strokes in the image"),
@@ -60,7 +60,7 @@ READ = {"images": _IMAGES, "visualize": _IMAGES, "videos": "videos (MP4, MOV, MK
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
 _FACES = ("detection", "selection", "models", "speed")
-_VIDEO = ("files", "videos", *_PASTED, "steadiness", *_FACES)
+_VIDEO = ("files", "videos", "saved faces", *_PASTED, "steadiness", *_FACES)
 _OF_RESTORER = ("suffix", "model", "parser", "compile", "batch")
 _NOT_SHOWN = (
     "save_crops", "draw_boxes", "save_faces", "fidelity_mask", "second_model", "mix", "keep_detail", "colour",
@@ -81,7 +81,7 @@ COMMANDS: Mapping[str, Command] = {
         "restoration",
         "restored",
         _VIDEO,
-        ("fidelity_mask", "page", "second_model", "mix"),
+        ("page", "second_model", "mix"),
     ),
     "crop": Command(
         "cut aligned faces out of images, to train with", "images", None, "cut out", ("files", "crops", *_FACES), _OF_RESTORER

@@ -71,7 +71,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     if arguments.faces_from:
         try:
             detector = SavedFaces(*from_json(arguments.faces_from.read_bytes()))
-            if any(face.image_index for face in detector.faces):
+            if arguments.command != "video" and any(face.image_index for face in detector.faces):
                 raise ValueError("Found faces of several images. Expected those of one, as --save-faces writes them.")
         except ValueError as error:
             raise ValueError(f"{arguments.faces_from}: {error}") from error

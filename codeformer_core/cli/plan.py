@@ -92,7 +92,7 @@ def plan(arguments: Arguments, media: Media) -> Plan:
 
     sources = _without_results(sources, {target(source).with_suffix("").resolve() for source in sources}, arguments, made)
     if len(sources) > 1 and (arguments.save_faces or arguments.faces_from):
-        raise ValueError(f"--save-faces and --faces-from are for one image, found {len(sources)}: do them one by one.")
+        raise ValueError(f"--save-faces and --faces-from are for one {media.name}, found {len(sources)}: do them one by one.")
     for source, path in _apart(sources, target, made):
         made.tasks.extend(_tasks(arguments, source, path, bool(to_file or end)))
     _refuse_collisions(arguments, made.tasks)

@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
+from ..detection.faces_json import to_json
+from ..faces import Face
+from ..options import DetectionOptions
+from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import left_as_they_are
 from ..video.pipeline import fix_video
-from ..video_io import CONTAINERS, probe, read_frames
+from ..video.stages import FrameState
+from ..video_io import CONTAINERS, Frame, probe, read_frames
 from .arguments import Arguments
 from .contents import VIDEOS
 from .context import RunContext
+from .networks import SavedFaces
 from .plan import ImageTask
 from .report import ImageResult
 from .run import process_all
@@ -27,16 +35,57 @@ def _size(path: Path) -> tuple[int, int] | None:
         return None
 
 
+class _FrameByFrame:
+    """A detector that gives the saved faces of one frame after the other.
+
+    Attributes:
+        left: how many faces are of frames that have not come.
+    """
+
+    def __init__(self, saved: SavedFaces) -> None:
+        self._saved, self._frame = saved, 0
+        self._faces: dict[int, list[Face]] = {}
+        for face in saved.faces:
+            self._faces.setdefault(face.image_index, []).append(face)
+
+    def detect(self, images: Tensor, options: DetectionOptions) -> list[Face]:
+        """The faces of the next frames (B, 3, H, W)."""
+        faces = []
+        for index in range(len(images)):
+            own = self._faces.pop(self._frame, [])
+            faces += [face._replace(image_index=index) for face in own]
+            self._frame += 1
+        return self._saved._replace(faces=faces).detect(images, options)
+
+    @property
+    def left(self) -> int:
+        return sum(map(len, self._faces.values()))
+
+
 def _fix(task: ImageTask, context: RunContext) -> ImageResult:
-    arguments, extras = context.arguments, context.networks
-    if arguments.inside or arguments.keep_out:  # the masks must have the aspect ratio of the first frame
+    arguments, extras, detector = context.arguments, context.networks, context.detector
+    saving = arguments.save_faces if task.fidelity in (None, *arguments.fidelities[:1]) else None  # the same for every fidelity
+    if saving:
+        context.reserve(saving)
+        if not arguments.overwrite:
+            refuse_existing(saving)
+    if isinstance(detector, SavedFaces):
+        detector = _FrameByFrame(detector)
+    restored: list[list[Face]] = []  # of each frame
+
+    def show(done: FrameState[Frame]) -> None:
+        if saving:
+            restored.append([one.found for one in done.tracked if one.found])
+
+    if arguments.inside or arguments.keep_out or arguments.fidelity_mask:
+        # The masks must have the aspect ratio of the first frame.
         first = next(read_frames(task.source, arguments.start, count=1)).image(context.device)
         extras = context.extras(task, first)
     task.target.parent.mkdir(parents=True, exist_ok=True)
     done = fix_video(
         task.source,
         task.target,
-        context.detector,
+        detector,
         context.restorer,
         context.options,
         extras,
@@ -48,9 +97,20 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         overwrite=arguments.overwrite,
         device=context.device,
         tick=context.progress("frame"),
+        show=show,
     )
+    lines = [*left_as_they_are(done.left_alone), *done.notices]
+    if isinstance(detector, _FrameByFrame) and detector.left:
+        lines.append(
+            f"{detector.left} saved faces are of frames after the last one: they were made with another part of the video"
+        )
+    if saving:
+        faces = [face._replace(image_index=index) for index, own in enumerate(restored) for face in own]
+        size = probe(task.source).size
+        write_bytes(saving, to_json(faces, size).encode(), arguments.overwrite)
+        lines.append(f"faces saved: {len(faces)} -> {saving}")
     none = "no face restored" if done.left_alone else "no face found"
     faces = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else none
     line = f"{task.source}: {done.frames} frames, {faces} -> {task.target}"
     alone = sum(done.left_alone.values())
-    return ImageResult(task.target, [line, *left_as_they_are(done.left_alone), *done.notices], done.people + alone, done.people)
+    return ImageResult(task.target, [line, *lines], done.people + alone, done.people)

@@ -83,8 +83,9 @@ class _Chooser:
                 skipped.append(Skipped(one.face._replace(image_index=0), choice.reason))
             else:
                 faded_in = 1.0 if choice.since == choice.first else (self._frame - choice.since + 1) / self._fade
-                chosen.append(one._replace(opacity=min(one.opacity, faded_in)))
-        chosen.sort(key=lambda one: self._choices[one.track].place)
+                place = choice.place - self._want.first + 1
+                chosen.append(one._replace(opacity=min(one.opacity, faded_in), place=place))
+        chosen.sort(key=lambda one: one.place)
         self._frame += 1
         return state._replace(tracked=chosen, skipped=[*state.skipped, *skipped])
 

@@ -66,7 +66,11 @@ class MapBudget:
 def encode_stage(
     states: Iterable[FrameState[F]], restorer: SteadyRestorer, fidelity: float, options: FixOptions, budget: MapBudget
 ) -> Iterator[FrameState[F]]:
-    """Encode the crops, and average the code logits of each track over neighbouring frames."""
+    """Encode the crops, and average the code logits of each track over neighbouring frames.
+
+    Args:
+        fidelity: the highest of all faces: at 0 no maps are needed.
+    """
     averager, batches = LogitAverager(options.steadiness.strength if options.steady else 0), BatchLimit(options.batch)
     pending: deque[FrameState[F]] = deque()
     for group in _full_batches(states, options):
@@ -123,14 +127,17 @@ def decode_stage(
     """Decode the encodings into restored crops; those that lost their maps are encoded again, batch by batch."""
     batches = BatchLimit(options.batch)
 
-    def decode(encoded: Sequence[EncodedFaces], crops: Sequence[Tensor], part: slice) -> Tensor:
-        pieces = []
+    def decode(encoded: Sequence[EncodedFaces], crops: Sequence[Tensor], own: Sequence[Tensor | None], part: slice) -> Tensor:
+        pieces, weights = [], []
         for frame, rows, _ in _frames_of(part, crops):
             piece = encoded[frame].rows(rows)
             if not piece.map_bytes:
                 piece = restorer.encode_faces(crops[frame][rows], fidelity)._replace(logits=piece.logits)
             pieces.append(piece)
-        return restorer.decode_faces(join_encoded(pieces), fidelity, options.match_style)
+            if (of_frame := own[frame]) is not None:
+                weights.append(of_frame[rows])
+        weight = torch.cat(weights) if weights else fidelity
+        return restorer.decode_faces(join_encoded(pieces), weight, options.match_style)
 
     for group in _full_batches(states, options):
         encoded = [state.encoded for state in group if state.encoded]
@@ -139,7 +146,8 @@ def decode_stage(
             continue
         degraded = [state.aligned.crops for state in group if state.aligned]
         aligned = AlignedFaces.joined([state.aligned for state in group if state.aligned])
-        restored = batches.run(partial(decode, encoded, degraded), len(aligned))
+        own = [state.fidelity for state in group if state.aligned]
+        restored = batches.run(partial(decode, encoded, degraded, own), len(aligned))
         for one in encoded:
             budget.release(one)
         group = [state._replace(encoded=None) for state in group]

@@ -17,6 +17,7 @@ from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
 from ..pipeline import Fixed, batch_size
+from ..restoration import check_fidelity
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..selection.select import resolve
@@ -42,7 +43,7 @@ def fix_stream(
 
     Args:
         frames: any iterable; only as many are held as tracking and smoothing look ahead, and one chunk.
-        options: the fidelity must be a single one, since faces come and go.
+        options: of several fidelities each is for the face of that place in its shot, the last for all further ones.
         extras: one mask of each kind serves every frame.
         device: where frames are worked on.
 
@@ -54,8 +55,7 @@ def fix_stream(
         RuntimeError: the restorer's result is not finite; nothing of it is pasted.
     """
     fidelities = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
-    if len(fidelities) != 1:
-        raise ValueError(f"Found {len(fidelities)} fidelities for a sequence of frames. Expected one, for every face.")
+    check_fidelity(*fidelities)
     if options.chunk < 1:
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     if extras.inside is not None and len(extras.inside) != 1:
@@ -66,10 +66,10 @@ def fix_stream(
     states = stages.track_stage(frames, detector, options, extras.inside, device)
     if options.steady:
         states = choose_stage(states, options, extras, device)
-    states = stages.align_stage(states, restorer.side, options, device)
-    budget = MapBudget()
-    states = network_stages.encode_stage(states, restorer, fidelities[0], options, budget)
-    states = network_stages.decode_stage(states, restorer, fidelities[0], options, extras, budget)
+    states = stages.align_stage(states, restorer.side, options, extras, device)
+    budget, highest = MapBudget(), max(fidelities) if extras.fidelity_mask is None else 1.0
+    states = network_stages.encode_stage(states, restorer, highest, options, budget)
+    states = network_stages.decode_stage(states, restorer, highest, options, extras, budget)
     yield from stages.paste_stage(states, options, extras, device)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..align import align
 from ..extras import Extras
 from ..faces import AlignedFaces, Detector, Harmed, Size, Skipped
+from ..fidelity import fidelity_maps
 from ..imaging import buffers
 from ..masks.limits import with_opacity
 from ..networks.encoded import EncodedFaces
@@ -52,6 +53,7 @@ class FrameState(NamedTuple, Generic[F]):
         size: (H, W) of the frame that came in.
         shot: the number of its shot.
         aligned: after `align_stage`, the same faces with degraded crops, later with restored ones; None without faces.
+        fidelity: after `align_stage`, where faces have their own: one for each (N,), or maps over them (N, 1, S, S).
         encoded: between `encode_stage` and `decode_stage`, their encodings with averaged logits.
         image: after `paste_stage`, (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
         mask: after `paste_stage`, (1, 1, H', W') in [0, 1], where faces were pasted; None without any.
@@ -64,6 +66,7 @@ class FrameState(NamedTuple, Generic[F]):
     size: Size = (0, 0)
     shot: int = 0
     aligned: AlignedFaces | None = None
+    fidelity: Tensor | None = None
     encoded: EncodedFaces | None = None
     image: Tensor | None = None
     mask: Tensor | None = None
@@ -99,7 +102,7 @@ def track_stage(
 
 
 def align_stage(
-    states: Iterable[FrameState[F]], side: int, options: FixOptions, device: torch.device | str
+    states: Iterable[FrameState[F]], side: int, options: FixOptions, extras: Extras, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
     """Cut the tracked faces out as crops of `side` pixels; the opacity of a face that fades in or out goes into its mask."""
     grey = ClipGrey()
@@ -108,8 +111,20 @@ def align_stage(
             faces = [tracked.face for tracked in state.tracked]
             aligned = align(state.frame.image(device), faces, side, options.sampling)
             aligned = grey.push(aligned) if options.steady else aligned
-            state = state._replace(aligned=with_opacity(aligned, [tracked.opacity for tracked in state.tracked]))
+            fidelity = _own_fidelity(aligned, state.tracked, options, extras.fidelity_mask)
+            aligned = with_opacity(aligned, [tracked.opacity for tracked in state.tracked])
+            state = state._replace(aligned=aligned, fidelity=fidelity)
         yield state
+
+
+def _own_fidelity(aligned: AlignedFaces, tracked: Sequence[Tracked], options: FixOptions, mask: Tensor | None) -> Tensor | None:
+    """Of each face the fidelity of its place, further ones the last, and 1 in the white of a mask; None where all are alike."""
+    values = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
+    if len(values) == 1 and mask is None:
+        return None
+    places = [one.place or row for row, one in enumerate(tracked, 1)]
+    own = torch.tensor([values[min(place, len(values)) - 1] for place in places], dtype=torch.float32)
+    return own if mask is None else fidelity_maps(aligned, own, mask, inside=1.0)
 
 
 def paste_stage(

@@ -31,11 +31,15 @@ class Tracked(NamedTuple):
             detection before.
         track: the number of its track, the same in every frame of a shot and never used again.
         opacity: above 0 to 1, the weight with which it is pasted.
+        found: the detection itself; None for an interpolated face.
+        place: its place among the faces that are worked on, from 1, see `choice`; 0 where they are chosen in every frame.
     """
 
     face: Face
     track: int
     opacity: float
+    found: Face | None = None
+    place: int = 0
 
 
 @dataclass
@@ -164,4 +168,4 @@ class Tracker:
         opacity = (frame - track.first + 1) / fade if track.first > 0 else 1.0
         if not (ended and track.last == self._shot - 1):
             opacity = min(opacity, (track.last - frame + 1) / fade)
-        return Tracked(face, index, min(1.0, opacity))
+        return Tracked(face, index, min(1.0, opacity), own.face if own else None)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from children import child
 from known_faces import KnownFaces
+from PIL import Image
 from small_clips import write_clip
 
 from codeformer_core import checkpoints
 from codeformer_core.cli import arguments, main
+from codeformer_core.detection.faces_json import from_json
 from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.video_io import CODECS
 
@@ -158,3 +160,30 @@ def test_another_frame_rate_keeps_the_speed_and_the_sound(clip, networks, tmp_pa
         assert min(np.abs(new - image).mean() for image in near) < 1
     sound = packets(out)
     assert sound and sound == packets(clip)[: len(sound)]
+
+
+def test_saved_faces_of_a_video_give_the_same_video_again(clip, networks, tmp_path, capsys):
+    argv = ["video", str(clip), *networks, "--always", "--duration", "0.4", "--chunk", "5"]
+    saved = tmp_path / "below" / "faces.json"
+    assert main([*argv, "-o", str(tmp_path / "first.mp4"), "--save-faces", str(saved)]) == 0
+    faces, size = from_json(saved.read_text())
+    assert size == (360, 640) and [face.image_index for face in faces] == list(range(12))
+    without_detector = [value for value in argv if value not in ("--detector", networks[3])]
+    again = [*without_detector, "-o", str(tmp_path / "again.mp4"), "--faces-from", str(saved)]
+    assert main(again) == 0
+    assert np.array_equal(frames(tmp_path / "first.mp4"), frames(tmp_path / "again.mp4"))
+    capsys.readouterr()
+    assert main([*again, "--overwrite", "--duration", "0.2"]) == 0
+    assert "6 saved faces are of frames after the last one" in capsys.readouterr().out
+    assert main([*argv, "-o", str(tmp_path / "third.mp4"), "--save-faces", str(saved)]) == 1
+    assert "exists already" in capsys.readouterr().err and not (tmp_path / "third.mp4").exists()
+
+
+def test_a_mask_raises_the_fidelity_in_a_video(clip, networks, tmp_path):
+    Image.new("L", (640, 360), "white").save(tmp_path / "all.png")
+    argv = ["video", str(clip), *networks, "--always", "--duration", "0.1", "--crf", "1", "-o"]
+    assert main([*argv, str(tmp_path / "mask.mp4"), "-w", "0", "--fidelity-mask", str(tmp_path / "all.png")]) == 0
+    assert main([*argv, str(tmp_path / "faces.mp4"), "-w", "1,0"]) == 0
+    assert main([*argv, str(tmp_path / "zero.mp4"), "-w", "0"]) == 0
+    masked, own, zero = (np.stack(frames(tmp_path / f"{name}.mp4")) for name in ("mask", "faces", "zero"))
+    assert np.abs(masked - own).max() <= 2 < np.abs(masked - zero).max()

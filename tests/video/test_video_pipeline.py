@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from codeformer_core import DetectionOptions, checkpoints, fix_faces
-from codeformer_core.options import FixOptions, Steadiness
+from codeformer_core.options import FixOptions, Selection, Steadiness
 from codeformer_core.options.steadiness import OFF
 from codeformer_core.pipeline import Extras
 from codeformer_core.video import network_stages
@@ -63,6 +63,35 @@ def test_the_result_does_not_depend_on_the_chunk(clip, known_faces, tiny, steadi
     for other in (four, sixteen):
         assert [face.image_index for face in other.aligned.faces] == [face.image_index for face in one.aligned.faces]
         assert torch.equal(other.images, one.images) and torch.equal(other.mask, one.mask)
+
+
+class Twins:
+    """Finds the face of the left half in both halves."""
+
+    def __init__(self, detector):
+        self.detector = detector
+
+    def detect(self, images, options):
+        half = images.shape[-1] // 2
+        left = self.detector.detect(images[..., :half], options)
+        return [*left, *(face.mapped(lambda x, y: (x + half, y)) for face in left)]
+
+
+def test_each_face_has_the_fidelity_of_its_place_and_a_mask_raises_it(clip, known_faces, tiny):
+    wide, twins = torch.cat([clip[:4], clip[:4]], 3), Twins(known_faces)
+    options = replace(OPTIONS, selection=Selection(order="left"), batch=3)
+
+    def fixed(*fidelity, steady=True, extras=Extras()):
+        return fix_frames(wide, twins, tiny, replace(options, fidelity=fidelity, steady=steady), extras).images
+
+    for steady in (True, False):
+        low, high, own = fixed(0.0, steady=steady), fixed(1.0, steady=steady), fixed(0.0, 1.0, 0.5, steady=steady)
+        assert (low - high)[..., :160].abs().mean() > 1e-3
+        for half, expected in ((slice(0, 150), low), (slice(170, 320), high)):
+            assert torch.allclose(own[..., half], expected[..., half], atol=1e-5)
+    right = torch.zeros(1, 1, 160, 320)
+    right[..., 160:] = 1
+    assert torch.allclose(fixed(0.0, extras=Extras(fidelity_mask=right)), fixed(0.0, 1.0), atol=1e-5)
 
 
 def test_faces_of_several_frames_share_batches(clip, known_faces, tiny):

@@ -33,7 +33,6 @@ NOT_MET = {
     "Got a {}, expected the path of a video file or a BytesIO with its bytes.",
     "{} does not end in the name of a video format. Use one of {}.",
     "{} is the source video and is being read. Choose another name.",
-    "Found {} fidelities for a sequence of frames. Expected one, for every face.",
     "Found {} masks for the faces of a sequence. Expected one, for all frames.",
     "Found {} blends for {} faces. Expected one number, or one for each face.",
     "Found a batch of {} faces. Expected 1 or more.",
