@@ -18,6 +18,7 @@ from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.options.fix import switch_word
 from .host import networks
+from .host.execution import verdict
 
 Model = io.Custom("CODEFORMER_MODEL")
 Detector = io.Custom("CODEFORMER_DETECTOR")
@@ -125,10 +126,7 @@ def extras(values: Mapping[str, Any]) -> Extras:
 
 def accept_saved_switch(keep_detail: Any) -> bool | str:
     """Whether a value of keep detail is one of its choices, or true or false, which workflows of the first version saved."""
-    try:
-        return bool(switch_word(keep_detail))
-    except ValueError as error:
-        return str(error)
+    return verdict(switch_word, keep_detail)
 
 
 def parse_face_numbers(text: str) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:

@@ -1,5 +1,7 @@
 """Load CodeFormer, Load Face Detector, Load Face Parser: a file name in, a network under the host's memory manager out."""
 
+import logging
+import os
 from typing import Any
 
 from comfy_api.latest import io
@@ -8,8 +10,10 @@ from ..codeformer_core import checkpoints
 from ..codeformer_core.faces import FULL_SIDE
 from ..codeformer_core.networks.precision import CHOICES
 from . import inputs
-from .host import model_files, networks, progress
+from .host import language, model_files, networks, progress
 from .host.execution import completed
+
+log = logging.getLogger(__name__)
 
 
 class _Loader(io.ComfyNode):
@@ -19,14 +23,16 @@ class _Loader(io.ComfyNode):
 
     @classmethod
     def file_input(cls, tooltip: str) -> io.Input:
-        """The combo. What it says about missing files goes to the notice that web/js/missing.js shows in the node."""
+        """The combo. What it says about files goes to the notice that web/js/loaders.js shows in the node."""
+        names = model_files.model_names(cls.ROLE)
+        about = {name: language.in_every_language(text) for name in names if (text := cls.about(name))}
         return io.Combo.Input(
             "model_name",
             display_name="file",
-            options=model_files.model_names(cls.ROLE),
+            options=names,
             tooltip=tooltip
             + " A published file that is not on this computer yet is downloaded and checked when the node runs.",
-            extra_dict={"missing": model_files.missing(cls.ROLE)},
+            extra_dict={"about": about, "missing": model_files.missing(cls.ROLE)},
         )
 
     @classmethod
@@ -39,8 +45,15 @@ class _Loader(io.ComfyNode):
     def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
         network = networks.load(cls.ROLE, model_name, precision)
         if text := cls.describe(model_name, network):
-            progress.log_and_show(text)
+            log.info(f"{model_name}: {text}")
+            if text != cls.about(model_name):
+                progress.show(text)
         return io.NodeOutput(network)
+
+    @classmethod
+    def about(cls, model_name: str) -> str:
+        """What the node says about a published file before anybody loads it."""
+        return ""
 
     @classmethod
     def describe(cls, model_name: str, network: Any) -> str:
@@ -53,15 +66,25 @@ class _Loader(io.ComfyNode):
         return f"{model_files.fingerprint(cls.ROLE, model_name)} {precision}"
 
 
+def _drawn(side: int, note: str) -> str:
+    return f"Draws faces of {side} px. {note}".strip()
+
+
 class CodeFormerModelLoader(_Loader):
     ROLE = "restorer"
 
     @classmethod
+    def about(cls, model_name: str) -> str:
+        """How large the faces are that it draws; of a small network also what it is."""
+        known = checkpoints.lookup(os.path.basename(model_name))
+        return _drawn(known.side, known.note if known.side < FULL_SIDE else "") if known else ""
+
+    @classmethod
     def describe(cls, model_name: str, network: networks.HostedRestorer) -> str:
-        """How large the faces are that it draws; for small networks and those without a fidelity also what they are."""
-        known = checkpoints.lookup(model_name)
+        """The same of a loaded network; of one without a fidelity also what that means."""
+        known = checkpoints.lookup(os.path.basename(model_name))
         note = known.note if known and network.side < FULL_SIDE else getattr(network.network, "notice", "")
-        return f"{model_name} draws faces of {network.side} px. {note}".strip()
+        return _drawn(network.side, note)
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -5,23 +5,23 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core.detection.external import scale_faces
 from ..codeformer_core.detection.faces_json import to_json
 from ..codeformer_core.faces import AlignedFaces, Skipped
 from ..codeformer_core.options import Selection
-from ..codeformer_core.selection.candidates import list_candidates, thumbnails, thumbnails_from_crops
+from ..codeformer_core.selection.candidates import LARGEST, list_candidates, thumbnails_from_crops
 from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select_rows
 from ..codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
 from . import inputs
-from .host import language, progress, tensors
+from .host import language, previews, progress, tensors
 from .host.execution import completed
 
-#: Thumbnails of a longer batch, such as the frames of a video.
-MAX_THUMBNAILS = 16
+#: Of a longer batch, such as the frames of a video, the faces in the images beyond are shown without the images.
+MAX_THUMBNAILS = 32
 
 
 class CodeFormerFaceSelect(io.ComfyNode):
@@ -102,8 +102,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
         progress.log_and_show(text)
         _, limits = choose(replace(wanted, numbers=(), first=1, count=0))  # the widget itself counts
         said = {row: language.translate(why) for row, why in limits.items() if row not in kept}
-        shown_images = _thumbnails(faces, said, images)
-        shown = {"codeformer_faces": shown_images, "codeformer_images": [_count_images(faces, images)]}
+        shown = {"codeformer_faces": _shown(faces, said, images)}
         return io.NodeOutput(selected, text, len(selected), to_json(selected.faces, selected.image_size), ui=shown)
 
 
@@ -115,29 +114,20 @@ def _sharpness(faces: AlignedFaces, images: Tensor | None) -> list[float]:
     return measure_sharpness(images, scale_faces(faces.faces, faces.image_size, len(images), (height, width)))
 
 
-def _count_images(faces: AlignedFaces, images: Tensor | None) -> int:
-    """How many images there are, as far as this node knows."""
-    return len(images) if images is not None else max((face.image_index for face in faces.faces), default=-1) + 1
-
-
-def _thumbnails(faces: AlignedFaces, reasons: Mapping[int, str], images: Tensor | None) -> list[dict[str, Any]]:
-    """For each image the file of its thumbnail, and its faces as `selection.candidates.Candidate`.
+def _shown(faces: AlignedFaces, reasons: Mapping[int, str], images: Tensor | None) -> list[dict[str, Any]]:
+    """For each image the file of its thumbnail, or None, and its faces as `selection.candidates.Candidate`.
 
     Args:
         faces: all of them, before the selection.
         reasons: row of a face that a limit leaves out -> why.
         images: (B, 3, H, W), that they were detected in, or None: then the thumbnails show only the crops, in their places.
     """
-    count = min(MAX_THUMBNAILS, _count_images(faces, images))
+    count = max([0 if images is None else len(images), *(face.image_index + 1 for face in faces.faces)])
     if not count:
         return []
-    small = thumbnails_from_crops(faces, count) if images is None else thumbnails(images[:count])
-    files = ui.ImageSaveHelper.save_images(
-        tensors.to_host(small).float(), "codeformer_faces", io.FolderType.temp, cls=None, compress_level=1
-    )
-    result: list[dict[str, Any]] = [{"image": file, "faces": []} for file in files]
-    said = {row: language.translate(reason) for row, reason in reasons.items()}
-    for candidate in list_candidates(faces.faces, faces.image_size, said):
-        if candidate.image_index < count:
-            result[candidate.image_index]["faces"].append(asdict(candidate))
+    small = thumbnails_from_crops(faces, min(count, MAX_THUMBNAILS)) if images is None else images[:MAX_THUMBNAILS]
+    files = dict(enumerate(previews.save_previews(small, LARGEST)))
+    result: list[dict[str, Any]] = [{"image": files.get(index), "faces": []} for index in range(count)]
+    for candidate in list_candidates(faces.faces, faces.image_size, reasons):
+        result[candidate.image_index]["faces"].append(asdict(candidate))
     return result

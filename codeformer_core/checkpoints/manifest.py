@@ -35,6 +35,7 @@ class ModelFile:
         requirement: what pip installs it with, such as "facenet-pytorch>=2.5.3,<2.6", or several with spaces between; empty
             for a file that is fetched.
         inside: the folder or file of that Python package which holds it.
+        side: of a restorer, the side of the faces that it draws, in pixels.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelFile:
     note: str
     requirement: str = ""
     inside: str = ""
+    side: int = 512
 
     @property
     def command(self) -> str:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..faces import AlignedFaces, Face
-from ..imaging.resize import resize, thumbnail_size
+from ..imaging.resize import thumbnail_size
 from ..paste import paste
 from .select import ORDERS, Size, number_faces
 
@@ -57,12 +57,6 @@ def list_candidates(faces: Sequence[Face], image_size: Size, reasons: Mapping[in
         numbers = {name: by_order[name][row] for name in ORDERS}
         candidates.append(Candidate(face.image_index, place, numbers, face.score, face.pixels, reason))
     return candidates
-
-
-def thumbnails(images: Tensor, largest: int = LARGEST) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1], shrunk to a longer side of at most `largest` pixels; never enlarged."""
-    size = thumbnail_size(images.shape[-2], images.shape[-1], largest)
-    return images if size == images.shape[-2:] else resize(images, *size).clamp(0, 1)
 
 
 def thumbnails_from_crops(aligned: AlignedFaces, count: int, largest: int = LARGEST) -> Tensor:

@@ -1,9 +1,11 @@
-"""What every node does around its work: defaults for what a prompt leaves out, no NaN, errors in the user's language.
+"""What every node does around its work: defaults for what a prompt leaves out, no NaN, errors in the user's language, before a
+run and in it.
 
 Also FACES that take little memory in the host's cache: made only when a node is connected, in half precision.
 """
 
 import functools
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +18,8 @@ from . import language
 
 #: The precision of faces that are kept for nodes that may never ask for them: less than a tenth of a level of 8 bits.
 KEPT = torch.float16
+
+log = logging.getLogger(__name__)
 
 
 class LaterFaces:
@@ -52,6 +56,18 @@ def completed(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOut
             raise type(error)(said) from error  # the log has both: the host writes causes, too
 
     return run
+
+
+def verdict(check: Callable[..., Any], *values: Any) -> bool | str:
+    """What a node's `validate_inputs` answers: True, or the sentence of the error that a check of these values raises."""
+    try:
+        check(*values)
+    except (ValueError, OSError) as error:
+        said = language.translate(str(error))
+        if said != str(error):  # the host logs what it is told
+            log.warning(str(error))
+        return said
+    return True
 
 
 def _whole(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The language of the running node's user: messages and errors as locales/<language>/messages.json translates them.
+"""The language of a node's user: messages and errors as locales/<language>/messages.json translates them.
 
 The core speaks English, and so do the log, the outputs, and clients of the API that ask for nothing else. The browser says
 which language its interface has when it queues a prompt (web/js/language.js). The English file has what the core says to users
@@ -9,9 +9,10 @@ import json
 import re
 import sys
 from collections import OrderedDict
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LOCALES = Path(__file__).resolve().parents[2] / "locales"
 
@@ -19,6 +20,9 @@ LOCALES = Path(__file__).resolve().parents[2] / "locales"
 MAX_CLIENTS = 1000
 
 _languages: OrderedDict[str, str] = OrderedDict()
+
+#: The client that queues a prompt, within its request; the host itself knows only the client whose prompt runs.
+_queueing: ContextVar[str | None] = ContextVar("queueing")
 
 
 class Template(NamedTuple):
@@ -39,6 +43,14 @@ def register() -> None:
         remember(str(said["client_id"]), str(said["language"]))
         return web.Response()
 
+    PromptServer.instance.add_on_prompt_handler(queued)
+
+
+def queued(request: dict[str, Any]) -> dict[str, Any]:
+    """Called by the host with the body of a request that queues a prompt, before it checks the prompt."""
+    _queueing.set(request.get("client_id"))
+    return request
+
 
 def remember(client: str, language: str) -> None:
     """Keep the language of a client of the server."""
@@ -50,16 +62,21 @@ def remember(client: str, language: str) -> None:
 
 
 def current() -> str:
-    """The language of the client whose prompt runs; English where it has not said so."""
+    """The language of the client whose prompt is checked or runs; English where it has not said so."""
     server = sys.modules.get("server")  # the nodes are usable without one
-    client = getattr(server.PromptServer.instance, "client_id", None) if server else None
-    return _languages.get(client or "", "en")
+    running = getattr(server.PromptServer.instance, "client_id", None) if server else None
+    return _languages.get(_queueing.get(running) or "", "en")
 
 
 def translate(text: str, language: str | None = None) -> str:
     """A message in a language, by default that of the running node's user; sentences without a translation stay English."""
     language = language or current()
     return "\n".join(_translate_line(line, language) for line in text.split("\n"))
+
+
+def in_every_language(text: str) -> dict[str, str]:
+    """A message by language, for what the host sends to all browsers alike."""
+    return {path.parent.name: translate(text, path.parent.name) for path in LOCALES.glob("*/messages.json")}
 
 
 def _translate_line(line: str, language: str) -> str:

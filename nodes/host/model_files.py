@@ -9,7 +9,8 @@ import comfy.ops
 import folder_paths
 
 from ...codeformer_core import checkpoints
-from . import progress
+from . import language, progress
+from .execution import verdict
 
 #: The host's name for the folder that holds the files of a role, and the directory under models/ that it means by default.
 FOLDERS = {
@@ -76,7 +77,12 @@ def missing(role: str) -> dict[str, dict[str, Any]]:
     """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
     folder, here = _shown(_folders(role)[0]), _on_disk(role)
     return {
-        name: {"bytes": model.bytes, "licence": model.licence, "notice": model.notice, "folder": folder}
+        name: {
+            "bytes": model.bytes,
+            "licence": model.licence,
+            "notice": language.in_every_language(model.notice),
+            "folder": folder,
+        }
         for name, model in _published(role).items()
         if name not in here and not model.requirement and checkpoints.find(model.name, _places(model)) is None
     }
@@ -110,10 +116,7 @@ def _is_called(model: checkpoints.ModelFile, name: str) -> bool:
 
 def accept_name(role: str, name: str) -> bool | str:
     """Whether a file of this name can be loaded or fetched, if it is in the list or not; else the sentence that says so."""
-    try:
-        return bool(_locate(role, name))
-    except FileNotFoundError as error:
-        return str(error)
+    return verdict(_locate, role, name)
 
 
 #: Files that this process has fetched, and their status then: to the host such a file has not changed. One per published file.

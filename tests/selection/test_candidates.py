@@ -5,7 +5,7 @@ import torch
 
 from codeformer_core.align import align
 from codeformer_core.faces import Face
-from codeformer_core.selection.candidates import BLANK, thumbnails, thumbnails_from_crops
+from codeformer_core.selection.candidates import BLANK, thumbnails_from_crops
 
 
 @pytest.fixture
@@ -20,11 +20,6 @@ def faces(picture):
     """One face, upright, in crops of 64 pixels."""
     eyes = ((60.0, 40.0), (80.0, 40.0), (70.0, 52.0), (62.0, 62.0), (78.0, 62.0))
     return align(picture, [Face(0, (50.0, 20.0, 90.0, 75.0), eyes, 0.9)], 64)
-
-
-@pytest.mark.parametrize(("largest", "size"), [(1024, (100, 150)), (75, (50, 75)), (1, (1, 1))])
-def test_pictures_are_made_smaller_never_larger(picture, largest, size):
-    assert thumbnails(picture, largest).shape[-2:] == size
 
 
 def test_without_the_picture_the_faces_are_shown_in_their_places(picture, faces):

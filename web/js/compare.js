@@ -31,11 +31,7 @@ class Compare extends Panel {
 
   show() {
     const pairs = this.output(Compare.key)
-    const pager = this.pager(pairs?.length ?? 0, {
-      previous: say("previous"),
-      next: say("next"),
-      shown: say("picture", { index: this.index + 1, count: pairs?.length }),
-    })
+    const pager = this.pager(pairs?.length ?? 0)
     const pair = pairs?.[this.index]
     this.stage.replaceChildren(pair ? this.view(pair) : say(pairs ? "nothingToCompare" : "uncompared"))
     this.bar.replaceChildren(...pager, ...(pair?.faces.length ? [this.zoom(pair.faces)] : []))
@@ -80,17 +76,11 @@ class Compare extends Panel {
   }
 
   zoom(faces) {
-    const option = (value, textContent) => element("option", { value, textContent })
-    const choice = element("select", { title: say("zoom") })
-    choice.dataset.key = "zoom"
-    choice.setAttribute("aria-label", say("zoom"))
-    choice.append(option("", say("whole")), ...faces.map((_, index) => option(index, say("number", { number: index + 1 }))))
-    choice.value = faces[this.face] ? this.face : ""
-    choice.onchange = () => {
-      this.face = choice.value
+    const places = faces.map((_, index) => [index, say("number", { number: index + 1 })])
+    return this.choice("zoom", say("zoom"), [["", say("whole")], ...places], faces[this.face] ? this.face : "", (face) => {
+      this.face = face
       this.draw()
-    }
-    return choice
+    })
   }
 }
 

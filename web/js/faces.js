@@ -63,12 +63,11 @@ class Picker extends Panel {
     })
   }
 
-  /** CodeFormer Restore behind this node, if it takes fidelities and every image is shown here; else null. */
+  /** CodeFormer Restore behind this node, if its fidelities are not connected; else null. */
   get restore() {
     const [restore] = followFaces(this.node, ["CodeFormerRestore"])
     const linked = restore?.inputs?.find((input) => input.name === "per_face")?.link != null
-    const whole = (this.output("codeformer_images")?.[0] ?? 0) === (this.pictures ?? []).length
-    return restore && !linked && whole ? restore : null
+    return restore && !linked ? restore : null
   }
 
   /** The fidelities of their own that kept faces have, by key. */
@@ -124,11 +123,7 @@ class Picker extends Panel {
     this.kept = faces.filter((face) => face.kept).map((face) => face.key)
     const own = this.own(this.kept)
     const pictures = this.pictures
-    const pager = this.pager(pictures?.length ?? 0, {
-      previous: say("previous"),
-      next: say("next"),
-      shown: say("picture", { index: this.index + 1, count: pictures?.length }),
-    })
+    const pager = this.pager(pictures?.length ?? 0)
     const picture = pictures?.[this.index]
     const here = faces.filter((face) => face.image === this.index)
     this.stage.replaceChildren(picture ? this.picture(picture.image, here, own) : say(pictures ? "noFace" : "unseen"))
@@ -146,8 +141,9 @@ class Picker extends Panel {
   }
 
   picture(image, faces, own) {
-    const shown = element("img", { src: fileAddress(image), alt: "", draggable: false })
-    const frame = element("div", { className: "picture" }, shown)
+    // Of a long batch only the first images come as files; the others have the same shape.
+    const shown = element("img", { src: fileAddress(image ?? this.pictures[0].image), alt: "", draggable: false })
+    const frame = element("div", { className: `picture ${image ? "" : "blank"}` }, shown)
     const fit = () => frame.style.setProperty("--ratio", shown.naturalWidth / shown.naturalHeight || 1)
     shown.onload = fit
     fit()

@@ -6,7 +6,7 @@
 
 import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
-import { element } from "./words.js"
+import { element, say } from "./words.js"
 
 const panels = new Map() // place of a node -> its panel
 
@@ -15,12 +15,19 @@ const placeOf = (node) => (node.graph === app.rootGraph ? String(node.id) : `${n
 
 let history = null // promise of the server's last runs
 
-/** What a run showed before the page was opened anew: the id of a node -> its output, from the server's history. */
+/** The place of a node by its path in a prompt: "4", or "12:4" inside the subgraph of node 12. */
+function placeAt(path) {
+  const ids = path.split(":")
+  const graph = ids.slice(0, -1).reduce((outer, id) => outer?.getNodeById(id)?.subgraph, app.rootGraph)
+  return graph && placeOf({ graph, id: ids.at(-1) })
+}
+
+/** What runs showed before the page was opened anew: the place of a node -> its output, from the server's history. */
 async function recall() {
   history ??= api.fetchApi("/history?max_items=16").then((answer) => answer.json(), () => ({}))
   const runs = Object.values(await history)
   const ours = runs.filter((run) => run.prompt?.[3]?.extra_pnginfo?.workflow?.id === app.rootGraph.id)
-  return Object.assign({}, ...ours.map((run) => run.outputs))
+  return new Map(ours.flatMap((run) => Object.entries(run.outputs)).map(([path, output]) => [placeAt(path), output]))
 }
 
 /** The base of all panels. A subclass has `static` kinds (of nodes), key (of their output), style and height, `show()`, and perhaps
@@ -71,18 +78,29 @@ export class Panel {
     return button
   }
 
-  /** Buttons that turn to the other images of a batch. */
-  pager(count, { previous, next, shown }) {
+  /** A list to choose from: its options as pairs of a value and the words for it. */
+  choice(key, title, options, value, choose) {
+    const list = element("select", { title, onchange: () => choose(list.value) })
+    list.append(...options.map(([value, textContent]) => element("option", { value, textContent })))
+    list.value = value
+    list.dataset.key = key
+    list.setAttribute("aria-label", title)
+    return list
+  }
+
+  /** What turns to the other images of a batch. */
+  pager(count) {
     this.index = Math.min(this.index, Math.max(0, count - 1))
     if (count < 2) return []
-    const turn = (step) => () => {
-      this.index = (this.index + step + count) % count
+    const turn = (index) => {
+      this.index = (Number(index) + count) % count
       this.draw()
     }
+    const images = Array.from({ length: count }, (_, index) => [index, say("picture", { index: index + 1, count })])
     return [
-      this.button("previous", "‹", previous, turn(-1)),
-      element("span", { textContent: shown }),
-      this.button("next", "›", next, turn(1)),
+      this.button("previous", "‹", say("previous"), () => turn(this.index - 1)),
+      this.choice("image", say("pictures"), images, this.index, turn),
+      this.button("next", "›", say("next"), () => turn(this.index + 1)),
     ]
   }
 }
@@ -145,10 +163,10 @@ export function registerPanel(Kind, name) {
     async loadedGraphNode(node) {
       const panel = panelOf(node)
       panel?.draw()
-      if (!panel || panel.output(Kind.key) || node.graph !== app.rootGraph) return
-      const recalled = (await recall())[node.id]
-      if (!recalled?.[Kind.key] || panel.node !== node || panel.output(Kind.key)) return
-      app.nodeOutputs[placeOf(node)] = { [Kind.key]: recalled[Kind.key] }
+      if (!panel || panel.output(Kind.key)) return
+      const recalled = (await recall()).get(placeOf(node))?.[Kind.key]
+      if (!recalled || panel.node !== node || panel.output(Kind.key)) return
+      app.nodeOutputs[placeOf(node)] = { [Kind.key]: recalled }
       panel.draw()
     },
 

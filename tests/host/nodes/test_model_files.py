@@ -63,7 +63,9 @@ def test_the_starter_model_is_offered_and_loads_without_being_fetched(pack, capl
     with caplog.at_level("INFO"):
         (model,) = pack.run("CodeFormerModelLoader", model_name=name).result
     assert (model.network.task, model.side) == ("restoration", 128)
-    assert f"{name} draws faces of 128 px. Comes with the project: small and limited" in caplog.text
+    assert f"{name}: Draws faces of 128 px. Comes with the project: small and limited" in caplog.text
+    said = {file: entry["zh"] for file, entry in combo.as_dict()["about"].items()}
+    assert "绘制 128 像素的人脸。随节点包提供" in said[name] and said["codeformer.pth"] == "绘制 512 像素的人脸。"
 
 
 def test_restoreformer_runs_in_the_nodes_and_what_it_cannot_do_is_said(pack, models, restoreformer_checkpoint, photo, caplog):
@@ -238,7 +240,11 @@ def test_a_loader_reports_missing_files_with_size_and_licence(pack, models, tiny
         return combo.as_dict()["missing"]
 
     missing = told()["codeformer.pth"]
-    assert missing["bytes"] == 376637898 and missing["licence"] == "S-Lab License 1.0" and "Non-commercial" in missing["notice"]
+    assert (
+        missing["bytes"] == 376637898
+        and missing["licence"] == "S-Lab License 1.0"
+        and "Non-commercial" in missing["notice"]["en"]
+    )
     assert missing["folder"] == "models/facerestore_models", "every visitor of the server may read it"
     path = put(models, "facerestore_models", "codeformer.pth", tiny_checkpoint)
     try:

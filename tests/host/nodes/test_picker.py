@@ -40,8 +40,14 @@ def test_the_widget_gets_faces_that_are_left_alone_and_why(pack, faces):
     assert "smaller than 45" in small["reason"] and large["reason"] == ""
 
 
-def test_of_a_long_batch_only_the_first_thumbnails_are_sent(pack, faces, picture):
-    assert len(sent(pack, faces=faces, image=picture.repeat(20, 1, 1, 1))) == 16
+@pytest.mark.parametrize("connected", [True, False], ids=["with the pictures", "with the faces alone"])
+def test_of_a_long_batch_all_faces_are_sent_with_the_first_thumbnails(pack, picture, connected):
+    batch = picture.repeat(20, 1, 1, 1)
+    found = pack.finds((10.0, 10.0, 40.0, 40.0)).detect(batch, None)
+    faces = pack.core("align").align(batch.movedim(-1, 1), found, 64)
+    pictures = sent(pack, faces=faces, image=batch if connected else None)
+    assert [len(entry["faces"]) for entry in pictures] == [1] * 40
+    assert [entry["image"] is None for entry in pictures] == [False] * 32 + [True] * 8
 
 
 def test_without_a_face_the_thumbnails_are_still_sent(pack, faces, picture):
@@ -62,7 +68,6 @@ def test_the_widget_counts_what_the_report_counts(pack, faces):
     for mask, kept in ((torch.zeros(1, 90, 120), 0), (torch.ones(1, 90, 120), 4)):
         output = pack.run("CodeFormerFaceSelect", **SELECTING, faces=faces, mask=mask)
         assert kept_by_the_widget(output.ui["codeformer_faces"]) == output.result[2] == kept
-        assert output.ui["codeformer_images"] == [2]
 
 
 def test_a_number_is_no_reason_for_the_widget_which_counts_itself(pack, faces):

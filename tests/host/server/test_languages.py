@@ -41,6 +41,24 @@ def test_an_error_is_in_the_language_that_the_browser_asked_for(server, portrait
     assert "Found no face detector" in server.log, "the log is English"
 
 
+@pytest.mark.parametrize(("asked", "said"), [("zh", "不在本机上"), ("fr", "is not on disk"), (None, "is not on disk")])
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [("CodeFormerModelLoader", {"model_name": "mine.pth"}), ("CodeFormerFaceDetectorLoader", {"model_name": "mine.pth"})],
+)
+def test_what_is_refused_before_a_run_is_so_too(server, asked, said, kind, inputs):
+    if asked:
+        server.post("/codeformer/language", {"client_id": "another", "language": asked})
+    prompt = {
+        "load": {"class_type": kind, "inputs": inputs},
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["load", 0]}},
+    }
+    answer = server.post("/prompt", {"prompt": prompt, **({"client_id": "another"} if asked else {})})
+    (error,) = answer["node_errors"]["load"]["errors"]
+    assert said in error["details"]
+    assert "'mine.pth' is not on disk" in server.log, "the log is English"
+
+
 def test_every_script_is_loaded_once(server):
     scripts = [f"/extensions/codeformer-suite/js/{path.name}" for path in (ROOT / "web" / "js").glob("*.js")]
     listed = [path for path in server.json("/extensions") if "codeformer" in path]

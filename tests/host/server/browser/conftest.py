@@ -54,9 +54,10 @@ class Frontend:
         self.reload()
 
     def reload(self) -> None:
-        """Open the page anew."""
+        """Open the page anew, with the host's own workflow, which is loaded last."""
         self.page.goto(self.server.url)
-        self.page.wait_for_function("window.app?.extensionManager && window.app.isGraphReady", timeout=120_000)
+        ready = "window.app?.isGraphReady && app.extensionManager?.workflow.activeWorkflow && app.graph.nodes.length > 0"
+        self.page.wait_for_function(ready, timeout=120_000)
 
     def setting(self, name: str, value: Any) -> None:
         """Change a setting, as the settings dialog does."""

@@ -129,6 +129,13 @@ def test_the_picker_is_there_after_another_tab_and_after_a_reload(shown, rendere
     assert numbers(shown) == "" and pressed(shown) == [True, True]
 
 
+#: Open the subgraph of the workflow, as a double click on its node does.
+ENTER = """() => {
+    const block = app.graph.nodes.find((node) => node.isSubgraphNode?.())
+    app.canvas.openSubgraph(block.subgraph, block)
+}"""
+
+
 def test_a_copy_and_a_subgraph_have_pickers_of_their_own(shown):
     shown.page.evaluate("""() => {
         const node = app.graph.nodes.find((node) => node.type === "CodeFormerFaceSelect")
@@ -144,51 +151,66 @@ def test_a_copy_and_a_subgraph_have_pickers_of_their_own(shown):
         const [original, copy] = nodes.sort((one, other) => one.id - other.id)
         app.graph.remove(copy)
         app.graph.convertToSubgraph(new Set([original]))
-        const block = app.graph.nodes.find((node) => node.isSubgraphNode?.())
-        app.canvas.openSubgraph(block.subgraph, block)
     }""")
+    shown.page.evaluate(ENTER)
     shown.run()
     face(shown, 1).wait_for()
+    saved = shown.page.evaluate("() => app.rootGraph.serialize()")
+    shown.reload()
+    shown.open(saved)
+    shown.page.evaluate(ENTER)
+    face(shown, 1).wait_for()  # from the server's history
     assert pressed(shown) == [False, True]
     face(shown, 1).dblclick()
     assert shown.page.evaluate("app.canvas.graph.nodes[0].widgets[1].value") == ""
     shown.page.evaluate("app.canvas.setGraph(app.rootGraph)")
 
 
-def test_two_images_choose_by_themselves_and_the_count_is_that_of_the_report(frontend, renderer, graph):
+def repeated(graph, amount):
+    """The workflow up to Restore, which no output node asks for, with the image as a batch."""
+    needed = ("LoadImage", "CodeFormerFaceDetectorLoader", "CodeFormerFaceDetect", "CodeFormerFaceSelect", "CodeFormerRestore")
+    graph = json.loads(json.dumps(graph))
+    nodes = {node["type"]: node for node in graph["nodes"] if node["type"] in needed}
     batch = {
         **{"id": 90, "type": "RepeatImageBatch", "pos": [0, 1200], "size": [200, 60], "flags": {}, "order": 0, "mode": 0},
         "inputs": [{"name": "image", "type": "IMAGE", "link": 91}],
-        "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [92, 93]}],
-        "widgets_values": [2],
+        "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": []}],
+        "widgets_values": [amount],
     }
-    ids = {node["type"]: node["id"] for node in graph["nodes"]}
-    kept = [link for link in graph["links"] if link[1] != ids["LoadImage"]]
-    needed = ("LoadImage", "CodeFormerFaceDetectorLoader", "CodeFormerFaceDetect", "CodeFormerFaceSelect")
-    links = [link for link in kept if {link[1], link[3]} <= {ids[kind] for kind in needed}]
-    nodes = [json.loads(json.dumps(node)) for node in graph["nodes"] if node["type"] in needed]
-    nodes[0]["outputs"][0]["links"] = [91]
-    for node in nodes[1:]:
-        for slot in node["inputs"]:
-            if slot["name"] == "image":
-                slot["link"] = {"CodeFormerFaceDetect": 92, "CodeFormerFaceSelect": 93}[node["type"]]
-        for slot in node["outputs"]:
-            slot["links"] = [link[0] for link in links if link[1] == node["id"] and node["outputs"][link[2]] is slot]
-    links += [[91, ids["LoadImage"], 0, 90, 0, "IMAGE"]]
-    links += [[92, 90, 0, ids["CodeFormerFaceDetect"], 0, "IMAGE"], [93, 90, 0, ids["CodeFormerFaceSelect"], 2, "IMAGE"]]
-    frontend.open({**graph, "nodes": [*nodes, batch], "links": links})
+    ids = {node["id"] for node in nodes.values()}
+    links = [link for link in graph["links"] if {link[1], link[3]} <= ids]
+    for link in links:
+        link[1] = 90 if link[1] == nodes["LoadImage"]["id"] else link[1]
+    links.append([91, nodes["LoadImage"]["id"], 0, 90, 0, "IMAGE"])
+    nodes["CodeFormerFaceDetect"]["widgets_values"][1] = 320
+    for node in (everyone := [*nodes.values(), batch]):
+        for row, slot in enumerate(node.get("outputs", ())):
+            slot["links"] = [link[0] for link in links if link[1:3] == [node["id"], row]]
+        for slot in node.get("inputs", ()):
+            slot["link"] = slot.get("link") if slot.get("link") in [link[0] for link in links] else None
+    return {**graph, "nodes": everyone, "links": links}
+
+
+def test_each_image_of_a_batch_chooses_by_itself_and_the_count_is_that_of_the_report(frontend, renderer, graph):
+    """Once no face of a batch of more than 16 images took a fidelity of its own."""
+    frontend.open(repeated(graph, 33))
     frontend.run()
-    frontend.page.get_by_text("4 of 4 faces selected").wait_for()
+    frontend.page.get_by_text("66 of 66 faces selected").wait_for()
     frontend.page.get_by_role("button", name="Next image").click()
     face(frontend, 1).dblclick()
     assert numbers(frontend) == "2: 2"
-    frontend.page.get_by_text("3 of 4 faces selected").wait_for()
+    frontend.page.get_by_text("65 of 66 faces selected").wait_for()
     face(frontend, 2).dblclick()
     assert numbers(frontend) == "2: 0"
-    frontend.page.get_by_text("2 of 4 faces selected").wait_for()
+    frontend.page.get_by_text("64 of 66 faces selected").wait_for()
+    frontend.page.get_by_role("combobox", name="Image shown").select_option("Image 33 of 33")  # beyond those that come as files
+    face(frontend, 2).click()
+    frontend.page.get_by_role("slider", name="Fidelity of Face 2").fill("0.8")
+    assert frontend.widget("CodeFormerRestore", "per_face") == ", ".join([*["-"] * 63, "0.8"])
+    frontend.screenshot(f"image 33 {renderer}")
     frontend.run()
     report = "app.graph.nodes.find((n) => n.type === 'CodeFormerFaceSelect').widgets.at(-1).value"
-    frontend.page.wait_for_function(f"{report}?.startsWith?.('Worked on: 2')")
+    frontend.page.wait_for_function(f"{report}?.startsWith?.('Worked on: 64')")
     assert not frontend.errors
 
 

@@ -131,6 +131,39 @@ def test_an_error_of_a_run_is_in_the_language_of_the_interface(chinese, locale, 
         chinese.reload()  # closes what shows the error
 
 
+#: A loader with the name of a file that nobody has, which the host refuses before the run.
+REFUSED = {
+    "nodes": [
+        {
+            **{"id": 1, "type": "CodeFormerModelLoader", "pos": [300, 300], "size": [300, 150]},
+            "outputs": [{"name": "model", "type": "CODEFORMER_MODEL", "links": [1]}],
+            "widgets_values": ["mine.pth", "auto"],
+        },
+        {
+            **{"id": 2, "type": "PreviewAny", "pos": [700, 300], "size": [200, 150]},
+            "inputs": [{"name": "source", "type": "*", "link": 1}],
+        },
+    ],
+    "links": [[1, 1, 0, 2, 0, "CODEFORMER_MODEL"]],
+    "version": 0.4,
+}
+
+
+def test_what_is_refused_before_a_run_is_in_the_language_of_the_interface(chinese, renderer):
+    chinese.open(REFUSED)
+    try:
+        with chinese.page.expect_response("**/api/prompt") as answer:
+            chinese.page.get_by_test_id("queue-button").click()
+        (errors,) = answer.value.json()["node_errors"].values()
+        assert "不在本机上" in errors["errors"][0]["details"]
+        chinese.page.get_by_role("button", name="查看详情").click()
+        chinese.page.locator("button:has([class*='lucide--info']):not([data-node-id] *)").last.click(timeout=10_000)
+        chinese.page.get_by_text("不在本机上").first.wait_for(timeout=10_000)
+        chinese.page.screenshot(path=chinese.shots / f"refused {renderer}.png")
+    finally:
+        chinese.reload()  # closes what shows the error
+
+
 @pytest.mark.parametrize("kind", ["CodeFormerFixFaces", "CodeFormerFixFacesInVideo"])
 def test_the_help_page_of_a_node_opens_with_its_image(chinese, kind):
     chinese.page.evaluate(EVERY, [kind])

@@ -1,4 +1,4 @@
-"""A loader whose file is not there, in a real browser: what it says before the run, and that the run fetches the file."""
+"""What loaders say about the chosen file before any run, in a real browser, and that the run fetches one that is not there."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_a_missing_file_is_shown_with_size_and_licence_and_fetched_by_the_run(fr
     next(node for node in graph["nodes"] if node["type"] == needed[1])["widgets_values"] = [YUNET]
     frontend.reload()
     frontend.open(graph)
-    notice = frontend.page.locator(".codeformer-missing")
+    notice = frontend.page.locator(".codeformer-notice .missing")
     notice.wait_for()
     assert "0.2 MB" in notice.inner_text() and "MIT" in notice.inner_text()
     frontend.screenshot(f"a missing file {renderer}")
@@ -39,4 +39,26 @@ def test_a_missing_file_is_shown_with_size_and_licence_and_fetched_by_the_run(fr
 
 def test_a_file_on_disk_is_not_reported_as_missing(frontend):
     frontend.open(json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8")))
-    assert frontend.page.locator(".codeformer-missing").count() == 0
+    frontend.page.get_by_text("Draws faces of 512 px.").wait_for()
+    assert frontend.page.locator(".codeformer-notice .missing").count() == 0
+
+
+#: Choose a model, as a click in the list does.
+CHOOSE = """(file) => {
+    const widget = app.graph.nodes.find((node) => node.type === "CodeFormerModelLoader").widgets[0]
+    widget.value = file
+    widget.callback(file)
+}"""
+
+
+def test_what_a_model_draws_is_said_when_it_is_chosen_and_not_again_by_the_run(frontend, renderer):
+    frontend.open(json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8")))
+    frontend.page.evaluate(CHOOSE, "codeformer_starter.safetensors")
+    said = frontend.page.get_by_text("Draws faces of 128 px. Comes with the project: small and limited")
+    said.wait_for()
+    frontend.screenshot(f"starter {renderer}")
+    assert frontend.run()["status"]["status_str"] == "success"
+    frontend.page.wait_for_timeout(300)
+    assert said.count() == 1 and not frontend.errors
+    frontend.page.evaluate(CHOOSE, "tiny.pth")  # nothing is known about it
+    said.wait_for(state="detached")
