@@ -13,6 +13,7 @@ from benchmarks.oracle import measure, pasted, shrink, times_smaller, true_crops
 from codeformer_core import checkpoints
 from codeformer_core.align import align
 from codeformer_core.detection.faces_json import from_json
+from codeformer_core.extras import Extras
 from codeformer_core.imaging.morphology import blur
 from codeformer_core.options import DetectionOptions, FixOptions
 from codeformer_core.paste import paste
@@ -105,7 +106,7 @@ def test_small_faces_in_a_video_do_not_shimmer(shared):
     small = [shrink(image, 240, 427) for image in large]
     yunet = checkpoints.load(shared / "data" / "detectors" / "face_detection_yunet_2026may.onnx")
     options = FixOptions(detection=DetectionOptions(side=240))
-    followed = [state.tracked[0].face for state in track_stage(map(_Frame, small), yunet, options, None, HOST)]
+    followed = [state.tracked[0].face for state in track_stage(map(_Frame, small), yunet, options, Extras(), HOST)]
 
     def noise(images, faces):
         crops = torch.cat([align(image, [face], 128).crops for image, face in zip(images, faces, strict=True)])

@@ -63,7 +63,7 @@ def fix_stream(
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     resolve(options.selection)
     options = replace(options, batch=batch_size(options, restorer))
-    states = stages.track_stage(frames, detector, options, extras.inside, device)
+    states = stages.track_stage(frames, detector, options, extras, device)
     if options.steady:
         states = choose_stage(states, options, extras, device)
     states = stages.align_stage(states, restorer.side, options, extras, device)

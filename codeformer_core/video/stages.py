@@ -24,7 +24,7 @@ from ..networks.encoded import EncodedFaces
 from ..options import FixOptions, Selection
 from ..options.steadiness import OFF
 from ..paste import paste
-from ..pipeline import detect, limit_paste_area, upscale_background
+from ..pipeline import detect_all, limit_paste_area, select_faces, upscale_background
 from ..selection.harm import harm_reasons
 from .clip_grey import ClipGrey
 from .harm import HarmFilter
@@ -74,7 +74,7 @@ class FrameState(NamedTuple, Generic[F]):
 
 
 def track_stage(
-    frames: Iterable[F], detector: Detector, options: FixOptions, inside: Tensor | None, device: torch.device | str
+    frames: Iterable[F], detector: Detector, options: FixOptions, extras: Extras, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
     """Detect the faces of each frame, track them from frame to frame, and smooth their landmarks over time.
 
@@ -83,12 +83,13 @@ def track_stage(
     tracker, cuts, shot = Tracker(options.steadiness if options.steady else OFF), SceneCutDetector(), 0
     pending: deque[FrameState[F]] = deque()
     if options.steady:
-        selection, inside = Selection(duplicates=options.selection.duplicates), None
+        selection, extras = Selection(duplicates=options.selection.duplicates), Extras()
         options = replace(options, selection=selection, detection=replace(options.detection, eye_distance=0.0))
     frames = iter(frames)
     while chunk := list(islice(frames, options.chunk)):
         images = _stack(chunk, device)
-        faces, skipped = detect(images, detector, options, inside)
+        found = detect_all(images, detector, options, extras.people)
+        faces, skipped = select_faces(images, found, options, extras.inside)
         for index, frame in enumerate(chunk):
             in_frame = [one._replace(face=one.face._replace(image_index=0)) for one in skipped if one.face.image_index == index]
             cut = cuts.push(images[index : index + 1])

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from codeformer_core import checkpoints
+from codeformer_core.extras import Extras
 from codeformer_core.faces import Face
 from codeformer_core.options import DetectionOptions, FixOptions, Selection
-from codeformer_core.pipeline import Extras
-from codeformer_core.video.choice import FRAMES, choose_stage
+from codeformer_core.recognition import People
+from codeformer_core.video.choice import FRAMES, SAMPLES, choose_stage
 from codeformer_core.video.pipeline import fix_stream
-from codeformer_core.video.stages import FrameState
+from codeformer_core.video.stages import FrameState, track_stage
 from codeformer_core.video.tracking import Tracked
 from codeformer_core.video_io import read_frames
 
@@ -32,13 +34,38 @@ def face(x: float, side: float = 100.0, score: float = 0.9) -> Face:
     return Face(0, (x, 100.0, x + side, 100.0 + side), tuple((x + u * side, 100.0 + v * side) for u, v in points), score)
 
 
-def states(*frames: dict[str, Face], cuts: tuple[int, ...] = ()) -> list[FrameState]:
+class Painted:
+    """A frame in which the face of each person has a colour of its own: red for "a", green for "b", blue for "c"."""
+
+    def __init__(self, faces: dict[str, Face]):
+        self.faces = faces
+
+    def image(self, device="cpu"):
+        pixels = torch.zeros(1, 3, *SIZE)
+        for name, one in self.faces.items():
+            x0, y0, x1, y1 = map(round, one.box)
+            pixels[:, "abc".index(name[0]), y0:y1, max(0, x0) : x1] = 1
+        return pixels
+
+
+class Colours:
+    """Tells people apart by the colour of their faces."""
+
+    def __init__(self):
+        self.described = 0
+
+    def describe(self, crops):
+        self.described += len(crops)
+        return F.pad(crops[..., 96:160, 96:160].mean((2, 3)), (0, 125))
+
+
+def states(*frames: dict[str, Face], cuts: tuple[int, ...] = (), painted: bool = False) -> list[FrameState]:
     """Frames with tracks by name; none goes on across a cut."""
     result, shot, numbers = [], 0, {}
     for index, faces in enumerate(frames):
         shot += index in cuts
         tracked = [Tracked(one, numbers.setdefault((shot, name), len(numbers)), 1.0) for name, one in faces.items()]
-        result.append(FrameState(Noise(), [], tracked, SIZE, shot))
+        result.append(FrameState(Painted(faces) if painted else Noise(), [], tracked, SIZE, shot))
     return result
 
 
@@ -154,6 +181,59 @@ def test_sharpness_and_a_mask_are_voted_on_too():
 def test_the_chosen_faces_come_in_the_order_of_the_choice():
     frames = [passing(step) for step in range(30)]
     assert chosen(states(*frames), Selection(order="left")) == [[one["a"].box[0], one["b"].box[0]] for one in frames]
+
+
+def test_who_leaves_and_returns_is_the_same_person():
+    both, alone = {"b": face(600.0), "a": face(20.0)}, {"b": face(600.0)}
+    returned = {"b": face(600.0), "a again": face(300.0)}
+    swapped = {"a again": face(650.0), "b again": face(10.0)}
+    for selection in (replace(LEFTMOST, numbers=(2,)), Selection(order="left", first=2, count=1)):  # which is b, never a
+        for last in (returned, swapped):
+            frames = states(*[both] * 15, *[alone] * 10, *[{}] * 3, *[last] * 15, painted=True)
+            b = last.get("b again", face(600.0)).box[0]
+            out = chosen(frames, selection, Extras(people=People(Colours())))
+            assert out == [[600.0]] * 25 + [[]] * 3 + [[b]] * 15
+    without = chosen(states(*[both] * 15, *[{}] * 3, *[swapped] * 15, painted=True), replace(LEFTMOST, numbers=(2,)))
+    assert without[-1] == [650.0]  # by place, since nobody knows who they are
+
+
+def test_a_person_is_chosen_wherever_she_is_and_nobody_else():
+    frames = [passing(step) for step in range(30)]
+    people = People(Colours(), torch.eye(128)[:1])
+    for cuts in ((), (13,)):
+        out = chosen(states(*frames, cuts=cuts, painted=True), extras=Extras(people=people))
+        assert out == [[one["a"].box[0]] for one in frames]
+    others = chosen(states(*frames, painted=True), Selection(others=True), Extras(people=people))
+    assert others == [[one["b"].box[0]] for one in frames]
+
+
+def test_strangers_are_looked_at_less_and_less_and_nobody_where_nobody_is_asked_for():
+    frames = states(*[{"b": face(600.0)}] * 120, painted=True)
+    looking = Colours()
+    assert chosen(frames, extras=Extras(people=People(looking, torch.eye(128)[:1]))) == [[]] * 120
+    assert looking.described == 5 * SAMPLES  # frames 0, 11, 22, 44, 88
+    for selection, expected in ((Selection(), 0), (LARGEST, SAMPLES)):
+        idle = Colours()
+        chosen(frames, selection, Extras(people=People(idle)))
+        assert idle.described == expected
+
+
+def test_frame_by_frame_every_frame_is_chosen_in_by_itself():
+    class Passing:
+        step = -1
+
+        def detect(self, images, options):
+            self.step += 1
+            return list(passing(self.step).values())
+
+    options = FixOptions(selection=LEFTMOST, steady=False, chunk=1)
+    people = Extras(people=People(Colours(), torch.eye(128)[:1]))
+    frames = [Painted(passing(step)) for step in range(30)]
+    left = [[one.face.box[0] for one in state.tracked] for state in track_stage(frames, Passing(), options, Extras(), "cpu")]
+    assert left == [[min(20.0 + 20 * step, 600.0 - 20 * step)] for step in range(30)]
+    options = replace(options, selection=Selection())
+    person = [[one.face.box[0] for one in state.tracked] for state in track_stage(frames, Passing(), options, people, "cpu")]
+    assert person == [[20.0 + 20 * step] for step in range(30)]
 
 
 @pytest.mark.parametrize("wrong", [{"order": "middle"}, {"choice": "best"}, {"numbers": (0,)}])
