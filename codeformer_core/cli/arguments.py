@@ -167,6 +167,22 @@ class Arguments:
         "a GPU. `python -m benchmarks --steps 'restore,compile,restore compiled'` measures the gain on yours.",
         group="speed",
     )
+    cluster: str | None = option(
+        None,
+        "Works on a Ray cluster: local (this machine), auto (the one that this machine belongs to) or its address.",
+        group="cluster",
+        metavar="ADDRESS",
+    )
+    workers: int = option(
+        0, "So many at a time. 0: one for each GPU, or each core.", span=(0, 100_000, 1), group="cluster", metavar="N"
+    )
+    gpus_per_worker: float | None = option(
+        None,
+        "The share of a GPU that each worker has; below 1 several share one (default: 1, without GPUs 0).",
+        limits=(0, 64),
+        group="cluster",
+        metavar="G",
+    )
 
 
 #: What makes no sense for images that are aligned faces already: groups of options, and single ones.
@@ -202,6 +218,10 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--mix says how much of a second network's face is taken: name the network with --second-model."
     if not options.parts and (options.grow or options.feather):
         return "--grow and --feather shape the parts of a face: say which with --parts."
+    if not arguments.cluster and (arguments.workers or arguments.gpus_per_worker is not None):
+        return "--workers and --gpus-per-worker are for a cluster: say which with --cluster, such as --cluster local."
+    if arguments.cluster and (save_faces or faces_from):
+        return "--save-faces and --faces-from are for one image, which needs no cluster: leave out --cluster."
     if arguments.holes and "tolerance" in arguments.typed:
         return "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them."
     return None

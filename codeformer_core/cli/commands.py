@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, str | None]] = {
     "pasting": ("where a face is pasted", None),
     "models": ("models", "names as in `codeformer models list`, or paths of files"),
     "speed": ("speed", None),
+    "cluster": ("several machines", 'needs pip install "codeformer-suite[cluster]"; docs/cluster.md says how to start one'),
 }
 
 
@@ -68,7 +69,7 @@ _NOT_SHOWN = (
 )  # fmt: skip
 
 COMMANDS: Mapping[str, Command] = {
-    "fix": Command("restore the faces in images", "images", "restoration", "restored", (*_FILES, *_PASTED, *_FACES)),
+    "fix": Command("restore the faces in images", "images", "restoration", "restored", (*_FILES, *_PASTED, *_FACES, "cluster")),
     "colorize": Command(
         "give colours to the faces in images", "images", "colorization", "coloured", (*_FILES, "colours", "pasting", *_FACES)
     ),
@@ -84,7 +85,12 @@ COMMANDS: Mapping[str, Command] = {
         ("page", "second_model", "mix"),
     ),
     "crop": Command(
-        "cut aligned faces out of images, to train with", "images", None, "cut out", ("files", "crops", *_FACES), _OF_RESTORER
+        "cut aligned faces out of images, to train with",
+        "images",
+        None,
+        "cut out",
+        ("files", "crops", *_FACES, "cluster"),
+        _OF_RESTORER,
     ),
     "sweep": Command(
         "show the faces of images at several fidelities, to choose one",

@@ -1,11 +1,16 @@
-"""What the command line sets up in a process of its own: how threads wait, and streams that were closed."""
+"""What the command line sets up in a process of its own: how threads wait, memory that is kept, streams that were closed."""
 
+import ctypes
 import os
+import platform
 import sys
 
 #: How often a thread of GNU OpenMP looks for work before it sleeps. By default it keeps a core from other programs and from
 #: OpenCV's threads for milliseconds: docs/performance.md has what was measured.
 SPINS = "1000"
+
+#: Names of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def let_threads_sleep() -> None:
@@ -23,3 +28,16 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def keep_memory() -> None:
+    """Let glibc take large blocks from its heap and never give the heap back.
+
+    A part of the time of a network on the CPU goes into page faults otherwise. It is for the whole process and costs up to 1 GB
+    of resident memory, so it is for our own command line only. An allocator that is set up in the environment is left alone.
+    """
+    chosen = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    if platform.libc_ver()[0] == "glibc" and not chosen:
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

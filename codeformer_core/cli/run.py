@@ -1,8 +1,5 @@
 """The loop of every command on images or videos: plan, load the networks, do one file after the other, report."""
 
-import ctypes
-import os
-import platform
 import sys
 import time
 from collections import Counter
@@ -19,6 +16,7 @@ from ..faces import Size
 from ..runtime.atomic_write import remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
+from .cluster import ClusterError, on_cluster
 from .commands import COMMANDS
 from .contents import Media
 from .context import RunContext
@@ -26,15 +24,13 @@ from .local import Process, one_by_one, side_by_side
 from .masks import misfit, size_of_image
 from .networks import device_of, load_networks
 from .plan import ImageTask, expanded, has_result, plan, too_long
+from .process import keep_memory
 from .report import ImageResult, Outcome
 from .review import begin_review, write_review
 from .signals import interrupted_status
 
 #: Loads the networks of a command onto a device.
 Load = Callable[[Arguments, torch.device], RunContext]
-
-#: Names of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def process_all(
@@ -56,7 +52,8 @@ def process_all(
     status = 2  # wrong usage, until there is a plan
     try:
         arguments = replace(arguments, paths=expanded(arguments.paths))
-        (tasks, notes, unreadable), device = plan(arguments, media), device_of(arguments.device)
+        (tasks, notes, unreadable) = plan(arguments, media)
+        device = device_of("cpu" if arguments.cluster else arguments.device)
         review = begin_review(arguments, tasks)
         status = 1
         if notes and not arguments.quiet:
@@ -67,7 +64,8 @@ def process_all(
         todo = [task for task in tasks if outcomes[task].status == "not begun"]
         if device.type == "cpu":
             keep_memory()
-        context = load(arguments, device) if todo else RunContext(arguments, device, arguments.options)
+        here = todo and not arguments.cluster
+        context = load(arguments, device) if here else RunContext(arguments, device, arguments.options)
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status
@@ -106,6 +104,7 @@ def _process_each(
     """Do some of the tasks; what becomes of them goes into `outcomes`. Returns 0, or 128 + the signal that ended it."""
     quiet = context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
+    clustered = bool(context.arguments.cluster and todo)
     alone = len(todo) == 1 or media.name == "video"  # where all cores have work, and its own progress is shown
 
     def stopping() -> None:
@@ -114,10 +113,12 @@ def _process_each(
 
     with (
         tqdm(total=len(todo), unit=media.name, disable=hidden, position=0) as bar,
-        tqdm(total=0, disable=hidden or not alone, position=1, leave=False) as parts,
+        tqdm(total=0, disable=hidden or not alone or clustered, position=1, leave=False) as parts,
     ):
         context = replace(context, progress=partial(_progress, parts))
-        if alone:
+        if clustered:
+            finished = on_cluster(todo, outcomes, context, process)
+        elif alone:
             finished = one_by_one(todo, outcomes, context, process)
         else:
             finished = side_by_side(todo, outcomes, context, process, size_of, stopping)
@@ -130,6 +131,9 @@ def _process_each(
                     bar.update()
         except KeyboardInterrupt as stop:
             return interrupted_status(stop)
+        except ClusterError as error:
+            tqdm.write(f"codeformer {context.arguments.command}: {error}", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -155,16 +159,3 @@ def _progress(bar: tqdm, unit: str) -> Tick:
         bar.update(done - bar.n)
 
     return tick
-
-
-def keep_memory() -> None:
-    """Let glibc take large blocks from its heap and never give the heap back.
-
-    A part of the time of a network on the CPU goes into page faults otherwise. It is for the whole process and costs up to 1 GB
-    of resident memory, so it is for our own command line only. An allocator that is set up in the environment is left alone.
-    """
-    chosen = any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
-    if platform.libc_ver()[0] == "glibc" and not chosen:
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -1,0 +1,181 @@
+"""The tasks of a job on a Ray cluster: actors load the networks once and write results, the driver gets a row for each.
+
+Ray is imported when a job asks for a cluster, never before.
+"""
+
+import logging
+import os
+import pickle
+import re
+import signal
+from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence, Set
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .arguments import Arguments
+from .context import RunContext
+from .local import Process, attempt
+from .networks import device_of, load_networks
+from .plan import ImageTask
+from .process import keep_memory
+from .report import Outcome
+
+#: What an actor does with an item; both the item and what is returned are pickled.
+Work = Callable[[Any, RunContext], Any]
+
+#: At most so many blocks of items, the unit in which Ray hands out work and does it again: one item each in most jobs, but in a
+#: job of a million a few at once, since the driver keeps a record of each.
+MOST_BLOCKS = 20_000
+
+#: Actors that die one after the other while they load the networks, before the job is given up.
+MOST_DEATHS = 8
+
+#: Shared memory of a cluster of this machine alone: only rows pass through it, no images.
+ROWS_BYTES = 512 << 20
+
+#: What is raised when Ray is not there.
+MISSING = 'needs Ray: pip install "codeformer-suite[cluster]", here and on every node of the cluster'
+
+
+class ClusterError(Exception):
+    """Why a job cannot go on on a cluster, in a sentence."""
+
+
+def on_cluster(
+    todo: Sequence[ImageTask], outcomes: MutableMapping[ImageTask, Outcome], context: RunContext, process: Process
+) -> Generator[ImageTask, None, None]:
+    """Do tasks on images; yields each when its outcome is known, as the functions of `local` do.
+
+    An item that was at work on an actor or node that died is done again elsewhere. Of a task that had nothing under its name
+    when the job began, what is there is then replaced, by the same bytes: so it is reported as done, with its faces.
+    """
+    items = list(zip(todo, _untouched(todo), strict=True))
+    work = partial(_attempt, process=process)
+    with closing(work_on_cluster(items, work, context.arguments, context.reserved)) as rows:
+        for index, outcome in rows:
+            outcomes[todo[index]] = outcome
+            yield todo[index]
+
+
+def _attempt(item: tuple[ImageTask, bool], context: RunContext, process: Process) -> Outcome:
+    task, untouched = item
+    if untouched:
+        context = replace(context, arguments=replace(context.arguments, overwrite=True))
+    return attempt(task, context, process)
+
+
+def _untouched(todo: Sequence[ImageTask]) -> list[bool]:
+    """Which tasks have no result, in any format, and no face crop in the folder of their results."""
+    there: dict[Path, set[str]] = {}
+    for folder in {task.target.parent for task in todo}:
+        names = [path.stem for path in folder.iterdir()] if folder.is_dir() else []
+        there[folder] = {*names, *(re.sub(r"_\d+$", "", name) for name in names)}
+    return [task.target.stem not in there[task.target.parent] for task in todo]
+
+
+def work_on_cluster(
+    items: Sequence[Any],
+    work: Work,
+    arguments: Arguments,
+    reserved: Set[Path] = frozenset(),
+) -> Generator[tuple[int, Any], None, None]:
+    """Work on items in an actor pool of Ray Data, on the cluster that the arguments name.
+
+    Args:
+        items: whatever can be pickled. Each is worked on by one actor, and again by another if that one dies.
+        work: a function of a module (or a `partial` of one), called as `work(item, context)` with the networks of the arguments
+            on the actor's device. What it raises ends the job.
+        reserved: see `RunContext`.
+
+    Yields:
+        (index of the item, what `work` returned), each item once, in the order in which they are finished.
+
+    Raises:
+        ClusterError: there is no Ray or no such cluster; the networks cannot be loaded; or an actor's program is broken.
+    """
+    with _connected(arguments.cluster or "local") as ray:
+        rows = [{"index": index, "item": pickle.dumps(item)} for index, item in enumerate(items)]
+        dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
+        workers, gpus = _pool(arguments, ray.cluster_resources())
+        done = dataset.map(
+            _Actor,
+            fn_constructor_args=(arguments, pickle.dumps(work), os.getcwd(), reserved),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
+            num_cpus=1,
+            num_gpus=gpus,
+        )
+        try:
+            for row in done.iter_rows():
+                result = pickle.loads(row["result"])
+                if isinstance(result, ClusterError):
+                    raise result
+                yield row["index"], result
+        except ray.exceptions.RayError as error:
+            raise ClusterError(f"the cluster has given up: {error}") from error
+
+
+def _pool(arguments: Arguments, resources: dict[str, float]) -> tuple[int, float]:
+    """How many actors at most, and the share of a GPU of each: one for each GPU, else for each core, unless the user says."""
+    each = arguments.gpus_per_worker
+    share = float(resources.get("GPU", 0) > 0) if each is None else each
+    most = resources.get("GPU", 0) / share if share else resources.get("CPU", 1)
+    return arguments.workers or max(1, int(most)), share
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Ray, connected to a cluster, or to one of this machine alone that ends with the job ("local"); without telemetry."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ClusterError(f"--cluster {MISSING}.") from error
+    ours = not ray.is_initialized()
+    if ours:
+        handlers = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+        local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": ROWS_BYTES} if address == "local" else {}
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise ClusterError(
+                f"--cluster {address}: no cluster there ({reason}). Start one with `ray start --head`, or say --cluster local."
+            ) from error
+        with suppress(ValueError):  # not in the main thread
+            for one, handler in handlers.items():  # Ray's own end the process in the middle of the report
+                signal.signal(one, handler)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    settings = ray.data.DataContext.get_current()
+    settings.enable_progress_bars = settings.print_on_execution_start = False
+    settings.max_consecutive_actor_init_deaths = MOST_DEATHS
+    try:
+        yield ray
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+class _Actor:
+    """One worker: the networks, and the work on an item."""
+
+    def __init__(self, arguments: Arguments, work: bytes, folder: str, reserved: Set[Path]) -> None:
+        with suppress(OSError):  # a node without that folder works on absolute paths
+            os.chdir(folder)
+        self._failure: ClusterError | None = None
+        try:
+            device = device_of(arguments.device)
+            if device.type == "cpu":
+                keep_memory()
+            self._context = load_networks(replace(arguments, quiet=True), device)
+            self._context.reserved.update(reserved)
+            self._work: Work = pickle.loads(work)
+        except (OSError, ValueError, ImportError) as error:
+            self._failure = ClusterError(f"{error} (on the node {os.uname().nodename})")
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        result = self._failure or self._work(pickle.loads(row["item"]), self._context)
+        return {"index": row["index"], "result": pickle.dumps(result)}
