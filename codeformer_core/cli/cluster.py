@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import signal
+import traceback
 from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -30,11 +31,17 @@ Work = Callable[[Any, RunContext], Any]
 #: job of a million a few at once, since the driver keeps a record of each.
 MOST_BLOCKS = 20_000
 
+#: How often an item is done again whose actor has died. Then it is taken for the cause, by the memory that it needs perhaps.
+MOST_RETRIES = 3
+
 #: Actors that die one after the other while they load the networks, before the job is given up.
 MOST_DEATHS = 8
 
 #: Shared memory of a cluster of this machine alone: only rows pass through it, no images.
 ROWS_BYTES = 512 << 20
+
+#: What is said of an item whose actors die.
+DIED = f"its worker has died {MOST_RETRIES + 1} times. If it ran out of memory, use fewer workers on a machine."
 
 #: What is raised when Ray is not there.
 MISSING = 'needs Ray: pip install "codeformer-suite[cluster]", here and on every node of the cluster'
@@ -56,8 +63,9 @@ def on_cluster(
     work = partial(_attempt, process=process)
     with closing(work_on_cluster(items, work, context.arguments, context.reserved)) as rows:
         for index, outcome in rows:
-            outcomes[todo[index]] = outcome
-            yield todo[index]
+            task = todo[index]
+            outcomes[task] = outcome or Outcome(task.source, "failed", error=f"{task.source}: {DIED}")
+            yield task
 
 
 def _attempt(item: tuple[ImageTask, bool], context: RunContext, process: Process) -> Outcome:
@@ -91,7 +99,8 @@ def work_on_cluster(
         reserved: see `RunContext`.
 
     Yields:
-        (index of the item, what `work` returned), each item once, in the order in which they are finished.
+        (index of the item, what `work` returned), each item once, in the order in which they are finished. None is what has
+        become of an item whose actors died again and again.
 
     Raises:
         ClusterError: there is no Ray or no such cluster; the networks cannot be loaded; or an actor's program is broken.
@@ -106,15 +115,19 @@ def work_on_cluster(
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
             num_cpus=1,
             num_gpus=gpus,
+            ray_remote_args_fn=lambda: {"max_task_retries": MOST_RETRIES},
         )
+        left = dict.fromkeys(range(len(items)))
         try:
             for row in done.iter_rows():
                 result = pickle.loads(row["result"])
                 if isinstance(result, ClusterError):
                     raise result
+                del left[row["index"]]
                 yield row["index"], result
         except ray.exceptions.RayError as error:
             raise ClusterError(f"the cluster has given up: {error}") from error
+        yield from left.items()
 
 
 def _pool(arguments: Arguments, resources: dict[str, float]) -> tuple[int, float]:
@@ -129,6 +142,7 @@ def _pool(arguments: Arguments, resources: dict[str, float]) -> tuple[int, float
 def _connected(address: str) -> Iterator[Any]:
     """Ray, connected to a cluster, or to one of this machine alone that ends with the job ("local"); without telemetry."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can do something about is raised
     try:
         import ray
         import ray.data
@@ -151,7 +165,7 @@ def _connected(address: str) -> Iterator[Any]:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     settings = ray.data.DataContext.get_current()
     settings.enable_progress_bars = settings.print_on_execution_start = False
-    settings.max_consecutive_actor_init_deaths = MOST_DEATHS
+    settings.max_consecutive_actor_init_deaths, settings.max_errored_blocks = MOST_DEATHS, -1  # the others go on
     try:
         yield ray
     finally:
@@ -177,5 +191,8 @@ class _Actor:
             self._failure = ClusterError(f"{error} (on the node {os.uname().nodename})")
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        result = self._failure or self._work(pickle.loads(row["item"]), self._context)
+        try:
+            result = self._failure or self._work(pickle.loads(row["item"]), self._context)
+        except Exception:  # noqa: BLE001 - raised again by the driver, for which else the item would only be missing
+            result = ClusterError(traceback.format_exc())
         return {"index": row["index"], "result": pickle.dumps(result)}

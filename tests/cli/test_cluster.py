@@ -1,0 +1,190 @@
+"""Jobs on a Ray cluster of two nodes on this machine, one of which is lost, beside a worker that is killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from children import child
+from drawn import draw
+from fatal import fatal
+from PIL import Image, ImageEnhance
+
+from codeformer_core.cli import main
+from codeformer_core.cli.arguments import Arguments
+from codeformer_core.cli.cluster import ClusterError, work_on_cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+
+needs_ray = pytest.mark.skipif(
+    not find_spec("ray") or os.name != "posix", reason='needs Ray (pip install -e ".[cluster]") and POSIX'
+)
+
+
+def test_a_job_on_this_machine_imports_neither_ray_nor_s3(tmp_path: Path, without_faces: list[str]) -> None:
+    argv = ["fix", str(draw(tmp_path / "a.png")), str(draw(tmp_path / "b.png")), "-o", str(tmp_path / "out"), *without_faces]
+    code = f"import sys; from codeformer_core.cli import main; print(main({argv})); print({{'ray', 's3fs'}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.endswith("0\nset()\n")
+
+
+def test_without_ray_the_command_that_installs_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["fix", str(draw(tmp_path / "a.png")), "-o", str(tmp_path / "out"), "--cluster", "local"]) == 1
+    assert 'pip install "codeformer-suite[cluster]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--workers", "2"], "--cluster local"),
+        (["--gpus-per-worker", "0.5"], "--cluster local"),
+        (["--cluster", "local", "--save-faces", "faces.json"], "leave out --cluster"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    tmp_path: Path, options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fix", str(draw(tmp_path / "a.png")), "-o", str(tmp_path / "out"), *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes with room for one worker each."""
+    from ray.cluster_utils import Cluster
+
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", paths)  # of the workers
+        started = Cluster(initialize_head=True, head_node_args={**node, "_system_config": quick})
+        started.add_node(**node)
+        try:
+            yield started
+        finally:
+            started.shutdown()
+
+
+@pytest.fixture
+def portraits(tmp_path: Path, data: Path) -> Path:
+    """Sixty small images, each of one face, and a file that is no image."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with Image.open(data / "photos" / "astronaut_1face.png") as photo:
+        face = photo.convert("RGB").crop((100, 0, 412, 312)).resize((112, 112))
+    for index in range(60):
+        ImageEnhance.Brightness(face).enhance(0.7 + index / 100).save(folder / f"{index:02}.png")
+    (folder / "wrong.png").write_text("<html>")
+    return folder
+
+
+def workers_of(node: Any) -> list[int]:
+    """The processes of a node's actors."""
+    import psutil
+
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return [one.pid for one in raylet.children(recursive=True) if "MapWorker" in "".join(one.cmdline())]
+
+
+def once(results: Path, count: int, act: Callable[[], object]) -> threading.Thread:
+    """Act in a thread when there are so many results."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 120
+        while len(list(results.glob("[0-9]*"))) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def report(path: Path) -> list[dict[str, Any]]:
+    """The items of a report without what differs from run to run."""
+    items = json.loads(path.read_text())["items"]
+    return [{**item, "seconds": 0, "result": item["result"] and Path(item["result"]).name} for item in items]
+
+
+@needs_ray
+def test_networks_that_no_worker_can_load_are_said_once(
+    tmp_path: Path, cluster: Any, portraits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fix", str(portraits), "-o", str(tmp_path / "out"), "--cluster", cluster.address, "--model", "absent.pth"]
+    assert main(argv) == 1
+    said = capsys.readouterr()
+    assert said.err.count("absent.pth") == 1 and "0 of 61 done, 0 failed, 61 not begun" in said.out
+
+
+@needs_ray
+def test_an_item_that_kills_its_workers_is_given_up_and_the_others_are_done(cluster: Any) -> None:
+    with closing(work_on_cluster(["a", "poison", "b"], fatal, Arguments(command="crop", cluster=cluster.address))) as rows:
+        assert sorted(rows) == [(0, "a"), (1, None), (2, "b")]
+
+
+@needs_ray
+def test_a_fault_of_the_program_ends_the_job(cluster: Any) -> None:
+    with pytest.raises(ClusterError, match="ZeroDivisionError"):
+        list(work_on_cluster(["a", "bug"], fatal, Arguments(command="crop", cluster=cluster.address)))
+
+
+@needs_ray
+def test_a_worker_and_a_node_are_lost_and_every_result_is_there_once(
+    tmp_path: Path, cluster: Any, portraits: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """First the command is ended by Ctrl-C, then the same one finishes the job in spite of the losses."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    networks = ["--model", str(tiny_checkpoint), "--detector", "mtcnn", "--always"]
+    assert main(["fix", str(portraits), "-o", str(here), *networks, "--report", str(tmp_path / "here.json"), "-q"]) == 1
+
+    argv = ["fix", str(portraits), "-o", str(there), *networks, "--report", str(tmp_path / "there.json")]
+    argv += ["--gallery", "--cluster", cluster.address]
+    with child([sys.executable, "-m", "codeformer_core", *argv], env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
+        once(there, 3, lambda: process.send_signal(signal.SIGINT)).join()
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGINT
+    done, left = re.findall(r"(\d+) of 61 done, 0 failed, (\d+) not begun", said)[0]
+    assert int(done) + int(left) == 61
+
+    begun = len(list(there.glob("[0-9]*")))
+    killed: list[int] = []
+
+    def kill() -> None:
+        killed.append(workers_of(cluster.head_node)[0])
+        os.kill(killed[0], signal.SIGKILL)
+
+    capsys.readouterr()
+    losses = [
+        once(there, begun + 8, kill),
+        once(there, begun + 20, lambda: cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)),
+    ]
+    assert main(argv) == 1
+    for loss in losses:
+        loss.join()
+    assert killed and not cluster.worker_nodes
+    assert f"{60 - begun} of 61 done, 1 failed, {begun} done before" in capsys.readouterr().out
+    results = {path.name: path.read_bytes() for path in there.glob("*.png")}
+    assert results == {path.name: path.read_bytes() for path in here.glob("*.png")} and len(results) == 60
+    assert (there / "gallery.html").read_text().count("<section") == 61
+    items = report(tmp_path / "there.json")
+    assert [item["source"] for item in items] == [item["source"] for item in report(tmp_path / "here.json")]
+    for mine, theirs in zip(items, report(tmp_path / "here.json"), strict=True):
+        assert mine == theirs or mine["status"] == "done before"
