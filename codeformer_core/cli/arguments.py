@@ -137,6 +137,17 @@ class Arguments:
     keep_out: Path | None = option(
         None, "Changes nothing in the white of MASK.", read=existing, group="pasting", metavar="MASK"
     )
+    like: tuple[Path, ...] = option(
+        (),
+        "Only the person in this photo, which shows one face; or of people.json, which `codeformer people` writes, those of "
+        "--person. May be repeated, for several people or several photos of one.",
+        read=existing,
+        group="selection",
+        metavar="PHOTO",
+    )
+    person: tuple[int, ...] = option(
+        (), "With --like people.json: the people with these numbers.", span=(1, 1_000_000, 1), group="selection", metavar="N,N"
+    )
     model: str | None = option(
         None,
         "The network (default: codeformer, codeformer-colorization or codeformer-inpainting; until codeformer is installed, "
@@ -145,7 +156,8 @@ class Arguments:
     )
     detector: str | None = option(
         None,
-        "retinaface-resnet50, retinaface-mobile0.25, yunet or mtcnn (default: the first that is installed; mtcnn always is).",
+        "retinaface-resnet50, retinaface-mobile0.25, yunet, mtcnn or dlib (default: the first that is installed; mtcnn "
+        "always is).",
         group="models",
     )
     parser: str = option("parsenet", "For --mask face and --parts: parsenet or bisenet.", group="models")
@@ -208,6 +220,14 @@ def contradiction(arguments: Arguments) -> str | None:
             return "--only-center and --only-largest choose one face: leave out --faces, --first and --count, or use --order."
         if "options.selection.order" in arguments.typed:
             return "--only-center and --only-largest count the faces in their own order: leave out --order."
+    if not arguments.like:
+        for name, flag in (("person", "--person"), ("options.selection.distance", "--like-distance")):
+            if name in arguments.typed:
+                return f"{flag} says more about who is looked for: name a photo with --like."
+        if selection.others:
+            return "--unlike means everyone but one person: show them with --like PHOTO."
+    if any(path.suffix.lower() == ".json" for path in arguments.like) != bool(arguments.person):
+        return "--person takes numbers of the file that `codeformer people` writes: say --like people.json --person 1."
     if faces_from and (options.detection.rotated or options.detection.tile):
         return "--faces-from does not search: leave out --rotated and --tiles."
     if faces_from and save_faces and faces_from.resolve() == save_faces.resolve():

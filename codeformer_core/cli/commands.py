@@ -56,7 +56,7 @@ class Command(NamedTuple):
 
 #: Module of a command -> what it reads.
 _IMAGES = "images (PNG, JPEG, WebP, TIFF, ...)"
-READ = {"images": _IMAGES, "visualize": _IMAGES, "videos": "videos (MP4, MOV, MKV, WebM, ...)"}
+READ = {"images": _IMAGES, "visualize": _IMAGES, "videos": "videos (MP4, MOV, MKV, WebM, ...)", "people": "images, videos"}
 
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
@@ -91,6 +91,14 @@ COMMANDS: Mapping[str, Command] = {
         "cut out",
         ("files", "crops", *_FACES, "cluster"),
         _OF_RESTORER,
+    ),
+    "people": Command(
+        "show who is in images and videos, with the numbers that --person takes",
+        "people",
+        None,
+        "found",
+        ("files", "detection", "models", "speed"),
+        ("suffix", "page", "report", *_OF_RESTORER),
     ),
     "sweep": Command(
         "show the faces of images at several fidelities, to choose one",

@@ -53,7 +53,7 @@ def _remembering(image: Tensor, task: ImageTask, context: RunContext) -> tuple[D
         return context.detector, context.options
     if task.source not in context.found:
         context.found.clear()
-        context.found[task.source] = detect_all(image, context.detector, context.options)
+        context.found[task.source] = detect_all(image, context.detector, context.options, context.networks.people)
     faces = SavedFaces(context.found[task.source], (image.shape[2], image.shape[3]))
     known = replace(context.options.detection, rotated=False, tile=0)
     return faces, replace(context.options, detection=known)
@@ -99,7 +99,7 @@ def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, co
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, options = context.arguments, context.options
     source, prefix = image_io.read(task.source, arguments.page or None).image.to(context.device), task.target.with_suffix("")
-    found = detect_all(source, context.detector, options)
+    found = detect_all(source, context.detector, options, context.networks.people)
     faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
     aligned = align(source, faces, arguments.side, options.sampling)
     records = face_records(aligned, skipped, found, context)
@@ -153,7 +153,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
         outcome = said_of_faces(len(records), changed, context)
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
-        lines += left_alone(records[changed:])
+        lines += asked_for(records[:changed]) + left_alone(records[changed:])
         if arguments.command == "colorize" and changed and source.grey:
             lines += ["the colour profile is one for grey images: left out"] if source.icc else []
             written = replace(source, grey=False, icc=None)
@@ -173,6 +173,12 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     shown = thumbnails(image, result) if arguments.gallery else None
     said = [f"{task.source}: {outcome} -> {target}", *lines]
     return ImageResult(target, said, len(records), changed, _size(image), records, shown)
+
+
+def asked_for(records: list[FaceRecord]) -> list[str]:
+    """How far the faces that were chosen by person are from that person; of many the first ones."""
+    measured = [(number, face.distance) for number, face, _ in sorted(records) if face.distance is not None]
+    return [f"face {number}: {distance:.2f} from the person asked for" for number, distance in measured[:LINES]]
 
 
 def left_alone(records: list[FaceRecord]) -> list[str]:

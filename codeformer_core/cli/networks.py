@@ -18,12 +18,14 @@ from ..extras import Extras
 from ..faces import Face
 from ..networks.precision import suited
 from ..options import DetectionOptions
+from ..recognition import People
 from ..restoration import MixedRestorer
 from ..upscaler import load_upscaler
 from .arguments import Arguments
 from .commands import COMMANDS
 from .context import RunContext
 from .models import obtain
+from .references import references
 
 
 def device_of(name: str) -> torch.device:
@@ -58,7 +60,8 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     wanted = {
         "restorer": task and (arguments.model or _find_restorer(arguments, task)),
         "second_restorer": arguments.second_model,
-        "detector": None if arguments.aligned or arguments.faces_from else arguments.detector or _find_detector(arguments),
+        "detector": (arguments.detector or _find_detector(arguments)) if _searches(arguments) else None,
+        "recogniser": "dlib-recogniser" if arguments.like or arguments.command == "people" else None,
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
         "upscaler": arguments.bg_upscaler,
         "face_upscaler": arguments.face_upscaler,
@@ -68,6 +71,8 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
     networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
     restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
+    if recogniser := networks.pop("recogniser", None):
+        networks["people"] = People(recogniser, references(arguments, detector, recogniser, device))
     if arguments.faces_from:
         try:
             detector = SavedFaces(*from_json(arguments.faces_from.read_bytes()))
@@ -87,6 +92,11 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     if enlarging and "options.upscale" not in arguments.typed:
         options = replace(options, upscale=enlarging.scale)
     return RunContext(arguments, device, options, restorer, detector, extras)
+
+
+def _searches(arguments: Arguments) -> bool:
+    """Whether faces are searched for, in images or in the photos of --like."""
+    return bool(arguments.like) or not (arguments.aligned or arguments.faces_from)
 
 
 def _compile(restorer: Any, device: torch.device) -> None:

@@ -48,7 +48,9 @@ def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
     for name, one in COMMANDS.items():
         command = _add_parser(commands, name, one.help, one.module, f"codeformer {name} PATH... -o OUT [options]")
         command.add_argument("paths", nargs="+", type=named, metavar="PATH", help=f"{READ[one.module]} and folders of them")
-        out = "folder for the faces" if name == "crop" else "folder for the results; or a file, for one input"
+        out = {"crop": "folder for the faces", "people": "the sheet, such as people.png, or a folder for it"}.get(
+            name, "folder for the results; or a file, for one input"
+        )
         command.add_argument("-o", "--out", type=named, help=out)
         command.epilog = "MASK is an image, white where it applies; or a folder with one of the same name for each input."
         add_options(command, one.groups, one.without, defaults)

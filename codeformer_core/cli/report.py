@@ -78,6 +78,7 @@ def describe(outcome: Outcome) -> dict[str, Any]:
             "box": [round(value, 1) for value in face.box],
             "size": round(face.pixels, 1),
             "score": round(face.score, 4),
+            "distance": None if face.distance is None else round(face.distance, 3),
             "left_alone": left_alone or None,
         }
         for number, face, left_alone in sorted(result.faces)

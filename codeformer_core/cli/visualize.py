@@ -70,7 +70,7 @@ def _faces(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Aligned
     arguments, options, side = context.arguments, context.options, context.restorer.side
     if arguments.aligned:
         return wrap_aligned_images(image, side), [], []
-    found = detect_all(image, context.detector, options)
+    found = detect_all(image, context.detector, options, context.networks.people)
     faces, skipped = select_faces(image, found, options, read_mask(arguments.inside, task, image))
     return align(image, faces, side, options.sampling), skipped, found
 

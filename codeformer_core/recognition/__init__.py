@@ -44,8 +44,8 @@ class People:
         return describe(images, faces, self.recogniser)
 
     def measured(self, images: Tensor, faces: Sequence[Face]) -> list[Face]:
-        """The faces of images with their `distance` from the nearest person that is asked for."""
-        if self.references is None or not faces:
+        """The faces of images with their `distance` from the nearest person that is asked for, measured where it is unknown."""
+        if self.references is None or all(face.distance is not None for face in faces):
             return list(faces)
         return with_distances(faces, self.describe(images, faces), self.references)
 

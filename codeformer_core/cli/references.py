@@ -1,0 +1,43 @@
+"""Who --like and --person ask for."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from .. import image_io
+from ..faces import Detector
+from ..options import Selection
+from ..pipeline import detect
+from ..recognition import Recogniser, describe_photo
+from ..recognition.groups import from_json
+from .arguments import Arguments
+
+
+def references(arguments: Arguments, detector: Detector, recogniser: Recogniser, device: torch.device) -> Tensor | None:
+    """Descriptions (R, 128) of who --like and --person ask for; None for nobody.
+
+    Raises:
+        OSError, ValueError: a photo without a face or with several; a number that is not in the file of people.
+    """
+    rows: list[Tensor] = []
+    wanted = set(arguments.person)
+    for path in arguments.like:
+        if path.suffix.lower() != ".json":
+            image = image_io.read(path).image.to(device)
+            faces, _ = detect(image, detector, replace(arguments.options, selection=Selection()))
+            rows.append(describe_photo(image, faces, recogniser, str(path)))
+            continue
+        try:
+            known = from_json(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        numbers = arguments.person or tuple(known)
+        rows += [known[number] for number in numbers if number in known]
+        wanted -= known.keys()
+    if wanted:
+        raise ValueError(
+            f"--person asks for {', '.join(map(str, sorted(wanted)))}, which no file of people named by --like has. Look the "
+            "numbers up in the sheet that `codeformer people` has written."
+        )
+    return torch.cat(rows) if rows else None
