@@ -11,7 +11,7 @@ from ..align import align
 from ..faces import Face
 
 #: Two faces that are nearer are one person. Of 61 faces in the photographs of the test data and a mosaic of synthetic ones, the
-#: same person is at most 0.47 away (seven pairs, across photographs), somebody else at least 0.50 (dlib-recogniser, RetinaFace
+#: same person is at most 0.47 away (eight pairs, across photographs), somebody else at least 0.50 (dlib-recogniser, RetinaFace
 #: MobileNet0.25, 2026-11-28).
 SAME_PERSON = 0.5
 
