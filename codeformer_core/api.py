@@ -17,6 +17,7 @@ from .faces import Detector
 from .imaging.resize import resize
 from .networks.codeformer import CodeFormer
 from .networks.mtcnn import MTCNN
+from .networks.onnx_networks import OnnxRestorer
 from .networks.parsers import FaceParser
 from .networks.precision import suited
 from .networks.retinaface import RetinaFace
@@ -56,6 +57,15 @@ def load(
     precision: str = "auto",
     download: bool = False,
 ) -> SpandrelRestorer: ...
+
+
+@overload
+def load(
+    model: Literal["gpen-bfr-256", "gpen-bfr-512", "gpen-bfr-1024", "gpen-bfr-2048", "restoreformer++"],
+    device: Device = "cpu",
+    precision: str = "auto",
+    download: bool = False,
+) -> OnnxRestorer: ...
 
 
 @overload

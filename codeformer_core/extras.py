@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .imaging.tiling import ImageModel
+from .masks.occlusion import Occluder
 from .masks.parsing import Parser
 from .recognition import People
 
@@ -23,6 +24,7 @@ class Extras:
         keep_out: nothing is pasted into its white.
         fidelity_mask: in its white the fidelity rises to 1.
         people: tells people apart. With `references` only those persons are selected, see `Selection.distance`.
+        occluder: nothing is pasted over what it sees in front of a face.
     """
 
     parser: Parser | None = None
@@ -32,3 +34,4 @@ class Extras:
     keep_out: Tensor | None = None
     fidelity_mask: Tensor | None = None
     people: People | None = None
+    occluder: Occluder | None = None

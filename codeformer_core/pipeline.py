@@ -16,6 +16,7 @@ from .imaging.grain import lacking_grain, with_grain
 from .imaging.resize import rescale, resize
 from .imaging.tiling import upscale_images
 from .masks.limits import exclude, restrict_to_parts, with_opacity
+from .masks.occlusion import exclude_occluded
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
@@ -198,10 +199,12 @@ def paste_unharmed(
 
 
 def limit_paste_area(aligned: AlignedFaces, options: FixOptions, extras: Extras) -> AlignedFaces:
-    """Limit the paste to the parts and opacity of the options and to outside the keep-out mask."""
+    """Limit the paste to the parts and opacity of the options, to what is seen of a face, and to outside the keep-out mask."""
     aligned = with_opacity(aligned, options.blend)
     if options.parts is not None:
         aligned = restrict_to_parts(aligned, options.parts, extras.parser, grow=options.grow, feather=options.feather)
+    if extras.occluder is not None:
+        aligned = exclude_occluded(aligned, extras.occluder)
     return aligned if extras.keep_out is None else exclude(aligned, extras.keep_out)
 
 

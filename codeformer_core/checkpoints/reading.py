@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .archive import RefusedArchive, can_be_mapped, largest_content
-from .manifest import lookup
+from .manifest import catalogue, lookup
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 _WRAPPERS = ("params_ema", "params", "state_dict")  # best first: basicsr keeps the averaged weights under params_ema
+
+_LARGEST_YUNET = 16 << 20  # bytes; the published ones have 230,000
 
 # What torch's and safetensors' readers raise for bytes that they did not write, found by cutting and flipping every byte of
 # small files; a pickle that asks for code is an UnpicklingError too and is told apart by its message.
@@ -64,15 +66,14 @@ def load(path: Path, operations: Any = None, precision: str = "exact", *, name: 
         return networks.load(read(path, name, mapped), operations or nn, name, precision)
     _first_bytes(path, name)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        # The name of YuNet's last output. OpenCV builds a detector from any ONNX file and fails only at the first image.
-        if data.find(b"kps_32") < 0:
-            raise ValueError(
-                f"{name} is not a YuNet of 2023 or later, the only ONNX model this pack runs. "
-                "Choose face_detection_yunet_2026may.onnx as detector, or codeformer.pth as restorer."
-            )
-    from ..networks.yunet import YuNet
+        is_yunet = data.find(b"kps_32", 0, _LARGEST_YUNET) >= 0  # the name of its last output
+    if is_yunet:
+        from ..networks.yunet import YuNet
 
-    return YuNet(path)
+        return YuNet(path)
+    from ..networks import onnx_networks
+
+    return onnx_networks.load(path, name, {str(model.sha256) for model in catalogue()})
 
 
 def read(path: Path, name: str = "", mapped: bool = True) -> dict[str, "Tensor"]:

@@ -148,6 +148,13 @@ class Arguments:
     person: tuple[int, ...] = option(
         (), "With --like people.json: the people with these numbers.", span=(1, 1_000_000, 1), group="selection", metavar="N,N"
     )
+    keep_out_model: str | None = option(
+        None,
+        "Changes nothing where this network sees something in front of a face: an occluder in an ONNX file, 256 x 256 in "
+        "and one channel out, such as xseg_1.onnx.",
+        group="pasting",
+        metavar="FILE",
+    )
     model: str | None = option(
         None,
         "The network (default: codeformer, codeformer-colorization or codeformer-inpainting; until codeformer is installed, "

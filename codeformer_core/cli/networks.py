@@ -63,6 +63,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         "detector": (arguments.detector or _find_detector(arguments)) if _searches(arguments) else None,
         "recogniser": "dlib-recogniser" if arguments.like or arguments.command == "people" else None,
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
+        "occluder": arguments.keep_out_model,
         "upscaler": arguments.bg_upscaler,
         "face_upscaler": arguments.face_upscaler,
     }
@@ -149,9 +150,11 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
     network = checkpoints.load(path, precision=suited(precision, device))
     found = getattr(network, "task", None)
     if network.role != role or found not in (None, task):
-        kind = network.role if found is None else f"{network.role} for {found}"
+        kind = f"face {network.role}" if found is None else f"{network.role} for {found}"
         needed = f"a {role}: see `codeformer models list`"
         if role == "restorer":
             needed = f"a restorer for {task}: choose {_for_task(task)[0]}"
+        if role == "occluder":
+            needed = "an occluder: an ONNX file with one channel out, such as xseg_1.onnx"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
     return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

@@ -1,9 +1,6 @@
 """YuNet, the small detector with the most liberal licence (MIT), through OpenCV; it runs on the CPU."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 from threading import Lock
 
@@ -14,6 +11,7 @@ from torch import Tensor
 from ..faces import DetectionOptions, Face
 from ..runtime.finite import without_nan
 from .retinaface import detection_scale, detection_size, resized
+from .trial import fault_of
 from .yunet_trial import create
 
 #: SHA-256 of the files that OpenCV's model zoo publishes (their Git LFS pointers) -> their names.
@@ -43,17 +41,7 @@ def _check(path: Path, data: np.ndarray) -> None:
 
 def _trial(path: Path) -> str:
     """What `yunet_trial` finds wrong with a file."""
-    command = [sys.executable, str(Path(__file__).with_name("yunet_trial.py")), str(path)]
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # where cv2 was found
-    hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    try:
-        tried = subprocess.run(command, env=variables, capture_output=True, timeout=60, creationflags=hidden, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"it could not be tried in a process of its own: {error}"
-    if tried.returncode not in (0, 1):
-        return "OpenCV crashes on it, so it is damaged"
-    said = tried.stderr.decode(errors="replace").strip().splitlines()
-    return said[-1] if tried.returncode else ""
+    return fault_of(Path(__file__).with_name("yunet_trial.py"), str(path), library="OpenCV")
 
 
 class YuNet:

@@ -49,7 +49,7 @@ def completed(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOut
         try:
             _check_numbers(values)
             return execute(cls, **{**_defaults(cls), **{name: _whole(value) for name, value in values.items()}})
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, ImportError) as error:
             said = language.translate(str(error))
             if said == str(error):
                 raise

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import comfy.model_management as mm
 import comfy.model_patcher
 import torch
+from comfy.patcher_extension import CallbacksMP
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
@@ -109,6 +110,12 @@ def cancellable(network: torch.nn.Module) -> Iterator[None]:
         for layer in network.modules():
             hooks.enter_context(layer.register_forward_pre_hook(lambda *_: mm.throw_exception_if_processing_interrupted()))
         yield
+
+
+def keep_outside(patcher: Any, weight_bytes: int, release: Callable[[], None]) -> None:
+    """Tell the host how much memory a network takes outside torch, and have it released when the host unloads the network."""
+    patcher.size = weight_bytes
+    patcher.add_callback(CallbacksMP.ON_DETACH, lambda _, unload: release() if unload else None)
 
 
 def place(patcher: comfy.model_patcher.ModelPatcher, memory: int) -> torch.device:

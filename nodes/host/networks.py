@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ...codeformer_core.faces import DetectionOptions, Face
+from ...codeformer_core.networks.codeless import CodelessRestorer
 from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
+from ...codeformer_core.networks.onnx_networks import OnnxRestorer
 from ...codeformer_core.networks.precision import suited
 from ...codeformer_core.networks.retinaface import detection_size
-from ...codeformer_core.networks.spandrel_restorer import SpandrelRestorer
 from . import memory, model_files
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
@@ -95,6 +96,16 @@ class HostedPlainRestorer(HostedRestorer):
     casts = False
 
 
+class HostedOnnxRestorer(HostedPlainRestorer):
+    """A restorer that onnxruntime runs, whose memory is freed when the host unloads it: GPEN, RestoreFormer++."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        graph = network.graph
+        self.most = min(self.most, graph.batch or self.most)  # so that Cancel is looked for between the calls
+        memory.keep_outside(self.patcher, graph.weight_bytes, graph.release)
+
+
 class HostedDetector(memory.Hosted):
     """A face detector for the core's pipeline."""
 
@@ -152,8 +163,8 @@ def load(role: str, name: str, precision: str = "auto") -> Any:
     """
     wrapper = WRAPPERS[role]
     network = model_files.read(role, name, suited(precision, wrapper.home()))
-    if isinstance(network, SpandrelRestorer):
-        wrapper = HostedPlainRestorer
+    if isinstance(network, CodelessRestorer):
+        wrapper = HostedOnnxRestorer if isinstance(network, OnnxRestorer) else HostedPlainRestorer
     return wrapper(network)
 
 

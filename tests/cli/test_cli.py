@@ -408,7 +408,7 @@ def test_a_model_of_the_wrong_role_is_refused(
     draw(tmp_path / "a.png")
     argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
     assert main([*argv, "--model", str(blind), "--detector", str(blind)]) == 1
-    assert "detector.pth is a detector. Needed is a restorer" in capsys.readouterr().err
+    assert "detector.pth is a face detector. Needed is a restorer" in capsys.readouterr().err
     assert main([*argv, "--model", str(tiny_checkpoint), "--detector", str(tiny_checkpoint)]) == 1
     assert "is a restorer for restoration. Needed is a detector" in capsys.readouterr().err
 
