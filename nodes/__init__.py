@@ -18,6 +18,7 @@ from .loaders import CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader, C
 from .paste import CodeFormerPasteBack
 from .restore import CodeFormerRestore
 from .select import CodeFormerFaceSelect
+from .select_person import CodeFormerSelectPerson
 from .sweep import CodeFormerFidelitySweep
 from .video_frames import CodeFormerVideoFrames
 
@@ -30,6 +31,7 @@ NODES: list[type[io.ComfyNode]] = [
     CodeFormerVideoFrames,
     CodeFormerFaceDetect,
     CodeFormerFaceSelect,
+    CodeFormerSelectPerson,
     CodeFormerRestore,
     CodeFormerColorize,
     CodeFormerInpaint,

@@ -1,14 +1,14 @@
 """Recognition: who a face is, as 128 numbers that lie close together for the faces of one person."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..align import align
-from ..faces import Face
+from ..faces import AlignedFaces, Face
 
 #: Two faces that are nearer are one person. Of 61 faces in the photographs of the test data and a mosaic of synthetic ones, the
 #: same person is at most 0.47 away (eight pairs, across photographs), somebody else at least 0.50 (dlib-recogniser, RetinaFace
@@ -48,6 +48,13 @@ class People:
         if self.references is None or all(face.distance is not None for face in faces):
             return list(faces)
         return with_distances(faces, self.describe(images, faces), self.references)
+
+    def measured_crops(self, aligned: AlignedFaces) -> AlignedFaces:
+        """Aligned faces with their `distance`, from their original crops."""
+        if self.references is None or not len(aligned):
+            return aligned
+        described = self.recogniser.describe(aligned.originals)
+        return replace(aligned, faces=tuple(with_distances(aligned.faces, described, self.references)))
 
 
 def describe(images: Tensor, faces: Sequence[Face], recogniser: Recogniser) -> Tensor:

@@ -45,6 +45,11 @@ def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:
 
     if not kept and not skipped:
         return "No face found."
-    worked = part("Worked on", [line(face, f"confidence {face.score:.2f}") for face in kept])
+    worked = part("Worked on", [line(face, _measure(face)) for face in kept])
     alone = part("Left alone", [line(face, why) for face, why in skipped]) if skipped else []
     return "\n".join(worked + alone)
+
+
+def _measure(face: Face) -> str:
+    """What a kept face was chosen by: its distance from a person, where one is asked for, else the detector's confidence."""
+    return f"confidence {face.score:.2f}" if face.distance is None else f"{face.distance:.2f} from the person asked for"

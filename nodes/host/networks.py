@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...codeformer_core import checkpoints
 from ...codeformer_core.faces import DetectionOptions, Face
 from ...codeformer_core.networks.codeless import CodelessRestorer
 from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
@@ -129,6 +131,14 @@ class HostedParser(memory.Hosted):
         return torch.cat(self.over_parts(lambda _, faces: self.network.parse(faces).to(crops.device), crops))
 
 
+class HostedRecogniser(memory.Hosted):
+    """A recogniser for the core's `recognition`; Cancel is looked for before each face."""
+
+    def describe(self, crops: Tensor) -> Tensor:
+        """Aligned faces (N, 3, S, S) in [0, 1] -> descriptions (N, 128) on the CPU."""
+        return torch.cat(self.over_parts(lambda _, faces: self.network.describe(faces), crops))
+
+
 class HostedUpscaler:
     """The host's UPSCALE_MODEL for the core's `imaging.tiling.upscale_images`, which halves the tile when memory runs out.
 
@@ -176,3 +186,15 @@ def load_once(role: str, name: str) -> Any:
 @lru_cache(maxsize=4)
 def _load_once(role: str, name: str, fingerprint: str) -> Any:
     return load(role, name)
+
+
+@lru_cache(maxsize=1)
+def recogniser() -> HostedRecogniser:
+    """The recogniser of the extra `people`.
+
+    Raises:
+        ValueError, ImportError: its packages are not installed, or damaged.
+    """
+    model = checkpoints.lookup("dlib-recogniser")
+    assert model is not None
+    return HostedRecogniser(checkpoints.load(checkpoints.fetch(model, Path())))

@@ -12,7 +12,7 @@ FIRST_VERSION = json.loads(Path(__file__).with_name("first_version.json").read_t
 
 NODES = [
     *("ModelLoader", "FaceDetectorLoader", "FaceParserLoader", "FixFaces", "FixFacesInVideo", "VideoFrames", "FaceDetect"),
-    *("FaceSelect", "Restore", "Colorize", "Inpaint", "FidelitySweep", "Certainty", "FaceMask", "FacesToCrops"),
+    *("FaceSelect", "SelectPerson", "Restore", "Colorize", "Inpaint", "FidelitySweep", "Certainty", "FaceMask", "FacesToCrops"),
     *("FacesFromCrops", "BlendFaces", "PasteBack", "Compare", "OldRestore", "OldCrop", "OldReActor"),
 ]
 
