@@ -1,4 +1,4 @@
-"""The paper's claims, measured on held-out faces. Needs the extra [train], see docs/training.md.
+"""The paper's claims, measured on held-out faces. Needs the extra [evaluate], see docs/training.md.
 
 python -m benchmarks.claims runs/starter-3/network.pth runs/starter-1/network.pth faces claims.md
 """
@@ -14,6 +14,7 @@ from numpy.random import default_rng
 from torch import Tensor
 
 from codeformer_core import checkpoints
+from codeformer_core.evaluation.metrics import Unavailable, frechet, psnr
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.vqgan import Encoder
 from codeformer_core.training.codes import nearest
@@ -22,7 +23,7 @@ from codeformer_core.training.dataset import read_face, resize_face, split, to_t
 from codeformer_core.training.degrade import degrade_small
 from codeformer_core.training.saving import save_sheet
 
-from .metrics import crispness, frechet, patches, psnr, ssim
+from .metrics import crispness, patches, ssim
 
 #: The paper's whole ranges, and the severe half of them.
 DEGRADED = {
@@ -219,7 +220,7 @@ def main() -> None:
     with torch.inference_mode():
         try:
             tables = measure(network, encoder, files)
-        except ImportError as error:  # torchmetrics
+        except Unavailable as error:  # torchmetrics
             parser.error(str(error))
         args.out.write_text(markdown(tables, len(files)), encoding="utf-8")
         for kind in DEGRADED:

@@ -1,5 +1,6 @@
-"""What mkdocs does beside rendering docs/: pages from elsewhere in the project, links between them, the table of options."""
+"""What mkdocs does beside rendering docs/: pages from elsewhere in the project, links between them, tables from the code."""
 
+import dataclasses
 import posixpath
 import re
 import sys
@@ -75,7 +76,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return posixpath.relpath(there, posixpath.dirname(place) or ".") + heading
         return f"{config.repo_url}/blob/main/{path}{heading}"
 
-    return LINK.sub(relinked, markdown).replace("<!-- options -->", options_tables())
+    markdown = LINK.sub(relinked, markdown).replace("<!-- options -->", options_tables())
+    return markdown.replace("<!-- settings -->", settings_tables()) if "<!-- settings -->" in markdown else markdown
 
 
 #: The headings of the tables of options, by the field of `FixOptions` that holds them.
@@ -98,4 +100,19 @@ def options_tables() -> str:
                 words = ", ".join(f"`{flag}`" for flag in flags) if one.about.command_line else ""
                 lines.append(f"| `{one.path[-1]}` | {words} | `{one.default}` | {one.about.help} |")
         lines.append("")
+    return "\n".join(lines)
+
+
+def settings_tables() -> str:
+    """Every setting of a training run, table by table: its default and what it is."""
+    from codeformer_core.training.config_file import settings  # imports torch
+
+    lines: list[str] = []
+    before = None
+    for table, name, default, told in settings():
+        if table != before:
+            lines += ["", f"### `[{table}]`" if table else "### Outside of tables", "", "| | default | |", "|---|---|---|"]
+            before = table
+        shown = "" if default is dataclasses.MISSING else f"`{default}`"
+        lines.append(f"| `{name}` | {shown} | {told} |")
     return "\n".join(lines)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: What no node reaches: the command line, training, whole image files, Python's `fix`.
-ELSEWHERE = {"cli", "training", "image_io", "api.py", "upscaler.py", "__main__.py"}
+#: What no node reaches: the command line, evaluation, training, whole image files, Python's `fix`.
+ELSEWHERE = {"cli", "evaluation", "training", "image_io", "api.py", "upscaler.py", "__main__.py"}
 
 #: Functions and methods whose first argument is shown to people.
 SAYING = {"log_and_show", "show"}

@@ -42,7 +42,8 @@ MAY_IMPORT = {
         *("recognition", "restoration", "runtime", "selection", "video_io"),
     },
     "api": {"checkpoints", "extras", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
-    "training": {"checkpoints", "networks", "runtime"},
+    "evaluation": {"checkpoints", "faces", "image_io", "imaging", "networks", "options", "recognition", "runtime"},
+    "training": {"checkpoints", "evaluation", "image_io", "networks", "runtime"},
     "__main__": {"cli"},
     "__init__": {"api", "extras", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
 }

@@ -1,6 +1,7 @@
 """The pages of docs/ as a site: it builds without a warning, and what it quotes is the program's own."""
 
 import ast
+import html
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from codeformer_core.options import FixOptions, option_fields
+from codeformer_core.training.config_file import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +38,12 @@ def test_every_option_is_in_a_table(site):
         assert option.path[-1] in page
         assert not option.about.command_line or option.flags[-1] in page or option.about.switches[0][0] in page
     assert "Start at 0.5; take more when the likeness matters." in page
+
+
+def test_every_setting_of_a_training_run_is_in_a_table(site):
+    page = text(site / "training" / "index.html")
+    for _, name, _, told in settings():
+        assert name in page and told.replace("`", "") in html.unescape(page), name
 
 
 def test_the_reference_has_every_function_and_what_it_gives(site):

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..checkpoints import ModelFile
 from ..options import FixOptions, option_fields
 from ..options.option import option
+from .research import ResearchOptions
 from .values import existing, html_file, json_file, named
 
 #: Keys of tables in modules that are slow to import; tests compare them.
@@ -40,6 +41,7 @@ class Arguments:
     typed: frozenset[str] = frozenset()
     fidelities: tuple[Fidelity, ...] = ()
     options: FixOptions = FixOptions()
+    research: ResearchOptions = ResearchOptions()
 
     fidelity_mask: Path | None = option(
         None, "Raises the fidelity to 1 in the white of MASK.", read=existing, group="restoration", metavar="MASK"

@@ -26,6 +26,9 @@ GROUPS: dict[str, tuple[str, str | None]] = {
         "all, unless something is said here; in a video each face is chosen once in a shot, and stays chosen",
     ),
     "pasting": ("where a face is pasted", None),
+    "degradation": ("degradation", None),
+    "evaluation": ("evaluation", None),
+    "training": ("settings", None),
     "models": ("models", "names as in `codeformer models list`, or paths of files"),
     "speed": ("speed", None),
     "cluster": ("several machines", 'needs pip install "codeformer-suite[cluster]"; docs/cluster.md says how to start one'),
@@ -56,7 +59,13 @@ class Command(NamedTuple):
 
 #: Module of a command -> what it reads.
 _IMAGES = "images (PNG, JPEG, WebP, TIFF, ...)"
-READ = {"images": _IMAGES, "visualize": _IMAGES, "videos": "videos (MP4, MOV, MKV, WebM, ...)", "people": "images, videos"}
+READ = {
+    "images": _IMAGES,
+    "visualize": _IMAGES,
+    "crops": "square images of aligned faces",
+    "videos": "videos (MP4, MOV, MKV, WebM, ...)",
+    "people": "images, videos",
+}
 
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
@@ -117,6 +126,17 @@ COMMANDS: Mapping[str, Command] = {
         ("files", "images", "saved faces", *_FACES),
         _NOT_SHOWN,
         "certainty",
+    ),
+    "degrade": Command(
+        "degrade aligned faces as the paper does, to test a network with", "crops", None, "degraded", ("files", "degradation")
+    ),
+    "reconstruct": Command(
+        "draw aligned faces by the codebook of stage I alone",
+        "crops",
+        None,
+        "drawn",
+        ("files", "crops", "models", "speed"),
+        ("detector", "parser", "compile", "batch", "precision"),
     ),
 }
 

@@ -58,9 +58,9 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     """
     options, task = arguments.options, COMMANDS[arguments.command].task
     wanted = {
-        "restorer": task and (arguments.model or _find_restorer(arguments, task)),
+        "restorer": task and (arguments.model or find_restorer(arguments, task)),
         "second_restorer": arguments.second_model,
-        "detector": (arguments.detector or _find_detector(arguments)) if _searches(arguments) else None,
+        "detector": (arguments.detector or find_detector(arguments)) if _searches(arguments) else None,
         "recogniser": "dlib-recogniser" if arguments.like or arguments.command == "people" else None,
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
         "occluder": arguments.keep_out_model,
@@ -115,7 +115,7 @@ def _for_task(task: str) -> list[str]:
     return [model.name for model in checkpoints.catalogue() if model.task == task]
 
 
-def _find_restorer(arguments: Arguments, task: str) -> str:
+def find_restorer(arguments: Arguments, task: str) -> str:
     """The name of the published network for a task; until that is here, of the one that comes with the project."""
     return _best_installed(
         _for_task(task),
@@ -125,7 +125,7 @@ def _find_restorer(arguments: Arguments, task: str) -> str:
     )
 
 
-def _find_detector(arguments: Arguments) -> str:
+def find_detector(arguments: Arguments) -> str:
     """The name of the best detector that is installed, as the last of them always is."""
     names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
     notice = "Detector: {here}. `codeformer models fetch {best}` for the one that misses fewest faces."

@@ -14,6 +14,21 @@ from .values import did_you_mean, listed, model, named, number, one_of
 _FIDELITY = "options.fidelity"
 
 
+#: Options of its groups that `codeformer evaluate` does not have.
+_NOT_EVALUATED = (
+    "recipe",
+    "fidelity_mask",
+    "second_model",
+    "mix",
+    "match_style",
+    "keep_detail",
+    "grey",
+    "parser",
+    "compile",
+    "batch",
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what a misspelt command may have meant."""
 
@@ -52,10 +67,23 @@ def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
             name, "folder for the results; or a file, for one input"
         )
         command.add_argument("-o", "--out", type=named, help=out)
-        command.epilog = "MASK is an image, white where it applies; or a folder with one of the same name for each input."
+        if "images" in one.groups or "videos" in one.groups:
+            command.epilog = "MASK is an image, white where it applies; or a folder with one of the same name for each input."
         add_options(command, one.groups, one.without, defaults)
     train = _add_parser(commands, "train", "train a network of your own", "train", "codeformer train CONFIG [options]")
     train.add_argument("config", metavar="CONFIG", help="a TOML file, or the name of one that comes with the program")
+    add_options(train, ("training",), (), defaults)
+    evaluate = _add_parser(
+        commands,
+        "evaluate",
+        "measure how good restored images are",
+        "evaluate",
+        "codeformer evaluate RESTORED... [--truth DIR] [options]\n"
+        "       codeformer evaluate --model MODEL --truth DIR --degrade RECIPE [options]",
+    )
+    evaluate.add_argument("paths", nargs="*", type=named, metavar="RESTORED", help="folders of restored images")
+    evaluate.add_argument("-o", "--out", type=named, help="folder for tables, a contact sheet and a plot")
+    add_options(evaluate, ("restoration", "evaluation", "degradation", "models", "speed"), _NOT_EVALUATED, defaults)
     models = _add_parser(
         commands, "models", "list, fetch and verify model files", "models", "codeformer models ACTION [options]"
     )

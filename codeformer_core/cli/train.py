@@ -2,7 +2,7 @@
 
 import sys
 
-from ..training import config
+from ..training import config_file
 from ..training.run import train
 from .arguments import Arguments
 
@@ -11,7 +11,10 @@ def run(arguments: Arguments) -> int:
     """The exit status: 0 trained or stopped with everything saved, 1 something failed, 2 the configuration is wrong."""
     status = 2
     try:
-        settings = config.read(arguments.config)
+        settings = config_file.read(arguments.config, arguments.research.settings)
+        if arguments.research.show:
+            print(config_file.show(settings), end="")
+            return 0
         status = 1
         done = train(settings, quiet=arguments.quiet)
     except (OSError, ValueError, FloatingPointError) as error:

@@ -1,22 +1,10 @@
-"""Settings of a training run: frozen dataclasses, read from a TOML file."""
+"""Settings of a training run: frozen dataclasses, which `config_file` reads from TOML files."""
 
-import dataclasses
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Literal
 
 from ..networks.vqgan import Architecture
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-#: Configurations that come with the package, by their name without ".toml".
-PRESETS = Path(__file__).resolve().parent / "presets"
 
 Task = Literal["restoration", "colorization", "inpainting"]
 
@@ -77,7 +65,7 @@ class Optimiser:
     decay: float = 0.0  # weight decay
     clip: float = 10.0  # largest norm of all gradients together
     average: float = 0.995  # decay of the EMA, whose weights are saved as `params_ema`
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["fp32", "bf16"] = "bf16"  # of the forward pass
 
 
 @dataclass(frozen=True)
@@ -90,18 +78,19 @@ class Codebook:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Steps between log lines, checkpoints and contact sheets."""
+    """Steps between log lines, checkpoints, validations and contact sheets."""
 
-    log: int = 20
-    checkpoint: int = 200
-    sheet: int = 1000
+    log: int = 20  # lines of `log.jsonl`
+    checkpoint: int = 200  # files for resuming
+    validation: int = 200  # scores of the held-out faces, in `log.jsonl` too; 0: never
+    sheet: int = 1000  # contact sheets of the held-out faces
 
 
 @dataclass(frozen=True)
 class Config:
     """One run."""
 
-    stage: Literal[1, 2, 3]
+    stage: Literal[1, 2, 3]  # 1: codebook, 2: code prediction, 3: fusion
     out: Path  # folder of the run: `state.pt` for resuming, `network.pth`, `log.jsonl`, contact sheets
     faces: TrainingFaces
     network: Architecture
@@ -116,6 +105,15 @@ class Config:
     every: Intervals = Intervals()
 
     def __post_init__(self) -> None:
+        positive = {
+            "steps": self.optimiser.steps,
+            "batch": self.optimiser.batch,
+            "log": self.every.log,
+            "checkpoint": self.every.checkpoint,
+            "sheet": self.every.sheet,
+        }
+        if small := [f"{name} = {value}" for name, value in positive.items() if value < 1]:
+            raise ValueError(f"Found {', '.join(small)}. Expected 1 or more.")
         if (self.start is None) != (self.stage == 1):
             raise ValueError("Stages 2 and 3 start from the network.pth of the stage before, stage 1 from none: check `start`.")
         if (self.codes_from is None) == (self.stage == 3):
@@ -128,56 +126,3 @@ class Config:
             )
         if self.losses.perceptual and self.losses.perceptual_file is None:
             raise ValueError("Found a perceptual loss without perceptual_file: name VGG16 weights, or use structure instead.")
-
-
-def read(path: Path | str) -> Config:
-    """A TOML file, or the name of a preset, as a configuration; paths in it are relative to the current folder.
-
-    Raises:
-        ValueError: no such file, no TOML, or unknown names or wrong values.
-    """
-    file = PRESETS / f"{path}.toml" if (PRESETS / f"{path}.toml").is_file() else Path(path)
-    if not file.is_file():
-        names = ", ".join(sorted(preset.stem for preset in PRESETS.glob("*.toml")))
-        raise ValueError(f"{path} does not exist. Name a TOML file, or one of {names}.")
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no TOML file: {error}.") from error
-    return _table(Config, content, str(path))
-
-
-def _table(kind: type[Any], content: Mapping[str, Any], where: str) -> Any:
-    """A TOML table as an instance of the dataclass `kind`."""
-    types = get_type_hints(kind)
-    if unknown := [name for name in content if name not in types]:
-        raise ValueError(f"{where} says {', '.join(unknown)}; expected {', '.join(types)}.")
-    required = [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
-    if missing := [name for name in required if name not in content]:
-        raise ValueError(f"{where} does not say {', '.join(missing)}.")
-    return kind(**{name: _value(types[name], value, f"{where}: {name}") for name, value in content.items()})
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    """A TOML value as a field of type `kind`; of `X | None`, as X."""
-    kind = next(iter(get_args(kind)), kind) if isinstance(kind, UnionType) else kind
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise ValueError(f"{where} is {value!r}; expected a table, [{where.rpartition(' ')[2]}].")
-        return _table(cast(type, kind), value, where)
-    if kind == tuple[float, float]:
-        if not (isinstance(value, list) and len(value) == 2 and all(type(bound) in (int, float) for bound in value)):
-            raise ValueError(f"{where} is {value!r}; expected a range of two numbers, such as [1, 15].")
-        return (float(value[0]), float(value[1]))
-    if kind == tuple[int, ...]:
-        return tuple(_value(int, item, where) for item in _value(list, value, where))
-    if kind is Path:
-        return Path(_value(str, value, where)).expanduser()
-    if get_origin(kind) is Literal:
-        choices = get_args(kind)
-        if _value(type(choices[0]), value, where) not in choices:
-            raise ValueError(f"{where} is {value!r}; expected one of {', '.join(map(str, choices))}.")
-        return value
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise ValueError(f"{where} is {value!r}; expected {kind.__name__}.")
-    return kind(value)

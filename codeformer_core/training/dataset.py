@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import torch
 from numpy.random import Generator, default_rng
-from PIL import Image as PILImage
 from torch import Tensor
 
+from .. import image_io
+from ..image_io import ImageFile
 from .config import Degradation, TrainingFaces
 from .degrade import Image, adjust_colours, degrade
 
@@ -39,25 +40,43 @@ def split(folder: Path, hold_out: int) -> tuple[list[Path], list[Path]]:
     """Training files and held-out files: every n-th by name, beginning with the first.
 
     Raises:
-        ValueError: the folder holds no image.
+        ValueError: there is no such folder, or no image in it.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"{folder} {what}; expected a folder of aligned faces, as `codeformer crop` makes them.")
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not files:
         raise ValueError(f"{folder} holds no image ({', '.join(SUFFIXES)}). Make aligned faces with `codeformer crop`.")
     held = files[::hold_out] if hold_out else []
     return sorted(set(files) - set(held)), held
 
 
-def read_face(path: Path) -> np.ndarray:
-    """A face, (S', S', 3) RGB in 8 bits.
+def read_face(path: Path, square: bool = True) -> np.ndarray:
+    """A face, (S', S', 3) RGB in 8 bits; a grey one has equal channels.
 
     Raises:
-        ValueError: the image is not square.
+        ValueError: the image is damaged, not square or not opaque; the message names the path.
     """
-    with PILImage.open(path) as opened:
-        if opened.width != opened.height:
-            raise ValueError(f"{path} has {opened.width} x {opened.height} pixels, expected a square: use `codeformer crop`.")
-        return np.array(opened.convert("RGB"))
+    try:
+        file = image_io.read(path)
+    except ValueError as error:
+        raise ValueError(f"{path}{str(error).removeprefix(path.name)}") from error
+    return opaque(file, str(path), square)
+
+
+def opaque(file: ImageFile, name: str, square: bool = False) -> np.ndarray:
+    """The pixels of an image, (H, W, 3) RGB in 8 bits.
+
+    Raises:
+        ValueError: parts of it are transparent, and what is there is not known; or it is not `square` and should be.
+    """
+    height, width = file.image.shape[-2:]
+    if square and width != height:
+        raise ValueError(f"{name} has {width} x {height} pixels, expected a square: use `codeformer crop`.")
+    if file.alpha is not None and bool((file.alpha < 1).any()):
+        raise ValueError(f"{name} has transparent parts, expected an opaque image: put it on a background first.")
+    return (file.image[0] * 255).round().byte().permute(1, 2, 0).numpy()
 
 
 def resize_face(pixels: np.ndarray, side: int) -> Image:

@@ -5,10 +5,11 @@ a seed is reproducible. Lengths are those of 512-pixel faces and scale with the 
 """
 
 import math
+import zlib
 
 import cv2
 import numpy as np
-from numpy.random import Generator
+from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from .config import Degradation
@@ -35,6 +36,16 @@ def degrade(clear: Image, how: Degradation, rng: Generator) -> Image:
         return np.where(brush_mask(clear.shape[0], rng)[..., None], np.float32(1), clear)
     small = degrade_small(recolour(clear, how, rng), how, rng)
     return cv2.resize(small, clear.shape[:2], interpolation=cv2.INTER_LINEAR)
+
+
+def degrade_named(clear: Image, how: Degradation, seed: int, name: str) -> Image:
+    """The degraded face of a file; it depends on the seed and the file's name alone, not on the other files of a set."""
+    return degrade(clear, how, named_rng(seed, name))
+
+
+def named_rng(seed: int, name: str) -> Generator:
+    """The random numbers of a file, by its name without suffix."""
+    return default_rng((seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))))
 
 
 def degrade_small(clear: Image, how: Degradation, rng: Generator) -> Image:

@@ -1,6 +1,7 @@
 """The state of a training run (networks, EMA, optimisers) and one optimisation step."""
 
 import math
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..evaluation import metrics
 from ..networks.codeformer import CodeFormer
 from . import codes, distributed, saving
 from .config import Config, Optimiser, TrainingFaces
@@ -22,8 +24,8 @@ BETAS = (0.9, 0.99)
 #: Faces that are encoded at once for the cached codes.
 ENCODED = 8
 
-#: Faces on a contact sheet.
-SHEET_FACES = 8
+#: Faces on a contact sheet, and held-out ones that are scored while training.
+SHEET_FACES, VALIDATED = 8, 64
 
 
 class Run:
@@ -60,6 +62,8 @@ class Run:
             "critic": self.discriminator_optimiser,
         }
         files, self.held_out = split(config.faces.folder, config.faces.hold_out)
+        if not files:
+            raise ValueError(f"hold_out = {config.faces.hold_out} leaves no face to train with: add faces, or raise hold_out.")
         settings = (config.faces, config.degradation, config.network.side)
         self.sampler = Sampler(files, *settings, config.optimiser.batch, config.seed, process.rank, process.world)
         if config.stage > 1 and not (config.faces.shift or config.faces.zoom or config.faces.colour):
@@ -168,15 +172,39 @@ class Run:
         """Write a contact sheet of held-out faces (or training faces): clear, degraded, generated with the EMA weights."""
         if not self.process.is_main:
             return
+        batch, generated = self._generated((self.held_out or self.sampler.files)[:SHEET_FACES])
+        rows = [batch.clear, generated] if self.config.stage == 1 else [batch.clear, batch.degraded, generated]
+        saving.save_sheet(rows, self.config.out / "sheets" / f"{self.step:07d}.png")
+
+    def validate(self) -> dict[str, float]:
+        """Mean scores of held-out faces that the EMA weights generate; of stages II and III also the share of true codes.
+
+        Nothing without held-out faces, or without torchmetrics.
+        """
+        files, sums = self.held_out[:VALIDATED], defaultdict[str, float](float)
+        try:
+            for first in range(0, len(files), ENCODED):
+                batch, generated = self._generated(files[first : first + ENCODED])
+                images, clear = ((x.float().clamp(-1, 1) + 1) / 2 for x in (generated, batch.clear))
+                sums["validation PSNR"] += float(metrics.psnr(images, clear).sum())
+                sums["validation SSIM"] += float(metrics.ssim(images, clear).sum())
+                if self.config.stage > 1:
+                    with torch.no_grad(), self.autocast:
+                        predicted = self.averaged.predict(self.averaged.encode(batch.degraded)[0]).argmax(dim=2)
+                    right = (predicted == self.stage.true_codes(batch.clear)).float().mean(dim=1)
+                    sums["validation agreement"] += float(right.sum())
+        except metrics.Unavailable:
+            return {}
+        return {name: value / len(files) for name, value in sums.items()}
+
+    def _generated(self, files: list[Path]) -> tuple[Batch, Tensor]:
+        """Faces without augmentation, degraded always alike, and what the EMA weights make of them."""
         config = self.config
-        files = (self.held_out or self.sampler.files)[:SHEET_FACES]
-        unaugmented = TrainingFaces(config.faces.folder)
-        batch = Sampler(files, unaugmented, config.degradation, config.network.side, len(files), seed=0)(0)
+        settings = (TrainingFaces(config.faces.folder), config.degradation, config.network.side)
+        batch = Sampler(files, *settings, len(files), seed=0)(0)
         batch = Batch(*(part.to(self.process.device) for part in batch))
         with self.autocast:
-            generated = self.stage.generate(self.averaged, batch, self.step)
-        rows = [batch.clear, generated] if config.stage == 1 else [batch.clear, batch.degraded, generated]
-        saving.save_sheet(rows, config.out / "sheets" / f"{self.step:07d}.png")
+            return batch, self.stage.generate(self.averaged, batch, self.step)
 
 
 def ema_of(network: nn.Module, decay: float) -> AveragedModel:

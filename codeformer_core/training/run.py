@@ -43,11 +43,14 @@ def train(config: Config, quiet: bool = False) -> int:
 
 def _loop(run: Run, quiet: bool) -> None:
     config, steps = run.config, run.config.optimiser.steps
-    log = config.out / "log.jsonl"
-    if run.process.is_main:
-        saving.truncate_log(log, run.step)
+    log = saving.Log(config.out, run.step) if run.process.is_main else None
     bar = tqdm(total=steps, initial=run.step, disable=quiet, desc=f"stage {config.stage}", mininterval=1)
-    with bar, contextlib.closing(_batches(run.sampler, run.step, steps)) as batches, _stopping() as stopped:
+    with (
+        bar,
+        contextlib.closing(log or contextlib.ExitStack()),
+        contextlib.closing(_batches(run.sampler, run.step, steps)) as batches,
+        _stopping() as stopped,
+    ):
         for batch in batches:
             losses = run.learn(batch)
             if not math.isfinite(losses["loss"]):
@@ -56,9 +59,12 @@ def _loop(run: Run, quiet: bool) -> None:
                     f"{config.out} holds the last checkpoint."
                 )
             bar.update()
-            if run.process.is_main and ((run.step - 1) % config.every.log == 0 or run.step == steps):
-                saving.append_log(log, run.step - 1, losses)
+            if log and ((run.step - 1) % config.every.log == 0 or run.step == steps):
+                log.write(run.step - 1, losses)
                 bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
+            due = config.every.validation and (run.step % config.every.validation == 0 or run.step == steps)
+            if log and due and (scores := run.validate()):
+                log.write(run.step - 1, scores)
             if run.step % config.every.sheet == 0 or run.step == steps:
                 run.sheet()
             if run.process.any(stopped()):  # all stop at the same step, otherwise the others would wait for ever

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,33 @@ def save_sheet(rows: Sequence[Tensor], path: Path) -> None:
     save_image(images, path, nrow=len(rows[0]), padding=0, normalize=True, value_range=(-1, 1))
 
 
-def truncate_log(path: Path, step: int) -> None:
-    """Drop the lines of a log from a step on, since those steps are repeated."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
-    path.write_text("".join(f"{line}\n" for line in kept))
+class Log:
+    """The log of a run: JSON lines in log.jsonl, and scalars for TensorBoard where that is installed.
 
+    Args:
+        folder: of the run.
+        step: what an earlier run has logged from this step on is dropped, since those steps are repeated.
+    """
 
-def append_log(path: Path, step: int, values: Mapping[str, float]) -> None:
-    """Add the losses of a step to a log, as a JSON line."""
-    with path.open("a") as file:
-        file.write(json.dumps({"step": step} | {name: float(f"{value:.6g}") for name, value in values.items()}) + "\n")
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path, self.tensorboard = folder / "log.jsonl", None
+        lines = self.path.read_text().splitlines() if self.path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < step]
+        self.path.write_text("".join(f"{line}\n" for line in kept))
+        if find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.tensorboard = SummaryWriter(folder / "tensorboard", purge_step=step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Add what was measured at a step."""
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step} | {name: float(f"{value:.6g}") for name, value in values.items()}) + "\n")
+        if self.tensorboard:
+            for name, value in values.items():
+                self.tensorboard.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what TensorBoard still keeps."""
+        if self.tensorboard:
+            self.tensorboard.close()

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops
 
 from codeformer_core.cli import main
 from codeformer_core.cli.arguments import Arguments
-from codeformer_core.cli.networks import _find_detector
+from codeformer_core.cli.networks import find_detector
 from codeformer_core.networks.retinaface import RetinaFace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def test_a_quiet_command_does_not_mention_it(fix, capsys):
 
 
 def test_a_command_that_may_download_takes_the_best_one():
-    assert _find_detector(Arguments(download=True)) == "retinaface-resnet50"
+    assert find_detector(Arguments(download=True)) == "retinaface-resnet50"
 
 
 def test_it_is_listed_and_fetching_it_says_where_it_is(capsys):

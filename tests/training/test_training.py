@@ -30,8 +30,8 @@ from codeformer_core.training.config import (
     LossWeights,
     Optimiser,
     TrainingFaces,
-    read,
 )
+from codeformer_core.training.config_file import read
 from codeformer_core.training.learner import Run, ema_of, rate
 from codeformer_core.training.run import train
 from codeformer_core.training.stages import TRAINED
@@ -341,6 +341,46 @@ def test_a_contact_sheet_shows_clear_degraded_and_generated_faces(faces, trained
     assert sheet.size == (2 * 32, 3 * 32)
     drawn, clear = (np.asarray(sheet, float)[rows] for rows in (slice(64, 96), slice(0, 32)))
     assert np.abs(drawn - clear).mean() < 60
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_held_out_faces_are_scored_while_it_trains_and_change_nothing(faces, trained, tmp_path, stage):
+    for number in (1, 2):
+        shutil.copytree(
+            trained / str(number), tmp_path / str(number), ignore=lambda *_: ["state.pt", "log.jsonl", "tensorboard"]
+        )
+    run = told(faces, tmp_path / "run", stage)
+    run = replace(run, faces=TrainingFaces(faces, hold_out=2), every=Intervals(log=1, checkpoint=9, sheet=9, validation=2))
+    run = replace(run, start=tmp_path / f"{stage - 1}" / "network.pth" if stage > 1 else None)
+    train(run, quiet=True)
+    scored = [row for row in history(run.out) if "validation PSNR" in row]
+    assert [row["step"] for row in scored] == [1, 3, 5]
+    assert ("validation agreement" in scored[0]) == (stage > 1) and all(5 < row["validation PSNR"] < 60 for row in scored)
+    train(replace(run, out=tmp_path / "unscored", every=replace(run.every, validation=0)), quiet=True)
+    assert [row for row in history(run.out) if row not in scored] == history(tmp_path / "unscored")
+
+
+def test_a_run_needs_faces_that_are_not_held_out(faces, tmp_path):
+    with pytest.raises(ValueError, match="hold_out = 1 leaves no face to train with"):
+        train(replace(told(faces, tmp_path / "run"), faces=TrainingFaces(faces, hold_out=1)), quiet=True)
+
+
+def test_the_log_is_there_for_tensorboard_too(trained):
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard")
+    events = reader.EventAccumulator(str(trained / "1" / "tensorboard"))
+    events.Reload()
+    logged = {row["step"]: row["pixel"] for row in history(trained / "1")}
+    assert {event.step: event.value for event in events.Scalars("pixel")} == pytest.approx(logged, rel=1e-4)
+
+
+def test_a_codebook_of_stage_one_draws_the_faces_that_it_has_learnt(trained, faces, tmp_path):
+    codebook = ["--model", str(trained / "1" / "network.pth"), "--side", "32", "--device", "cpu"]
+    assert main(["reconstruct", str(faces), "-o", str(tmp_path), *codebook]) == 0
+    for name in ("0.png", "1.png"):
+        drawn, face = Image.open(tmp_path / name), Image.open(faces / name)
+        assert drawn.size == (32, 32)
+        difference = np.asarray(drawn, float) - np.asarray(face.resize((32, 32), Image.Resampling.BOX), float)
+        assert np.abs(difference).mean() < 20
 
 
 def test_the_perceptual_loss_needs_a_file_and_sees_differences(tmp_path):

@@ -1,5 +1,6 @@
 """Configuration, degradation and sampling of training faces."""
 
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from codeformer_core.training import config, dataset, degrade
+from codeformer_core.cli import main
+from codeformer_core.training import config, config_file, dataset, degrade
 from codeformer_core.training.config import Degradation, TrainingFaces
 
 SIDE = 64
@@ -30,9 +32,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", sorted(preset.stem for preset in config.PRESETS.glob("*.toml")))
+@pytest.mark.parametrize("name", sorted(preset.stem for preset in config_file.PRESETS.glob("*.toml")))
 def test_every_preset_can_be_read(name):
-    assert config.read(name).optimiser.steps > 0
+    assert config_file.read(name).optimiser.steps > 0
 
 
 BASE = """
@@ -82,7 +84,39 @@ def test_a_wrong_configuration_is_refused(tmp_path, was, becomes, sentence):
     file = tmp_path / "run.toml"
     file.write_text(BASE.replace(was, becomes))
     with pytest.raises(ValueError, match=sentence.replace("[", r"\[")):
-        config.read(file)
+        config_file.read(file)
+
+
+def test_single_settings_take_the_place_of_the_files(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(BASE)
+    changed = config_file.read(file, ["steps=7", "faces.folder=~/my faces", "every.log = 3", "jpeg=[10, 20]", "precision=fp32"])
+    assert (changed.optimiser.steps, changed.every.log, changed.degradation.jpeg) == (7, 3, (10.0, 20.0))
+    assert changed.faces.folder == Path("~/my faces").expanduser() and changed.optimiser.precision == "fp32"
+    for change, sentence in (
+        ("step=7", "there is no setting step. Did you mean steps?"),
+        ("steps", "has no value. Say --set steps=VALUE"),
+        ("steps=many", "steps is 'many'; expected int"),
+        ("batch=0", "Found batch = 0. Expected 1 or more"),
+        ("=7", "there is no setting"),
+    ):
+        with pytest.raises(ValueError, match=sentence.replace("?", r"\?")):
+            config_file.read(file, [change])
+
+
+@pytest.mark.parametrize("name", ["starter-1", "starter-3", "colorization-2"])
+def test_what_is_shown_is_the_same_configuration_and_explains_every_setting(tmp_path, name, capsys):
+    assert main(["train", name, "--set", "steps=7", "--show"]) == 0
+    shown = capsys.readouterr().out
+    (tmp_path / "mine.toml").write_text(shown)
+    assert config_file.read(tmp_path / "mine.toml") == config_file.read(name, ["steps=7"])
+    for _, setting, _, told in config_file.settings():
+        assert any(line.startswith((f"{setting} =", f"# {setting} =")) and told in line for line in shown.splitlines()), setting
+
+
+@pytest.mark.parametrize("name", sorted(recipe.stem for recipe in config_file.RECIPES.glob("*.toml")))
+def test_every_recipe_can_be_read(name):
+    assert config_file.read_recipe(name).task in get_args(config.Task)
 
 
 def test_the_network_layout_must_match_the_task(tmp_path):
@@ -92,7 +126,7 @@ def test_the_network_layout_must_match_the_task(tmp_path):
         BASE.replace("stage = 1", third).replace("fuse_sides = []", "fuse_sides = [16]") + "[degradation]\ntask='inpainting'"
     )
     with pytest.raises(ValueError, match="would be taken for one for restoration; expected one for inpainting"):
-        config.read(file)
+        config_file.read(file)
 
 
 @pytest.mark.parametrize("task", get_args(config.Task))
@@ -153,9 +187,32 @@ def test_held_out_faces_are_not_trained_on(folder):
     assert not set(learnt) & set(held) and len(learnt) == 8
 
 
-def test_faces_must_be_square(tmp_path):
+def test_faces_and_folders_that_do_not_fit_are_told_in_a_sentence(tmp_path, folder):
     Image.new("RGB", (30, 20)).save(tmp_path / "wide.png")
-    with pytest.raises(ValueError, match="30 x 20 pixels, expected a square: use `codeformer crop`"):
-        dataset.read_face(tmp_path / "wide.png")
-    with pytest.raises(ValueError, match="holds no image"):
-        dataset.split(tmp_path / "nothing", 0)
+    Image.new("RGBA", (30, 30), (0, 0, 0, 128)).save(tmp_path / "clear.png")
+    (tmp_path / "cut.png").write_bytes((folder / "0.png").read_bytes()[:100])
+    for name, sentence in (
+        ("wide.png", "30 x 20 pixels, expected a square: use `codeformer crop`"),
+        ("clear.png", "clear.png has transparent parts, expected an opaque image"),
+        ("cut.png", f"{tmp_path}/cut.png: damaged"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            dataset.read_face(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    for path, hold_out, sentence in (
+        (tmp_path / "nothing", 0, "does not exist; expected a folder of aligned faces"),
+        (tmp_path / "wide.png", 0, "is a file; expected a folder of aligned faces"),
+        (tmp_path / "empty", 0, "holds no image"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            dataset.split(path, hold_out)
+
+
+def test_faces_of_other_kinds_are_read_as_they_look(tmp_path):
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
+    Image.fromarray(grey).save(tmp_path / "sixteen.png")  # Pillow alone would cut it off at 255
+    Image.fromarray((grey // 257).astype(np.uint8)).save(tmp_path / "eight.png")
+    sixteen, eight = (dataset.read_face(tmp_path / f"{name}.png").astype(int) for name in ("sixteen", "eight"))
+    assert sixteen.shape == (64, 64, 3) and np.abs(sixteen - eight).max() <= 1
+    Image.new("RGBA", (30, 30), (1, 2, 3, 255)).save(tmp_path / "opaque.png")
+    assert (dataset.read_face(tmp_path / "opaque.png") == [1, 2, 3]).all()

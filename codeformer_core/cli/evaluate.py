@@ -1,0 +1,175 @@
+"""`codeformer evaluate`: the scores of folders of restored images, or of what a network makes of degraded ones."""
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import checkpoints
+from ..evaluation import metrics, report
+from ..evaluation.likeness import Likeness
+from .arguments import Arguments
+from .evaluation_images import Sample, Samples, listed, of_folders, of_network, read
+from .models import obtain
+from .networks import device_of, find_detector, load_network
+
+#: Metrics by which the best and the worst images are chosen, the first that is known.
+RANKED_BY = ("LPIPS", "LPIPS-VGG", "PSNR", "NIQE")
+
+#: Below so many images the FID depends on their number more than on their quality.
+FEW_FOR_FID = 2000
+
+#: The set that the FID compares with.
+_REAL = ""
+
+
+def run(arguments: Arguments) -> int:
+    """The exit status: 0 scored, 1 something failed, 2 the options do not go together."""
+    if sentence := _contradiction(arguments):
+        print(f"codeformer evaluate: {sentence}", file=sys.stderr)
+        return 2
+    try:
+        device = device_of(arguments.device)
+        samples = of_network(arguments, device) if arguments.research.degrade else of_folders(arguments)
+        scores, missing = _metrics(arguments, device, samples.has_truth)
+        if not scores:
+            raise ValueError("\n".join(["no metric can be computed:", *(f"{name} {why}" for name, why in missing.items())]))
+        rows, whole = _scored(arguments, device, samples, scores, missing)
+        averages = {name: report.means(rows[name], whole.get(name, {})) for name in rows}
+        for metric in list(next(iter(averages.values()))):
+            if all(math.isnan(row[metric].value) for row in averages.values()):
+                missing[metric] = metrics.WITHOUT_VALUE[metric]
+                averages = {name: {k: v for k, v in row.items() if k != metric} for name, row in averages.items()}
+        if not arguments.quiet:
+            for note in samples.notes():
+                print(note, file=sys.stderr)
+            print(f"{len(samples.names)} images. Means [95 % confidence intervals].\n\n{report.table(averages)}\n")
+            for name, why in missing.items():
+                print(f"{name} is left out: it {why}.")
+            if any("FID" in row for row in averages.values()) and len(samples.names) < FEW_FOR_FID:
+                print(f"FID of fewer than {FEW_FOR_FID} images depends on their number: compare it with that of as many only.")
+            if missing.keys() & metrics.WEIGHTS.keys():
+                print(f"Put such files into {checkpoints.cache_folder()}, or into a folder that you name with --weights.")
+        if "out" in arguments.typed:
+            _write(arguments, samples, rows, averages, missing)
+    except (OSError, ValueError, ImportError) as error:
+        print(f"codeformer evaluate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _contradiction(arguments: Arguments) -> str | None:
+    """Why the options do not go together, in a sentence."""
+    if not arguments.research.degrade:
+        if not arguments.paths:
+            return "name folders of restored images, or say --degrade RECIPE --truth DIR to restore and score in one go."
+        flags = {"options.fidelity": "-w", "model": "--model", "research.seed": "--seed", "precision": "--precision"}
+        if useless := [flag for name, flag in flags.items() if name in arguments.typed]:
+            return f"{', '.join(useless)} is for --degrade: say which recipe, or leave it out."
+    elif arguments.paths or arguments.research.input:
+        return "--degrade makes the input and the results itself: leave out --degrade, or the folders of both."
+    elif not arguments.research.truth:
+        return "--degrade degrades the truth: say --truth DIR."
+    if "out" in arguments.typed and arguments.out.exists() and not arguments.out.is_dir():
+        return f"{arguments.out} is a file: name a folder with -o."
+    return None
+
+
+def _metrics(arguments: Arguments, device: torch.device, has_truth: bool) -> tuple[dict[str, metrics.Score], dict[str, str]]:
+    """What can be computed, and what each of the others lacks."""
+    scores, missing = metrics.scores(lambda file: _find(file, arguments), device, has_truth)
+    if has_truth:
+        detector = load_network(obtain([arguments.detector or find_detector(arguments)], arguments)[0], "detector", "", device)
+        recogniser = None
+        try:
+            path = checkpoints.find("dlib-recogniser", arguments.weights)
+            recogniser = checkpoints.load(path) if path else None
+        except ImportError:
+            pass
+        if recogniser is None:
+            missing["identity"] = "needs a recogniser: pip install 'codeformer-suite[people]'"
+        scores["landmarks"] = Likeness(detector, recogniser)
+    return scores, missing
+
+
+def _find(file: str, arguments: Arguments) -> Path | None:
+    """A file of weights in our folders, or where torch.hub keeps what torchvision has downloaded for other programs."""
+    hub = Path(torch.hub.get_dir()) / "checkpoints" / file
+    return checkpoints.find(file, arguments.weights) or (hub if hub.is_file() else None)
+
+
+def _scored(
+    arguments: Arguments,
+    device: torch.device,
+    samples: Samples,
+    scores: Mapping[str, metrics.Score],
+    missing: dict[str, str],
+) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, float]]]:
+    """Set -> image -> metric -> value, and set -> metric of the whole set -> value."""
+    reference, hidden = arguments.research.reference, arguments.quiet or None
+    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in samples.sets}
+    features: dict[str, list[Tensor]] = {name: [] for name in (_REAL, *samples.sets)}
+    inception = None
+    if samples.has_truth or reference:
+        try:
+            inception = metrics.Inception(metrics.weights("FID", lambda file: _find(file, arguments)), device)
+        except metrics.Unavailable as error:
+            missing["FID"] = str(error)
+    with torch.inference_mode():
+        for name in tqdm(samples.names, unit="image", disable=hidden):
+            sample = samples.load(name)
+            truth = None if sample.truth is None else sample.truth.to(device)
+            for one, image in sample.images.items():
+                image = image.to(device)
+                found = [score(image, image if truth is None else truth) for score in scores.values()]
+                rows[one][name] = {metric: value for values in found for metric, value in values.items()}
+                if inception:
+                    features[one].append(inception(image))
+            if inception and truth is not None and not reference:
+                features[_REAL].append(inception(truth))
+        if inception and reference:
+            for path in tqdm(listed(reference).values(), unit="image", disable=hidden, desc="reference"):
+                features[_REAL].append(inception(read(path, arguments.research.scored_side).to(device)))
+    if not inception:
+        return rows, {}
+    real = torch.cat(features.pop(_REAL))
+    return rows, {name: {"FID": metrics.frechet(torch.cat(points), real)} for name, points in features.items()}
+
+
+def _write(
+    arguments: Arguments,
+    samples: Samples,
+    rows: Mapping[str, report.Scores],
+    averages: Mapping[str, Mapping[str, report.Mean]],
+    missing: Mapping[str, str],
+) -> None:
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    report.write_csv(rows, out / "scores.csv")
+    about = {"settings": {"model": arguments.model, **asdict(arguments.research)}, "missing": missing}
+    report.write_json(rows, averages, about, out / "scores.json")
+    written = ["scores.csv", "scores.json"]
+    restored = [name for name in rows if name not in ("input", "degraded")]
+    metric = next((name for name in RANKED_BY if name in averages[restored[0]]), None)
+    chosen = report.best_median_worst(rows[restored[0]], metric) if metric else []
+    if metric and chosen:
+        lines = [_line(samples.load(name), rows, metric) for name in chosen]
+        report.write_sheet(lines, out / "sheet.png")
+        written.append("sheet.png")
+    if len(restored) > 1:
+        shown = {name: averages[name] for name in restored}
+        report.write_plot(shown, samples.fidelities or restored, "w" if samples.fidelities else "", out / "plot.png")
+        written.append("plot.png")
+    if not arguments.quiet:
+        print(f"-> {', '.join(str(out / name) for name in written)}")
+
+
+def _line(sample: Sample, rows: Mapping[str, report.Scores], metric: str) -> list[tuple[str, Tensor]]:
+    """An image in every set, with its score, and its truth."""
+    shown = [(f"{name}: {metric} {rows[name][sample.name][metric]:.3g}", image) for name, image in sample.images.items()]
+    return shown if sample.truth is None else [*shown, (sample.name, sample.truth)]
