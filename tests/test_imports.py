@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "checkpoints": {"networks", "runtime"},
     "upscaler": {"checkpoints", "imaging", "networks", "runtime"},
     "image_io": {"runtime"},
-    "video_io": {"runtime"},
+    "video_io": {"image_io", "runtime"},
     "pipeline": {
         *("align", "detection", "extras", "faces", "fidelity", "imaging", "masks", "options", "paste", "recognition"),
         "restoration",
@@ -38,8 +38,8 @@ MAY_IMPORT = {
         "selection",
     },
     "video": {
-        *("align", "extras", "faces", "fidelity", "imaging", "masks", "networks", "options", "paste", "pipeline"),
-        *("recognition", "restoration", "runtime", "selection", "video_io"),
+        *("align", "extras", "faces", "fidelity", "image_io", "imaging", "masks", "networks", "options", "paste"),
+        *("pipeline", "recognition", "restoration", "runtime", "selection", "video_io"),
     },
     "api": {"checkpoints", "extras", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
     "evaluation": {"checkpoints", "faces", "image_io", "imaging", "networks", "options", "recognition", "runtime"},

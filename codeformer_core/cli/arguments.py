@@ -102,7 +102,8 @@ class Arguments:
     duration: float = option(0.0, "Only this many seconds. 0: to the end.", limits=(0, 1e9), group="videos", metavar="S")
     fps: float = option(
         0.0,
-        "Frames per second of the result, at the same speed: frames are left out or repeated. 0: as in the video.",
+        "Frames per second of the result, at the same speed: frames are left out or repeated; of numbered images how fast they "
+        "play. 0: as in the video; 25 for numbered images.",
         limits=(0, 1000),
         group="videos",
     )

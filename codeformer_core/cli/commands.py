@@ -63,7 +63,7 @@ READ = {
     "images": _IMAGES,
     "visualize": _IMAGES,
     "crops": "square images of aligned faces",
-    "videos": "videos (MP4, MOV, MKV, WebM, ...)",
+    "videos": "videos (MP4, MOV, MKV, WebM, ...), numbered images (frames/%%05d.png)",
     "people": "images, videos",
 }
 

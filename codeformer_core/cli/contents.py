@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..image_io import decode
 from ..image_io.encode import FORMATS as IMAGE_FORMATS
+from ..image_io.numbered import is_pattern, pattern_in
 
 #: Images as cameras, phones and editors store them; the content of raw ones looks like a TIFF file.
 FOREIGN = (
@@ -49,6 +50,7 @@ class Media(NamedTuple):
         written: how those end that can be written; others become `other`.
         other: how a result ends whose input's format cannot be written.
         advice: other kind -> what to do with such files.
+        numbered: numbered images are one as well.
     """
 
     name: str
@@ -57,6 +59,18 @@ class Media(NamedTuple):
     written: Collection[str]
     other: str
     advice: dict[str, str]
+    numbered: bool = False
+
+    def is_pattern(self, path: Path) -> bool:
+        """Whether a path stands for numbered images, as frames/%05d.png does."""
+        return self.numbered and is_pattern(path)
+
+    def pattern_in(self, path: Path) -> Path | None:
+        """The pattern that a path is, or that the images in this folder have which holds no video; None where there is none."""
+        if self.is_pattern(path) or not (self.numbered and path.is_dir()):
+            return path if self.is_pattern(path) else None
+        pattern = pattern_in(path)
+        return pattern if pattern and not look_into(path, False, self, ()).taken else None
 
 
 _USE_VIDEO, _USE_FIX = "use `codeformer video`", "use `codeformer fix`"
@@ -81,7 +95,7 @@ def images_for(page: int) -> Media:
 
 
 #: Without `written`, which is slow to import.
-VIDEOS = Media("video", ("video", "animation"), VIDEO_ENDS, (), ".mp4", {"image": _USE_FIX})
+VIDEOS = Media("video", ("video", "animation"), VIDEO_ENDS, (), ".mp4", {"image": _USE_FIX}, numbered=True)
 
 
 class Contents(NamedTuple):

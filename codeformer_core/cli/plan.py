@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..image_io.numbered import is_pattern
 from .arguments import FORMATS, Arguments, Fidelity
 from .commands import COMMANDS
 from .contents import Media, describe, look_into, wrong_command
@@ -71,10 +72,10 @@ def plan(arguments: Arguments, media: Media) -> Plan:
         raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
     made = Plan([], [], [])
     sources = _sources(arguments, media, made)
-    to_file = out.suffix.lower() in media.written and not out.is_dir()
+    to_file = (out.suffix.lower() in media.written or media.is_pattern(out)) and not out.is_dir()
     if to_file and crop:
         raise ValueError(f"{out} is the name of an image: name a folder for the faces.")
-    if to_file and [path.is_file() for path in arguments.paths] != [True]:
+    if to_file and [source.found for source in sources] != [False]:
         hint = _swapped(arguments) or " Name a folder."
         raise ValueError(f"{out} is the name of one {media.name}, but the input is not one file.{hint}")
     if to_file and (suffix or end):
@@ -86,7 +87,8 @@ def plan(arguments: Arguments, media: Media) -> Plan:
     def target(source: _Source, mark: str = "") -> Path:
         if to_file:
             return out
-        kept = source.path.suffix if source.path.suffix.lower() in media.written else media.other
+        keeps = source.path.suffix.lower() in media.written or media.is_pattern(source.path)
+        kept = source.path.suffix if keeps else media.other
         ending = "".join(f"_{part}" for part in (mark, suffix, COMMANDS[arguments.command].ending) if part)
         return out / source.below / f"{source.path.stem}{ending}{end or kept}"
 
@@ -183,6 +185,10 @@ def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
     left_out: dict[str, list[Path]] = {}
     results = {folder.resolve() for folder in (arguments.out, arguments.save_crops) if folder}
     for path in arguments.paths:
+        frames = media.pattern_in(path)
+        if frames is not None:
+            found[frames.resolve()] = _Source(frames, Path())
+            continue
         if wrong := problem(path):
             hint = "" if os.path.exists(path) else _swapped(arguments)
             raise ValueError(f"{path} {wrong}.{hint}")
@@ -240,12 +246,15 @@ def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
 def _refuse_collisions(arguments: Arguments, tasks: Iterable[ImageTask]) -> None:
     """Raise a ValueError where a result would overwrite an input or a mask."""
     sources = {task.source.resolve() for task in tasks}
+    frames = {source.parent for source in sources if is_pattern(source)}
     masks = [arguments.inside, arguments.keep_out, arguments.fidelity_mask, arguments.holes]
     for task in tasks:
         if task.target.resolve() in sources and arguments.command != "crop":  # which writes others, that are looked at then
             raise ValueError(
                 f"{task.target} is an input, which is never overwritten. Name another folder, or add --suffix fixed."
             )
+        if is_pattern(task.target) and task.target.parent.resolve() in frames:
+            raise ValueError(f"{task.target} would lie among the frames that are read. Name another folder.")
         for mask in filter(None, masks):
             if mask.resolve() in (task.target.resolve(), *task.target.resolve().parents):
                 raise ValueError(f"{task.target} would be written to {mask}, which is read. Name another place.")

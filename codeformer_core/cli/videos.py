@@ -6,12 +6,13 @@ from torch import Tensor
 
 from ..detection.faces_json import to_json
 from ..faces import Face
+from ..image_io.numbered import RATE, is_pattern, numbered_frames
 from ..options import DetectionOptions
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import left_as_they_are
 from ..video.pipeline import fix_video
 from ..video.stages import FrameState
-from ..video_io import CONTAINERS, Frame, probe, read_frames
+from ..video_io import CONTAINERS, Frame, Source, frame_rate, probe, read_frames
 from .arguments import Arguments
 from .contents import VIDEOS
 from .context import RunContext
@@ -26,10 +27,15 @@ def run(arguments: Arguments) -> int:
     return process_all(arguments, VIDEOS._replace(written=tuple(CONTAINERS)), _fix, size_of=_size)
 
 
+def _source(path: Path, arguments: Arguments) -> Source:
+    """What is read: a file, or the numbered frames that a pattern stands for."""
+    return numbered_frames(path, frame_rate(arguments.fps or RATE)) if is_pattern(path) else path
+
+
 def _size(path: Path) -> tuple[int, int] | None:
     """(W, H) as it is shown."""
     try:
-        height, width = probe(path).size
+        height, width = probe(_source(path, Arguments())).size
         return width, height
     except (OSError, ValueError):  # said when it is its turn
         return None
@@ -64,6 +70,7 @@ class _FrameByFrame:
 
 def _fix(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, extras, detector = context.arguments, context.networks, context.detector
+    source = _source(task.source, arguments)
     saving = arguments.save_faces if task.fidelity in (None, *arguments.fidelities[:1]) else None  # the same for every fidelity
     if saving:
         context.reserve(saving)
@@ -79,11 +86,11 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
 
     if arguments.inside or arguments.keep_out or arguments.fidelity_mask:
         # The masks must have the aspect ratio of the first frame.
-        first = next(read_frames(task.source, arguments.start, count=1)).image(context.device)
+        first = next(read_frames(source, arguments.start, count=1)).image(context.device)
         extras = context.extras(task, first)
     task.target.parent.mkdir(parents=True, exist_ok=True)
     done = fix_video(
-        task.source,
+        source,
         task.target,
         detector,
         context.restorer,
@@ -91,7 +98,7 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         extras,
         start=arguments.start,
         duration=arguments.duration,
-        fps=arguments.fps,
+        fps=arguments.fps if source is task.source else 0.0,
         codec=arguments.codec,
         crf=arguments.crf,
         overwrite=arguments.overwrite,
@@ -106,7 +113,7 @@ def _fix(task: ImageTask, context: RunContext) -> ImageResult:
         )
     if saving:
         faces = [face._replace(image_index=index) for index, own in enumerate(restored) for face in own]
-        size = probe(task.source).size
+        size = probe(source).size
         write_bytes(saving, to_json(faces, size).encode(), arguments.overwrite)
         lines.append(f"faces saved: {len(faces)} -> {saving}")
     none = "no face restored" if done.left_alone else "no face found"

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..align import align
 from ..extras import Extras
 from ..faces import AlignedFaces, Detector
+from ..image_io.numbered import is_pattern
 from ..imaging import buffers
 from ..masks.styles import get_mask_style
 from ..options import FixOptions
@@ -21,7 +22,17 @@ from ..restoration import check_fidelity
 from ..runtime.prefetch import prefetch
 from ..runtime.progress import Tick, no_tick
 from ..selection.select import resolve
-from ..video_io import Frame, Source, VideoWriter, estimate_frames, frame_rate, frames_as_times, read_frames, resample
+from ..video_io import (
+    Frame,
+    FrameFilesWriter,
+    Source,
+    VideoWriter,
+    estimate_frames,
+    frame_rate,
+    frames_as_times,
+    read_frames,
+    resample,
+)
 from . import network_stages, stages
 from .choice import choose_stage
 from .network_stages import MapBudget, SteadyRestorer
@@ -175,8 +186,8 @@ def fix_video(
     Memory does not grow with the length. Decoding and encoding run in threads beside the networks.
 
     Args:
-        source: a path, or a BytesIO with the bytes of a file.
-        path: of the new file, which is written atomically.
+        source: a path, a BytesIO with the bytes of a file, or `NumberedFrames`.
+        path: of the new file, which is written atomically; or a pattern such as frames/%05d.png for numbered images.
         detector, restorer, options, extras: see `fix_stream`.
         start, duration: seconds; the part that is read and written. A duration of 0 goes to the end.
         first, count, every: frames of that part to leave out at its beginning, how many to go through (0: all), and one of how
@@ -203,10 +214,12 @@ def fix_video(
         total = round(total * every / reader.video.rate * rate) if reader.video.rate else 0
     whole_frame = stages.changes_every_pixel(options, extras)
     tick(0, total)
+    if is_pattern(path):
+        writer = FrameFilesWriter(path, source, overwrite)
+    else:
+        writer = VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, rate=rate, overwrite=overwrite)
     with (
-        VideoWriter(
-            path, source, codec=codec, crf=crf, start=start, duration=duration, rate=rate, overwrite=overwrite
-        ) as writer,
+        writer,
         prefetch(reader if rate is None else resample(reader, rate), PREFETCHED) as prefetched,
     ):
         for done in fix_stream(prefetched, detector, restorer, options, extras, device):

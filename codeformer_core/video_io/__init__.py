@@ -2,6 +2,7 @@
 
 from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
+from .frame_files import FrameFilesWriter
 from .probe import probe
 from .reader import Frame, frames_as_times, read_frames
 from .resample import frame_rate, resample
@@ -13,6 +14,7 @@ __all__ = [
     "CODECS",
     "CONTAINERS",
     "Frame",
+    "FrameFilesWriter",
     "Source",
     "VideoWriter",
     "estimate_frames",

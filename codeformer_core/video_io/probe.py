@@ -1,13 +1,16 @@
 """The properties of a video file: its frames, their rate and colours, and its clock."""
 
+import math
 import operator
 import re
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from statistics import median
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -101,7 +104,8 @@ def probe(source: Source) -> Video:
             frame = next(decode_frames(container, []), None)
         if frame is None:
             raise ValueError(f"{name} has no frame that can be decoded, expected at least one. Choose another file.")
-        matrix, orientation = _orientation(frame)
+        side_data = _side_data(frame, stream.codec_context.name)
+        matrix, orientation = _orientation(_display_matrix(frame, side_data))
         time_base = stream.time_base or Fraction(1, 90_000)
         rate = _frame_rate(container, stream, frame)
         begin = (own_pts(frame) or 0) * time_base
@@ -133,7 +137,7 @@ def probe(source: Source) -> Video:
             container=container.format.name,
             interlaced=frame.interlaced_frame,
             alpha=has_block_alpha(stream) or has_alpha(frame.format),
-            hdr=any(frame.side_data.get(kind) is not None for kind in _HDR),
+            hdr=any(side_data.get(kind) is not None for kind in _HDR),
         )
 
 
@@ -177,15 +181,34 @@ def _tagged_duration(stream: av.VideoStream) -> float:
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[tuple[int, ...] | None, Orientation]:
-    """Display matrix and `Orientation` of a decoded frame.
+def _side_data(frame: av.VideoFrame, codec: str) -> Mapping[str, Any]:
+    """The side data of a frame, as far as PyAV can tell them."""
+    if codec in ("png", "apng"):  # PyAV 18 would free the name of a colour profile twice, which ends the process
+        return {}
+    try:
+        return frame.side_data
+    except ValueError:  # of a kind that it does not know, such as the Exif data of photos
+        return {}
+
+
+def _display_matrix(frame: av.VideoFrame, side_data: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The display matrix of a frame, or one of its rotation alone; None where there is none."""
+    stored = side_data.get("DISPLAYMATRIX")
+    if stored is not None:
+        return struct.unpack("=9i", bytes(stored)[:36])
+    if frame.rotation % 360 == 0:
+        return None
+    cos, sin = (round(65536 * part(math.radians(frame.rotation))) for part in (math.cos, math.sin))
+    return cos, -sin, 0, sin, cos, 0, 0, 0, 1 << 30
+
+
+def _orientation(matrix: tuple[int, ...] | None) -> tuple[tuple[int, ...] | None, Orientation]:
+    """Display matrix and the `Orientation` that it means.
 
     The matrix a b u / c d v / x y w says x' = a x + c y, y' = b x + d y (libavutil/display.h), 16.16 fixed point.
     """
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
+    if matrix is None:
         return None, Orientation()
-    matrix = struct.unpack("=9i", bytes(side_data)[:36])
     a, b, _, c, d = matrix[:5]
     if abs(a) + abs(d) >= 100 * (abs(b) + abs(c)):
         return matrix, Orientation(False, flip_rows=d < 0, flip_columns=a < 0)

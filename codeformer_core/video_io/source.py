@@ -9,10 +9,11 @@ import av
 from av.container import InputContainer
 from av.error import BugError, FFmpegError, InvalidDataError, PatchWelcomeError, UndefinedError
 
+from ..image_io.numbered import NumberedFrames
 from .animation import animation_as_video
 
-#: A file's path, or its bytes in memory.
-Source = str | Path | BinaryIO
+#: A file's path, its bytes in memory, or the files of its frames.
+Source = str | Path | BinaryIO | NumberedFrames
 
 _IMAGES = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,svg_pipe"  # opened only to be named in an error
 
@@ -35,6 +36,8 @@ _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
 
 def name_of(source: Source) -> str:
     """The name of the source in messages."""
+    if isinstance(source, NumberedFrames):
+        return source.pattern.name
     return Path(source).name if isinstance(source, (str, Path)) else "The video"
 
 
@@ -46,6 +49,8 @@ def open_video(source: Source) -> InputContainer:
         ValueError: it is not a video; the message names it.
     """
     name = name_of(source)
+    if isinstance(source, NumberedFrames):
+        return _opened_frames(source)
     if isinstance(source, (str, Path)):
         with Path(source).open("rb"):  # so that a missing file, a folder and a lack of rights are Python's own errors
             file: str | io.BytesIO = f"file:{Path(source)}"
@@ -79,6 +84,17 @@ def open_video(source: Source) -> InputContainer:
 def _opened(file: str | io.BytesIO) -> InputContainer:
     # Tags need not be UTF-8: those of old cameras and programs are Latin-1.
     return av.open(file, "r", options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}, metadata_errors="replace")
+
+
+def _opened_frames(source: NumberedFrames) -> InputContainer:
+    rate = f"{source.rate.numerator}/{source.rate.denominator}"
+    options = {"protocol_whitelist": "file", "format_whitelist": "image2", "framerate": rate, "start_number": str(source.first)}
+    try:
+        return av.open(source.url, "r", format="image2", options=options)
+    except FFmpegError as error:
+        raise ValueError(
+            f"{source.pattern} cannot be opened as numbered frames ({error.strerror}). Save them as PNG, JPEG or TIFF files."
+        ) from error
 
 
 def first_stream(container: InputContainer) -> av.VideoStream:
