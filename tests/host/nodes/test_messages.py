@@ -26,6 +26,7 @@ INTERNAL = {
 
 #: Such messages in other files.
 NOT_MET = {
+    "{} cannot be opened as numbered frames ({}). Save them as PNG, JPEG or TIFF files.",
     "A VideoWriter writes inside its `with` statement.",
     "The rest of the frames does not come: the file is removed.",
     "A mask of {} for an image of {}, expected the same size.",
