@@ -83,6 +83,18 @@ def check_images(faces: Sequence[Face], found_in: Size, batch: int, size: Size) 
         )
 
 
+class Likeness(NamedTuple):
+    """Whether a restored face is still the person.
+
+    Attributes:
+        distance: from the person, see `recognition`.
+        fidelity: the mean of the fidelity that was found for this face; None where it was not searched for.
+    """
+
+    distance: float
+    fidelity: float | None = None
+
+
 class Skipped(NamedTuple):
     """A detected face that is left as it was, and why, in words for the user."""
 
@@ -127,6 +139,7 @@ class AlignedFaces:
             None is everywhere.
         sampling: "exact" or "reference", see `FixOptions.sampling`; faces are pasted the way they were aligned.
         edited: whether something else than a restorer changed the crops: colorized, inpainted, edited by hand.
+        likeness: N, of the restored faces; empty where it was not asked for.
     """
 
     faces: tuple[Face, ...]
@@ -139,6 +152,7 @@ class AlignedFaces:
     within: Tensor | None = None
     sampling: str = "exact"
     edited: bool = False
+    likeness: tuple[Likeness, ...] = ()
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -187,6 +201,7 @@ class AlignedFaces:
             parts[0],
             faces=tuple(face._replace(image_index=index) for index, part in enumerate(parts) for face in part.faces),
             grey=tuple(flag for part in filled for flag in part.grey),
+            likeness=tuple(one for part in filled for one in part.likeness),
             within=within,
             affines=torch.cat([part.affines for part in filled]),
             masks=with_rows([part.masks for part in filled], lambda masks: torch.cat(list(masks))),
@@ -209,6 +224,7 @@ class AlignedFaces:
             self,
             faces=faces,
             grey=grey,
+            likeness=tuple(self.likeness[row] for row in rows) if self.likeness else (),
             affines=self.affines[rows],
             masks=with_rows([self.masks], lambda masks: masks[0][rows]),
             **_shared([self.originals], [self.crops], lambda parts: parts[0][rows]),

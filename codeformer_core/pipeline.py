@@ -22,7 +22,8 @@ from .masks.styles import get_mask_style
 from .options import FixOptions
 from .paste import keeps_detail, paste, with_detail
 from .recognition import People
-from .restoration import Restorer, restore
+from .recognition.likeness import restore_measured, without_strangers
+from .restoration import Restorer
 from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
 from .selection.harm import without_harmed
@@ -118,7 +119,7 @@ def fix_aligned(
     aligned, harmed = without_harmed(images, before, fixed.images, fixed.aligned, options.always)
     for index in [face.image_index for face, _ in harmed]:
         fixed.images[index], fixed.mask[index] = before[index], 0
-    return fixed._replace(aligned=aligned, skipped=harmed)
+    return fixed._replace(aligned=aligned, skipped=fixed.skipped + harmed)
 
 
 def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress) -> Step:
@@ -130,9 +131,7 @@ def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, p
         if extras.fidelity_mask is not None and len(aligned):
             fidelity = fidelity_maps(aligned, fidelity, extras.fidelity_mask, inside=1.0)
         batch, tick = batch_size(options, restorer), progress("face")
-        restored = restore(
-            aligned, restorer, fidelity, match_style=options.match_style, grey=options.grey, batch=batch, tick=tick
-        )
+        restored = restore_measured(aligned, restorer, fidelity, options, extras.people, batch=batch, tick=tick)
         return postprocess_crops(restored, options, extras, progress)
 
     return step
@@ -181,9 +180,10 @@ def apply_to_faces(
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
     found = detect_all(images, detector, options, extras.people)
     faces, skipped = select_faces(images, found, options, extras.inside)
-    aligned = limit_paste_area(step(align(images, faces, side, options.sampling)), options, extras)
+    aligned, lost = without_strangers(step(align(images, faces, side, options.sampling)), options)
+    aligned = limit_paste_area(aligned, options, extras)
     fixed = paste_unharmed(images, images if background is None else background, aligned, options, extras.parser)
-    return fixed._replace(skipped=skipped + fixed.skipped, found=tuple(found))
+    return fixed._replace(skipped=skipped + lost + fixed.skipped, found=tuple(found))
 
 
 def paste_unharmed(
@@ -221,7 +221,8 @@ def apply_to_aligned(
         See `Fixed`. The images have the size of the crops that `step` returns; they keep their own where that is smaller, or
         the paste is limited to an area (as by `inpaint` and a keep-out mask), outside which pixels are bit-identical.
     """
-    aligned = limit_paste_area(step(wrap_aligned_images(images, side)), options, extras)
+    aligned, lost = without_strangers(step(wrap_aligned_images(images, side)), options)
+    aligned = limit_paste_area(aligned, options, extras)
     smaller = max(images.shape[-2:]) > aligned.crops.shape[-1]
     size = images.shape[-2:] if smaller or aligned.within is not None else aligned.crops.shape[-2:]
     result, detailed = resize(images, *size).clone(), keeps_detail(aligned, options.keep_detail)
@@ -237,4 +238,4 @@ def apply_to_aligned(
         mixed = with_grain(torch.lerp(image, crop, weight), lacking_grain(image, crop, weight, noise), weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight
-    return Fixed(result, changed, aligned, [])
+    return Fixed(result, changed, aligned, lost)

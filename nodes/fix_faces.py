@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core.pipeline import Fixed, fix_faces
+from ..codeformer_core.recognition.likeness import summarize_likeness
 from ..codeformer_core.selection.report import summarize
 from ..codeformer_core.video.pipeline import fix_frames
 from . import inputs
@@ -83,6 +84,6 @@ class CodeFormerFixFaces(io.ComfyNode):
         fixed = fix(KEPT if connected else None)
         faces = fixed.aligned.to(KEPT) if connected else LaterFaces(lambda: fix(KEPT).aligned.to(KEPT))
         count = len(fixed.found) - len(fixed.skipped)
-        progress.log_and_show(summarize(count, fixed.skipped))
+        progress.log_and_show("\n".join(filter(None, [summarize(count, fixed.skipped), summarize_likeness(fixed.aligned)])))
         shown = previews.before_and_after(images, fixed.images, fixed.found, images.shape[-2:])
         return io.NodeOutput(tensors.to_host(fixed.images, alpha), tensors.to_mask(fixed.mask), faces, count, ui=shown)

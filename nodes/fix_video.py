@@ -82,7 +82,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                     advanced=True,
                     tooltip="Keeps one frame of every n: 1 keeps each, 2 leaves out every other. The speed stays the same.",
                 ),
-                *inputs.new_widgets("sampling", "always"),
+                *inputs.new_widgets("sampling", "always", "likeness"),
             ],
             outputs=[
                 io.Video.Output("fixed", display_name="video", tooltip="The video with repaired faces. Connect Save Video."),

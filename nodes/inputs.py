@@ -17,6 +17,7 @@ from comfy_api.latest import io
 from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.options.fix import switch_word
+from ..codeformer_core.recognition import People
 from .host import networks
 from .host.execution import verdict
 
@@ -121,7 +122,12 @@ def extras(values: Mapping[str, Any]) -> Extras:
     """The optional networks among the inputs of the nodes that do the whole job."""
     models = [values.get(upscaler.id) for upscaler in UPSCALERS]
     upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
-    return Extras(values.get("parser"), upscaler, face_upscaler)
+    return Extras(values.get("parser"), upscaler, face_upscaler, people=recognition(values.get("likeness", "off")))
+
+
+def recognition(likeness: str) -> People | None:
+    """What tells people apart, where the widget *likeness* asks for it."""
+    return None if likeness == "off" else People(networks.recogniser())
 
 
 def accept_saved_switch(keep_detail: Any) -> bool | str:

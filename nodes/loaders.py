@@ -128,7 +128,7 @@ class CodeFormerFaceDetectorLoader(_Loader):
             inputs=[
                 cls.file_input(
                     "The file of the network. mtcnn comes with the pack; Resnet50 misses fewest faces, mobilenet0.25 is small "
-                    "and fast, yunet is the smallest and runs on the CPU."
+                    "and fast, yunet is the smallest and runs on the CPU; dlib is slow and needs packages of its own."
                 )
             ],
             outputs=[inputs.Detector.Output("detector", tooltip="Connect to Detect Faces or Fix Faces.")],

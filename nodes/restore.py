@@ -6,8 +6,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core import fidelity as weights
-from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
+from ..codeformer_core.options import FixOptions
+from ..codeformer_core.recognition.likeness import restore_measured, summarize_likeness, without_strangers
 from . import inputs
 from .host import networks, previews, progress, tensors
 from .host.execution import completed
@@ -54,6 +55,7 @@ class CodeFormerRestore(io.ComfyNode):
                     tooltip="A mask over the image: where it is white the fidelity in the mask applies, where it is black the "
                     "fidelity of the face, and in between a mixture. One mask, or one per image, of any size.",
                 ),
+                *inputs.widgets("likeness"),
             ],
             outputs=[
                 inputs.Faces.Output("restored", display_name="faces", tooltip="The repaired faces. Connect Paste Faces Back."),
@@ -72,11 +74,26 @@ class CodeFormerRestore(io.ComfyNode):
         per_face: str = "",
         painted: float = 1.0,
         mask: Tensor | None = None,
-        **options: Any,
+        likeness: str = "off",
+        **values: Any,
     ) -> io.NodeOutput:
         weight = weights.fidelity_per_face(inputs.parse_fidelities(per_face), fidelity, len(faces))
         if mask is not None:
             weight = weights.fidelity_maps(faces, weight, tensors.from_mask(mask), painted)
-        restored = restoration.restore(faces, model, weight, **options, batch=model.batch, tick=progress.progress())
+        options = FixOptions(likeness=likeness, **values)
+        restored, lost = without_strangers(
+            restore_measured(
+                faces,
+                model,
+                weight,
+                options,
+                inputs.recognition(likeness),
+                batch=model.batch,
+                tick=progress.progress(),
+            ),
+            options,
+        )
+        if likeness != "off":
+            progress.log_and_show(summarize_likeness(restored, lost))
         shown = previews.before_and_after(faces.crops, restored.crops)
         return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops), ui=shown)

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.fidelity import sweep
 from ..codeformer_core.imaging import overlay
+from ..codeformer_core.recognition.likeness import measure_likeness
 from . import inputs
 from .host import networks, previews, progress, tensors
 from .host.execution import completed
@@ -41,6 +42,14 @@ class CodeFormerFidelitySweep(io.ComfyNode):
                     tooltip="Which face, counted from 1 over all images.",
                 ),
                 *inputs.widgets("match_style", "grey"),
+                io.Boolean.Input(
+                    "measured",
+                    display_name="measure likeness",
+                    default=False,
+                    optional=True,
+                    tooltip="Shows how far each face is from the person as in the image: up to about 0.5 it is the same one. "
+                    "Needs dlib-bin and face_recognition_models.",
+                ),
             ],
             outputs=[
                 io.Image.Output("labelled", tooltip="The face at each fidelity, labelled. Without a face there is no output."),
@@ -52,14 +61,25 @@ class CodeFormerFidelitySweep(io.ComfyNode):
     @classmethod
     @completed
     def execute(
-        cls, faces: AlignedFaces, model: networks.HostedRestorer, fidelities: str, number: int, **options: Any
+        cls,
+        faces: AlignedFaces,
+        model: networks.HostedRestorer,
+        fidelities: str,
+        number: int,
+        measured: bool = False,
+        **options: Any,
     ) -> io.NodeOutput:
         if not len(faces):
             progress.log_and_show("No face found: nothing to try.")
             return io.NodeOutput(tensors.image_or_blocker(faces.crops), tensors.image_or_blocker(faces.crops))
         values = inputs.parse_numbers(fidelities)
         crops = sweep(faces, model, number, values, **options)
-        labelled = tensors.to_host(overlay.draw_labels(crops, [f"w = {value:g}" for value in values]))
+        people = inputs.recognition("measure" if measured else "off")
+        distances = measure_likeness(crops, faces.originals[number - 1 : number], people) if people else [None] * len(values)
+        cells = [f"w = {value:g}" + ("" if d is None else f": {d:.2f}") for value, d in zip(values, distances, strict=True)]
+        labelled = tensors.to_host(overlay.draw_labels(crops, cells))
         files = previews.save_previews(crops)
-        cells = [{"image": file, "fidelity": value} for file, value in zip(files, values, strict=True)]
-        return io.NodeOutput(labelled, tensors.to_host(crops), ui={"codeformer_sweep": cells})
+        shown = [
+            {"image": file, "fidelity": value, "text": cell} for file, value, cell in zip(files, values, cells, strict=True)
+        ]
+        return io.NodeOutput(labelled, tensors.to_host(crops), ui={"codeformer_sweep": shown})

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "certainty": {"faces", "imaging", "paste", "restoration", "runtime"},
     "selection": {"align", "detection", "faces", "imaging", "options", "paste"},
     "networks": {"align", "faces", "imaging", "options", "runtime"},
-    "recognition": {"align", "faces"},
+    "recognition": {"align", "faces", "imaging", "options", "restoration", "runtime"},
     "extras": {"imaging", "masks", "recognition"},
     "checkpoints": {"networks", "runtime"},
     "upscaler": {"checkpoints", "imaging", "networks", "runtime"},

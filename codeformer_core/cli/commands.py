@@ -91,7 +91,7 @@ COMMANDS: Mapping[str, Command] = {
         "restoration",
         "restored",
         _VIDEO,
-        ("page", "second_model", "mix"),
+        ("page", "second_model", "mix", "likeness"),
     ),
     "crop": Command(
         "cut aligned faces out of images, to train with",

@@ -20,6 +20,7 @@ from ..imaging.resize import resize
 from ..masks.holes import fade_edges, white_brush_mask
 from ..options import FixOptions
 from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect_all, fix_aligned, fix_faces, select_faces
+from ..recognition.likeness import describe_likeness
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
@@ -123,7 +124,9 @@ def face_records(
     faces = [*((face, "") for face in aligned.faces), *skipped]
     known = [face for face, _ in faces]
     numbers = number_all(known, found or known, aligned.image_size, context.arguments.options.selection.order)
-    return [FaceRecord(number, face, why) for number, (face, why) in zip(numbers, faces, strict=True)]
+    records = [FaceRecord(number, face, why) for number, (face, why) in zip(numbers, faces, strict=True)]
+    measured = zip(records, aligned.likeness, strict=False)  # those that were changed come first
+    return [record._replace(likeness=likeness) for record, likeness in measured] + records[len(aligned.likeness) :]
 
 
 def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: ImageTask, context: RunContext) -> ImageResult:
@@ -153,7 +156,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
         outcome = said_of_faces(len(records), changed, context)
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
-        lines += asked_for(records[:changed]) + left_alone(records[changed:])
+        lines += measured(records[:changed]) + left_alone(records[changed:])
         if arguments.command == "colorize" and changed and source.grey:
             lines += ["the colour profile is one for grey images: left out"] if source.icc else []
             written = replace(source, grey=False, icc=None)
@@ -175,17 +178,21 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     return ImageResult(target, said, len(records), changed, _size(image), records, shown)
 
 
-def asked_for(records: list[FaceRecord]) -> list[str]:
-    """How far the faces that were chosen by person are from that person; of many the first ones."""
-    measured = [(number, face.distance) for number, face, _ in sorted(records) if face.distance is not None]
-    return [f"face {number}: {distance:.2f} from the person asked for" for number, distance in measured[:LINES]]
+def measured(records: list[FaceRecord]) -> list[str]:
+    """How far faces are from the person who is asked for, and restored ones from themselves; of many the first ones."""
+    lines = []
+    for number, face, _, likeness in sorted(records)[:LINES]:
+        said = [] if face.distance is None else [f"{face.distance:.2f} from the person asked for"]
+        said += [] if likeness is None else [f"restored {describe_likeness(likeness)}"]
+        lines += [f"face {number}: {', '.join(said)}"] if said else []
+    return lines
 
 
 def left_alone(records: list[FaceRecord]) -> list[str]:
     """A sentence for each face that was left alone; of many for the first ones."""
     lines = [
         f"skipped face {number} at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {why}"
-        for number, face, why in sorted(records)[:LINES]
+        for number, face, why, _ in sorted(records)[:LINES]
     ]
     return [*lines, f"and skipped {len(records) - LINES} more faces"] if len(records) > LINES else lines
 

@@ -61,7 +61,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         "restorer": task and (arguments.model or find_restorer(arguments, task)),
         "second_restorer": arguments.second_model,
         "detector": (arguments.detector or find_detector(arguments)) if _searches(arguments) else None,
-        "recogniser": "dlib-recogniser" if arguments.like or arguments.command == "people" else None,
+        "recogniser": "dlib-recogniser" if _recognises(arguments) else None,
         "parser": arguments.parser if options.parts or (options.mask == "face" and not arguments.aligned) else None,
         "occluder": arguments.keep_out_model,
         "upscaler": arguments.bg_upscaler,
@@ -98,6 +98,11 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
 def _searches(arguments: Arguments) -> bool:
     """Whether faces are searched for, in images or in the photos of --like."""
     return bool(arguments.like) or not (arguments.aligned or arguments.faces_from)
+
+
+def _recognises(arguments: Arguments) -> bool:
+    """Whether people are told apart."""
+    return bool(arguments.like) or arguments.options.likeness != "off" or arguments.command == "people"
 
 
 def _compile(restorer: Any, device: torch.device) -> None:

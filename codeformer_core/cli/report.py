@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..faces import Face
+from ..faces import Face, Likeness
 from ..selection.select import Size, number_faces
 
 #: The first key of a report, by which a report is told from other JSON files, and its version.
@@ -13,11 +13,13 @@ FORMAT = {"format": "codeformer report", "version": 1}
 
 
 class FaceRecord(NamedTuple):
-    """A face of an image: its number, as --faces and --draw-boxes have it, and why it was left alone; empty when it was not."""
+    """A face of an image: its number, as --faces and --draw-boxes have it, why it was left alone, empty when it was not, and
+    its likeness where that was asked for."""
 
     number: int
     face: Face
     left_alone: str = ""
+    likeness: Likeness | None = None
 
 
 class ImageResult(NamedTuple):
@@ -80,8 +82,10 @@ def describe(outcome: Outcome) -> dict[str, Any]:
             "score": round(face.score, 4),
             "distance": None if face.distance is None else round(face.distance, 3),
             "left_alone": left_alone or None,
+            "likeness": None if likeness is None else round(likeness.distance, 3),
+            "fidelity": None if likeness is None or likeness.fidelity is None else round(likeness.fidelity, 3),
         }
-        for number, face, left_alone in sorted(result.faces)
+        for number, face, left_alone, likeness in sorted(result.faces)
     ]
     return {
         "source": str(outcome.source.resolve()),

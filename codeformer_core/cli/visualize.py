@@ -15,6 +15,7 @@ from ..image_io import ImageFile
 from ..imaging.overlay import draw_heatmap, draw_labels
 from ..imaging.resize import resize
 from ..pipeline import detect_all, select_faces
+from ..recognition.likeness import measure_likeness
 from ..runtime.atomic_write import refuse_existing
 from .arguments import Arguments
 from .contents import images_for
@@ -83,7 +84,11 @@ def _sweep(image: Tensor, aligned: AlignedFaces, records: list[FaceRecord], cont
     for number in range(1, min(len(aligned), ROWS) + 1):
         crops = sweep(aligned, context.restorer, number, values, match_style=options.match_style, grey=options.grey)
         before = resize(aligned.originals[number - 1 : number], crops.shape[-1])
-        labels = [f"face {records[number - 1].number}", *(f"w = {value:g}" for value in values)]
+        cells = [f"w = {value:g}" for value in values]
+        if options.likeness != "off" and context.networks.people:
+            distances = measure_likeness(crops, before, context.networks.people)
+            cells = [f"{cell}: {distance:.2f}" for cell, distance in zip(cells, distances, strict=True)]
+        labels = [f"face {records[number - 1].number}", *cells]
         rows.append(torch.cat(list(draw_labels(torch.cat([before, crops]), labels)), -1))  # (3, S, (1 + W) S)
         tick(number, min(len(aligned), ROWS))
     more = len(aligned) - ROWS

@@ -28,6 +28,10 @@ POINTS_TEMPLATE = torch.tensor(
     [[686.77, 488.62], [586.77, 493.59], [337.91, 488.39], [437.95, 493.51], [513.58, 678.50]], dtype=torch.float64
 ) / 2  # fmt: skip
 
+#: A face's score for the detector's confidence of 0, where MMOD decides, and for each step of confidence. Of 58 faces in
+#: photos 42 have a confidence of 0.4 or more, none of them wrong; down to 0 there are two more, and a dog.
+DECIDED, SLOPE = 0.5, 0.75
+
 #: The predictor, which lies beside the detector.
 PREDICTOR = "shape_predictor_5_face_landmarks.dat"
 
@@ -100,16 +104,17 @@ class DlibDetector(_DlibNetwork):
         for index in range(len(images)):
             pixels = _pixels(resized(without_nan(images[index : index + 1].float()), size)[0])
             with self._lock:
-                found = [(one.confidence, one.rect) for one in self.network(pixels, 0)]
-                marked = [(score, rect, self.predictor(pixels, rect).parts()) for score, rect in found]
+                found = self.network(pixels, 0)
+                marked = [(one.confidence, one.rect, self.predictor(pixels, one.rect).parts()) for one in found]
             for confidence, rect, points in sorted(marked, key=lambda row: -row[0]):
-                if confidence < options.confidence:
+                score = min(1.0, DECIDED + SLOPE * confidence)
+                if score < options.confidence:
                     continue
                 box = tuple(value / scale for value in (rect.left(), rect.top(), rect.right() + 1, rect.bottom() + 1))
                 at = torch.tensor([[point.x / scale, point.y / scale] for point in points], dtype=torch.float64)
                 back = invert(fit_similarity(at[None], POINTS_TEMPLATE))[0]
                 marks = (template(512) @ back[:, :2].T + back[:, 2]).tolist()
-                faces.append(Face(index, box, tuple((x, y) for x, y in marks), min(1.0, confidence)))
+                faces.append(Face(index, box, tuple((x, y) for x, y in marks), score))
         return faces
 
 

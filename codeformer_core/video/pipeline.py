@@ -67,6 +67,8 @@ def fix_stream(
     """
     fidelities = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
     check_fidelity(*fidelities)
+    if options.likeness != "off":
+        raise ValueError("The likeness is measured in images only, not in a sequence of frames: turn it off.")
     if options.chunk < 1:
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     if extras.inside is not None and len(extras.inside) != 1:

@@ -95,3 +95,22 @@ def test_a_damaged_file_is_a_sentence(tmp_path):
     path.write_bytes(checkpoints.find("dlib-recogniser").read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged or no file of dlib's .* Install it again"):
         checkpoints.load(path)
+
+
+def test_the_detector_finds_the_face_in_the_pose_of_the_reference(photo, known_faces):
+    from codeformer_core import DetectionOptions
+    from codeformer_core.align import template
+    from codeformer_core.imaging.affine import fit_similarity
+
+    image = photo(ASTRONAUT)[..., :320, 60:380]  # a search takes seconds for each megapixel
+    detector = checkpoints.load(checkpoints.find("dlib"))
+    assert detector.role == "detector" and pickle.loads(pickle.dumps(detector)).path == detector.path
+    (face,) = detector.detect(image, DetectionOptions(side=320))
+    (known,) = known_faces.detect(photo(ASTRONAUT))
+    eye, known_eye = face.landmarks[0], known.landmarks[0]
+    assert 0.8 < face.score <= 1 and abs(eye[0] + 60 - known_eye[0]) < 6 and abs(eye[1] - known_eye[1]) < 6
+    fits = [fit_similarity(torch.tensor([one.landmarks], dtype=torch.float64), template(512))[0] for one in (face, known)]
+    assert float(fits[0][:, :2].det() / fits[1][:, :2].det()) == pytest.approx(1, abs=0.1)
+    again = detector.detect(torch.nn.functional.interpolate(image, scale_factor=2), DetectionOptions(side=320))
+    assert again[0].box == pytest.approx([2 * value for value in face.box], abs=8)
+    assert detector.detect(image, DetectionOptions(side=64)) == []

@@ -54,8 +54,7 @@ class Sweep extends Panel {
     this.status.value = cells?.length ? say("sweepHint") : ""
   }
 
-  cell({ image, fidelity }) {
-    const text = `w = ${fidelity}`
+  cell({ image, fidelity, text }) {
     const cell = this.button(text, "", say("use", { fidelity }), () => this.choose(fidelity))
     cell.setAttribute("aria-pressed", this.chosen === fidelity)
     cell.append(element("img", { src: fileAddress(image), alt: "", draggable: false }), element("span", { textContent: text }))
