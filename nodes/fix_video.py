@@ -51,36 +51,21 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 *inputs.UPSCALERS,
                 *inputs.widgets("strength", "chunk"),
                 *inputs.widgets("sampling", "always"),
-                io.Int.Input(
+                inputs.number_of_frames(
                     "first_frame",
+                    "The result begins with this frame; 0 is the video's first.",
                     display_name="first frame",
-                    default=0,
-                    min=0,
-                    max=1 << 30,
-                    optional=True,
                     advanced=True,
-                    tooltip="The result begins with this frame; 0 is the video's first.",
                 ),
-                io.Int.Input(
+                inputs.number_of_frames(
                     "frame_limit",
+                    "The result ends after this many frames of the video, to try the settings on a few; 0 goes on to the end.",
                     display_name="frame limit",
-                    default=0,
-                    min=0,
-                    max=1 << 30,
-                    optional=True,
                     advanced=True,
-                    tooltip="The result ends after this many frames of the video, to try the settings on a few; 0 goes on to "
-                    "the end.",
                 ),
-                io.Int.Input(
-                    "every",
-                    display_name="one of every",
-                    default=1,
-                    min=1,
-                    max=1 << 20,
-                    optional=True,
+                inputs.one_of_every(
+                    "Keeps one frame of every n: 1 keeps each, 2 leaves out every other. The speed stays the same.",
                     advanced=True,
-                    tooltip="Keeps one frame of every n: 1 keeps each, 2 leaves out every other. The speed stays the same.",
                 ),
                 *inputs.new_widgets("sampling", "always", "likeness"),
             ],

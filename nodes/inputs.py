@@ -100,6 +100,18 @@ def widgets(*names: str, of: Any = FixOptions()) -> list[io.Input]:
     return [widget(name, known[name]) for name in names]
 
 
+def number_of_frames(name: str, tooltip: str, **more: Any) -> io.Input:
+    """The input of a number of frames; 0 is the first one, or no limit."""
+    return io.Int.Input(name, default=0, min=0, max=1 << 30, optional=True, tooltip=tooltip, **more)
+
+
+def one_of_every(tooltip: str, **more: Any) -> io.Input:
+    """The input that leaves out frames regularly."""
+    return io.Int.Input(
+        "every", display_name="one of every", default=1, min=1, max=1 << 20, optional=True, tooltip=tooltip, **more
+    )
+
+
 def new_widgets(*placed: str) -> list[io.Input]:
     """The inputs of the options that the nodes for the whole job have gained since the first version, without those placed."""
     return widgets(*(name for name in _by_widget(FixOptions()) if name not in (*FIRST_VERSION, *placed)))

@@ -25,33 +25,16 @@ class CodeFormerVideoFrames(io.ComfyNode):
             search_aliases=["codeformer", "get video components", "extract frames", "video to images", "load video frames"],
             inputs=[
                 io.Video.Input("video", tooltip="The video. Connect Load Video."),
-                io.Int.Input(
-                    "start",
-                    default=0,
-                    min=0,
-                    max=1 << 30,
-                    optional=True,
-                    tooltip="The first frame to read; 0 is the video's first.",
-                ),
-                io.Int.Input(
+                inputs.number_of_frames("start", "The first frame to read; 0 is the video's first."),
+                inputs.number_of_frames(
                     "count",
+                    "How many frames are read at most; 0 reads all to the end. A minute of a 1920 x 1080 video needs about "
+                    "45 GB.",
                     display_name="frames",
-                    default=0,
-                    optional=True,
-                    min=0,
-                    max=1 << 30,
-                    tooltip="How many frames are read at most; 0 reads all to the end. A minute of a 1920 x 1080 video needs "
-                    "about 45 GB.",
                 ),
-                io.Int.Input(
-                    "every",
-                    display_name="one of every",
-                    default=1,
-                    optional=True,
-                    min=1,
-                    max=1 << 20,
-                    tooltip="Reads one frame of every n: 1 reads each, 2 leaves out every other. The output frame rate is "
-                    "lower by as much, so that the audio still fits.",
+                inputs.one_of_every(
+                    "Reads one frame of every n: 1 reads each, 2 leaves out every other. The output frame rate is lower by as "
+                    "much, so that the audio still fits."
                 ),
             ],
             outputs=[

@@ -1,5 +1,6 @@
 """The host's VIDEO and the core's video files, and the progress of work on one."""
 
+import math
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -71,8 +72,8 @@ def progress_callback(tick: Tick) -> Tick:
 
 
 def live_preview(shown: progress.NodeProgress) -> Callable[[FrameState[Frame]], None]:
-    """A callback that shows the frame being written in the running node, once a second."""
-    last = time.monotonic()
+    """A callback that shows the frame being written in the running node: the first one, then one a second."""
+    last = -math.inf
 
     def show(done: FrameState[Frame]) -> None:
         nonlocal last
