@@ -43,7 +43,7 @@ class _Loader(io.ComfyNode):
     @classmethod
     @completed
     def execute(cls, model_name: str, precision: str = "auto") -> io.NodeOutput:
-        network = networks.load(cls.ROLE, model_name, precision)
+        network = networks.load(cls.ROLE, model_name, precision, log.info)  # the notice says what is fetched
         if text := cls.describe(model_name, network):
             log.info(f"{model_name}: {text}")
             if text != cls.about(model_name):

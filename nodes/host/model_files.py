@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,12 @@ def _status(path: Path) -> str:
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def read(role: str, name: str, precision: str = "exact") -> Any:
+def read(role: str, name: str, precision: str = "exact", say: Callable[[str], None] = progress.log_and_show) -> Any:
     """The network of a file that the user chose; a published file that is not on disk is fetched.
 
     Args:
         precision: see the core's `networks.load`.
+        say: called with what is fetched.
 
     Raises:
         ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
@@ -150,10 +152,10 @@ def read(role: str, name: str, precision: str = "exact") -> Any:
     if not isinstance(path, Path):
         folder = _folders(role)[0]
         if not path.requirement:
-            progress.log_and_show(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
+            say(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
         path = checkpoints.fetch(path, Path(folder), progress.progress())
         _FETCHED[path] = _status(path)
-        progress.log_and_show(f"{name} is downloaded and checked.")
+        say(f"{name} is downloaded and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")

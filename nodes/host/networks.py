@@ -15,7 +15,7 @@ from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
 from ...codeformer_core.networks.onnx_networks import OnnxRestorer
 from ...codeformer_core.networks.precision import suited
 from ...codeformer_core.networks.retinaface import detection_size
-from . import memory, model_files
+from . import memory, model_files, progress
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
 UPSCALER_BYTES = 4608
@@ -165,14 +165,15 @@ class HostedUpscaler:
 WRAPPERS: dict[str, type[memory.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
 
 
-def load(role: str, name: str, precision: str = "auto") -> Any:
+def load(role: str, name: str, precision: str = "auto", say: Callable[[str], None] = progress.log_and_show) -> Any:
     """The network of a file that the user chose, in the wrapper of its role; errors as in `model_files.read`.
 
     Args:
         precision: one of `precision.CHOICES`.
+        say: called with what is fetched.
     """
     wrapper = WRAPPERS[role]
-    network = model_files.read(role, name, suited(precision, wrapper.home()))
+    network = model_files.read(role, name, suited(precision, wrapper.home()), say)
     if isinstance(network, CodelessRestorer):
         wrapper = HostedOnnxRestorer if isinstance(network, OnnxRestorer) else HostedPlainRestorer
     return wrapper(network)

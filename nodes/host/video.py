@@ -98,7 +98,7 @@ def saying_when_cancelled(tick: Tick) -> Iterator[Tick]:
     try:
         yield counted
     except mm.InterruptProcessingException:
-        progress.show(f"Cancelled after {frames} frames: no part of the video is kept.")
+        progress.show(f"Cancelled after frame {frames}: no part of the video is kept.")
         raise
 
 

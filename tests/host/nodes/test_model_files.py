@@ -1,5 +1,6 @@
 """Model files in the host: what the loaders offer, where they look, and what they refuse."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,18 @@ def test_a_published_file_is_found_by_the_names_under_which_people_have_it(pack,
     try:
         assert loader.validate_inputs(model_name=name) is True
         assert pack.run("CodeFormerModelLoader", model_name=name).result[0].side == 64
+    finally:
+        path.unlink()
+
+
+def test_nodes_without_a_loader_keep_their_models_until_the_file_changes(pack, models, tiny_checkpoint):
+    path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
+    load_once = pack.hosted.load_once
+    try:
+        first = load_once("restorer", "mine.pth")
+        assert load_once("restorer", "mine.pth") is first
+        os.utime(path, ns=(0, 0))
+        assert load_once("restorer", "mine.pth") is not first
     finally:
         path.unlink()
 

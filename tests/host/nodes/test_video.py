@@ -354,7 +354,7 @@ def test_cancel_leaves_no_file_behind_and_says_so(pack, restorer, one_face, vide
     with pytest.raises(mm.InterruptProcessingException):
         pack.run("CodeFormerFixFacesInVideo", video=video, model=restorer, detector=Cancelled(), **{**FIXING, "chunk": 4})
     assert temporary() == before
-    assert said[-1].startswith("Cancelled after ") and said[-1].endswith(" frames: no part of the video is kept.")
+    assert said[-1].startswith("Cancelled after frame ") and said[-1].endswith(": no part of the video is kept.")
 
 
 @pytest.mark.parametrize(

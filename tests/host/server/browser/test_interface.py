@@ -103,10 +103,11 @@ def test_a_report_keeps_its_lines(frontend, renderer):
 
 def test_the_properties_panel_has_no_rows_for_what_the_node_shows(frontend):
     frontend.reload()  # so that the panel is closed
-    hidden = """() => ["CodeFormerFaceSelect", "CodeFormerFixFaces", "CodeFormerFidelitySweep"].flatMap((kind) =>
+    kinds = ["CodeFormerFaceSelect", "CodeFormerFixFaces", "CodeFormerFidelitySweep", "CodeFormerModelLoader"]
+    hidden = """(kinds) => kinds.flatMap((kind) =>
         LiteGraph.createNode(kind).widgets.filter((widget) => widget.name.startsWith("codeformer_"))
             .map((widget) => widget.options.hideInPanel || widget.options.canvasOnly))"""
-    assert all(frontend.page.evaluate(hidden))
+    assert all(frontend.page.evaluate(hidden, kinds))
     frontend.open(json.loads((WORKFLOWS / "Choose faces.json").read_text(encoding="utf-8")))
     frontend.page.evaluate("app.canvas.selectNode(app.graph.nodes.find((node) => node.type === 'CodeFormerFaceSelect'))")
     frontend.page.get_by_role("button", name="Toggle properties panel").first.click()
@@ -117,15 +118,24 @@ def test_the_properties_panel_has_no_rows_for_what_the_node_shows(frontend):
     assert names == 0
 
 
+#: Where the title of the only node is on the page.
+TITLE = """() => {
+    const [{ pos }] = app.graph.nodes, { ds, canvas } = app.canvas, { left, top } = canvas.getBoundingClientRect()
+    return [left + (pos[0] + 60 + ds.offset[0]) * ds.scale, top + (pos[1] - 12 + ds.offset[1]) * ds.scale]
+}"""
+
+
 def test_fix_faces_from_here_adds_the_node_with_its_loaders(frontend, renderer):
     frontend.page.evaluate("""() => {
         app.graph.clear()
         const node = LiteGraph.createNode("LoadImage")
         app.graph.add(node)
         node.widgets.find((widget) => widget.name === "image").value = "example.png"
-        const entry = app.canvas.getNodeMenuOptions(node).find((option) => option?.content === "Fix faces from here")
-        entry.callback()
     }""")
+    frontend.screenshot(f"before fix faces from here {renderer}")
+    frontend.page.mouse.click(*frontend.page.evaluate(TITLE), button="right")
+    frontend.page.get_by_text("Fix faces from here").click()
+    frontend.page.wait_for_function("app.graph.nodes.length === 5")
     assert not frontend.complaints()
     sent = frontend.prompt()
     kinds = {node["class_type"]: node["inputs"] for node in sent.values()}
@@ -149,8 +159,8 @@ def test_the_search_has_fix_faces_among_the_first_three(frontend, text):
     frontend.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
     search = frontend.page.get_by_role("combobox").last
     search.fill(text)
-    frontend.page.get_by_role("option").filter(has_text="Fix Faces (CodeFormer)").wait_for()
+    frontend.page.locator("[role=option]").filter(has_text="Fix Faces (CodeFormer)").wait_for()
     frontend.page.wait_for_timeout(300)
-    found = frontend.page.get_by_role("option").all_inner_texts()
+    found = frontend.page.locator("[role=option]").all_inner_texts()
     frontend.page.keyboard.press("Escape")
     assert any("Fix Faces (CodeFormer)" in entry for entry in found[:3]), found[:5]

@@ -60,6 +60,15 @@ NOTE = """() => {
 }"""
 
 
+#: What loaders say when none of the files is on disk yet.
+NOTHING_ON_DISK = """() => app.graph.nodes.map((node) => node.codeformerNotice).filter(Boolean).forEach((notice) => {
+    const notices = { en: "Non-commercial use only (S-Lab License 1.0)" }
+    const file = { bytes: 376637898, licence: "S-Lab License 1.0", notice: notices, folder: "models/facerestore_models" }
+    notice.files = { ...notice.files, missing: { [notice.file.value]: file } }
+    notice.draw()
+})"""
+
+
 def overlapping(boxes):
     """The pairs of boxes that lie on each other."""
     return [
@@ -76,6 +85,7 @@ def overlapping(boxes):
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_node_lies_on_another_before_or_after_a_run(frontend, renderer, path):
     frontend.open(json.loads(path.read_text(encoding="utf-8")))
+    frontend.page.evaluate(NOTHING_ON_DISK)
     frontend.screenshot(f"{path.stem} before {renderer}")
     assert not overlapping(frontend.page.evaluate(BOXES))
     used, needed, given = frontend.page.evaluate(NOTE)
