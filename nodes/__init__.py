@@ -14,7 +14,12 @@ from .fix_faces import CodeFormerFixFaces
 from .fix_video import CodeFormerFixFacesInVideo
 from .host import language
 from .inpaint import CodeFormerInpaint
-from .loaders import CodeFormerFaceDetectorLoader, CodeFormerFaceParserLoader, CodeFormerModelLoader
+from .loaders import (
+    CodeFormerBackgroundLoader,
+    CodeFormerFaceDetectorLoader,
+    CodeFormerFaceParserLoader,
+    CodeFormerModelLoader,
+)
 from .paste import CodeFormerPasteBack
 from .restore import CodeFormerRestore
 from .select import CodeFormerFaceSelect
@@ -26,6 +31,7 @@ NODES: list[type[io.ComfyNode]] = [
     CodeFormerModelLoader,
     CodeFormerFaceDetectorLoader,
     CodeFormerFaceParserLoader,
+    CodeFormerBackgroundLoader,
     CodeFormerFixFaces,
     CodeFormerFixFacesInVideo,
     CodeFormerVideoFrames,

@@ -4,7 +4,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core import restoration
+from ..codeformer_core.background.filling import fill_holes
 from ..codeformer_core.faces import AlignedFaces
+from ..codeformer_core.imaging.resize import resize
 from ..codeformer_core.masks import holes
 from . import inputs
 from .host import networks, progress, tensors
@@ -58,12 +60,23 @@ class CodeFormerInpaint(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="Only needed without a mask: the image whose pure white brush strokes are to be filled.",
+                    tooltip="Only needed without a mask, or with a background model: the image that the faces were found in. "
+                    "Without a mask its pure white brush strokes are filled.",
+                ),
+                inputs.Background.Input(
+                    "background_model",
+                    optional=True,
+                    tooltip="Fills the holes outside the faces too. Connect Load Background Model with big-lama.safetensors.",
                 ),
             ],
             outputs=[
                 inputs.Faces.Output("filled", display_name="faces", tooltip="The filled faces. Connect Paste Faces Back."),
                 inputs.CROPS_OUTPUT,
+                io.Image.Output(
+                    "filled_image",
+                    display_name="image",
+                    tooltip="With a background model: the filled image, for Paste Faces Back. Else the image that came in.",
+                ),
             ],
         )
 
@@ -77,8 +90,10 @@ class CodeFormerInpaint(io.ComfyNode):
         tolerance: int = TOLERANCE,
         mask: Tensor | None = None,
         image: Tensor | None = None,
+        background_model: networks.HostedBackground | None = None,
     ) -> io.NodeOutput:
         model.require_task("inpainting")  # said at the first run, before anybody has painted a mask
+        photo = inputs.whole_image(background_model, image, "inpainting")
         if mask is not None:
             unknown = tensors.from_mask(mask)
         elif image is not None:
@@ -89,8 +104,12 @@ class CodeFormerInpaint(io.ComfyNode):
                 "with white brush strokes."
             )
         unknown = holes.fade_edges(unknown, feather)
-        filled = restoration.inpaint(faces, model, unknown, batch=model.batch, tick=progress.progress())
-        progress.log_and_show(
-            f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else "No hole touches a face: nothing to fill."
-        )
-        return io.NodeOutput(filled, tensors.image_or_blocker(filled.crops))
+        tick = progress.progress()
+        if background_model is not None and photo is not None:
+            images, alpha = tensors.to_core(photo)
+            holes_in = resize(unknown, *images.shape[-2:])
+            photo = tensors.to_host(fill_holes(images, holes_in, background_model, tick), alpha)
+        filled = restoration.inpaint(faces, model, unknown, batch=model.batch, tick=tick)
+        nothing = "No hole touches a face: nothing to fill." if background_model is None else "No hole touches a face."
+        progress.log_and_show(f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else nothing)
+        return io.NodeOutput(filled, tensors.image_or_blocker(filled.crops), tensors.given_or_blocker(photo))

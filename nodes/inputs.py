@@ -1,6 +1,7 @@
 """The pack's own socket types, and the inputs and outputs that several nodes share so that they read alike everywhere.
 
-CODEFORMER_MODEL, CODEFORMER_DETECTOR and CODEFORMER_PARSER carry a `HostedRestorer`, `HostedDetector` and `HostedParser`.
+CODEFORMER_MODEL, CODEFORMER_DETECTOR, CODEFORMER_PARSER and CODEFORMER_BACKGROUND carry a `HostedRestorer`, `HostedDetector`,
+`HostedParser` and `HostedBackground`.
 CODEFORMER_FACES carries a `codeformer_core.faces.AlignedFaces`: every face of every image of a batch, with its crop, its mask
 and its place in the image. It is immutable. FACE_LANDMARKS is the host's: see `codeformer_core.detection.external`.
 
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
@@ -24,6 +26,7 @@ from .host.execution import verdict
 Model = io.Custom("CODEFORMER_MODEL")
 Detector = io.Custom("CODEFORMER_DETECTOR")
 Parser = io.Custom("CODEFORMER_PARSER")
+Background = io.Custom("CODEFORMER_BACKGROUND")
 Faces = io.Custom("CODEFORMER_FACES")
 Landmarks = io.Custom("FACE_LANDMARKS")
 
@@ -140,6 +143,21 @@ def extras(values: Mapping[str, Any]) -> Extras:
 def recognition(likeness: str) -> People | None:
     """What tells people apart, where the widget *likeness* asks for it."""
     return None if likeness == "off" else People(networks.recogniser())
+
+
+def whole_image(background_model: networks.HostedBackground | None, image: Tensor | None, task: str) -> Tensor | None:
+    """The image that a background model is to work on, or that is passed on without one.
+
+    Raises:
+        ValueError: the model is for another task, or there is no image for it.
+    """
+    if background_model is not None:
+        background_model.require_task(task)
+        if image is None:
+            raise ValueError(
+                "Found a background model and no image. Expected the image that the faces were found in: connect it to image."
+            )
+    return image
 
 
 def accept_saved_switch(keep_detail: Any) -> bool | str:

@@ -1,4 +1,4 @@
-"""Load CodeFormer, Load Face Detector, Load Face Parser: a file name in, a network under the host's memory manager out."""
+"""Load CodeFormer and the other loaders: a file name in, a network under the host's memory manager out."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class _Loader(io.ComfyNode):
-    """What the three loaders have in common: a role, and a combo of the files that may have it."""
+    """What the loaders have in common: a role, and a combo of the files that may have it."""
 
     ROLE: str
 
@@ -149,4 +149,41 @@ class CodeFormerFaceParserLoader(_Loader):
             search_aliases=["face parsing", "parsenet", "face segmentation", "face mask", "codeformer", "人脸解析", "人脸分割"],
             inputs=[cls.file_input("The file of the network.")],
             outputs=[inputs.Parser.Output("parser", tooltip="Connect to Face Mask, Paste Faces Back or Fix Faces.")],
+        )
+
+
+class CodeFormerBackgroundLoader(_Loader):
+    ROLE = "background"
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="CodeFormerBackgroundLoader",
+            display_name="Load Background Model",
+            category=inputs.CATEGORY,
+            description="Loads a network for the whole photo around the faces: LaMa and MAT fill holes, DDColor gives colours.",
+            search_aliases=[
+                "lama",
+                "mat",
+                "ddcolor",
+                "inpaint model",
+                "colorize photo",
+                "old photo",
+                "codeformer",
+                "老照片",
+                "上色",
+            ],
+            inputs=[
+                cls.file_input(
+                    "The file of the network. big-lama and MAT fill holes: connect CodeFormer Inpaint. ddcolor gives colours: "
+                    "connect CodeFormer Colorize. MAT and ddcolor need the Python package spandrel_extra_arches."
+                )
+            ],
+            outputs=[
+                inputs.Background.Output(
+                    "background_model",
+                    display_name="background model",
+                    tooltip="Connect to CodeFormer Inpaint or CodeFormer Colorize.",
+                )
+            ],
         )

@@ -77,6 +77,39 @@ def restoreformer_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lama_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of LaMa's layout with random weights, and with a critic's beside them, as in its training files."""
+    import torch
+
+    parts = pytest.importorskip("spandrel.architectures.LaMa", reason="needs the package spandrel")
+    torch.manual_seed(0)
+    state = {f"generator.{key.removeprefix('model.')}": value.half() for key, value in parts.LaMa(in_nc=4).state_dict().items()}
+    path = tmp_path_factory.mktemp("weights") / "big-lama.pth"
+    torch.save({"state_dict": {**state, "discriminator.model0.0.weight": torch.zeros(3)}}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ddcolor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small file of the layout of DDColor's smallest network, which gives every photo one hue: a of 24, b of 16."""
+    import torch
+
+    pytest.importorskip("spandrel_extra_arches", reason="needs the package spandrel_extra_arches")
+    from spandrel_extra_arches.architectures.DDColor import DDColor
+
+    network = DDColor(encoder_name="convnext-t", num_output_channels=2, last_norm="Spectral", num_queries=100)
+    state = {key: torch.zeros(()).expand(value.shape) for key, value in network.state_dict().items()}
+    for key, value in state.items():
+        if key.endswith(("weight_orig", "weight_u", "weight_v", "std", "running_var")):
+            state[key] = torch.full((), value.numel() ** -0.5 if key.endswith(("_u", "_v")) else 1.0).expand(value.shape)
+    state["refine_net.0.0.weight_orig"] = torch.full((), 1e-9).expand(state["refine_net.0.0.weight_orig"].shape)
+    state["refine_net.0.0.bias"] = torch.tensor([24.0, 16.0])
+    path = tmp_path_factory.mktemp("weights") / "ddcolor_paper_tiny.pth"
+    torch.save({"params": state}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def filled(data: Path):
     """variant -> the released layout, full size, filled with the deterministic weights of tests/data/parity."""
     import importlib.util

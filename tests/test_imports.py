@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "paste": {"faces", "imaging", "masks", "options", "runtime"},
     "restoration": {"align", "faces", "imaging", "masks", "options", "runtime"},
     "fidelity": {"align", "faces", "imaging", "restoration", "runtime"},
+    "background": {"align", "faces", "imaging", "masks", "runtime"},
     "certainty": {"faces", "imaging", "paste", "restoration", "runtime"},
     "selection": {"align", "detection", "faces", "imaging", "options", "paste"},
     "networks": {"align", "faces", "imaging", "options", "runtime"},

@@ -19,8 +19,8 @@ class ModelFile:
 
     Attributes:
         name: short id, such as "codeformer".
-        role: "restorer", "detector", "parser", "upscaler" or "recogniser".
-        task: of a restorer, "restoration", "colorization" or "inpainting"; None for other roles.
+        role: "restorer", "detector", "parser", "upscaler", "recogniser" or "background".
+        task: "restoration", "colorization" or "inpainting" of a restorer or background network; None for other roles.
         file: file name.
         aliases: other names of the same bytes.
         stand_ins: names of other files that do the same job; used when they are found, never fetched.

@@ -59,6 +59,12 @@ class Arguments:
         group="restoration",
     )
     keep_luminance: bool = option(False, "Changes only the hues; the luminance stays that of the image.", group="colours")
+    background_colorizer: str | None = option(
+        None,
+        "Gives colours to the whole image, into which those of the faces fade: ddcolor, ddcolor-tiny or a DDColor file.",
+        group="colours",
+        metavar="MODEL",
+    )
     holes: Path | None = option(None, "Fills the white of MASK.", read=existing, flag="--mask", group="holes", metavar="MASK")
     tolerance: int = option(
         8,
@@ -68,6 +74,12 @@ class Arguments:
     )
     hole_feather: int = option(
         0, "Fades over this many pixels around the holes.", span=(0, 512, 1), flag="--feather", group="holes", metavar="PX"
+    )
+    background_inpainter: str | None = option(
+        None,
+        "Fills the holes outside the faces too, with this network: big-lama, mat, or the path of a file that spandrel knows.",
+        group="holes",
+        metavar="MODEL",
     )
     recursive: bool = option(False, "Looks into sub-folders, and makes the same ones in OUT.", group="files")
     suffix: str = option("", 'Added to the names of results: "fixed" makes photo_fixed.png.', group="files")
@@ -209,7 +221,8 @@ class Arguments:
 
 #: What makes no sense for images that are aligned faces already: groups of options, and single ones.
 _NOT_ALIGNED = ("detection", "selection", "saved faces")
-_NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "upscale", "bg_upscaler", "mask")
+_BACKGROUND = ("upscale", "bg_upscaler", "background_colorizer", "background_inpainter")
+_NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "mask", *_BACKGROUND)
 
 
 def contradiction(arguments: Arguments) -> str | None:

@@ -23,6 +23,7 @@ class RunContext:
     Attributes:
         options: those of the arguments, with the `upscale` of the networks.
         networks: the `Extras` without masks.
+        background: what works on the whole image, see `background`.
         reserved: files that are read or written.
         found: the image that was searched last, and its faces, for one of several fidelities.
     """
@@ -33,6 +34,7 @@ class RunContext:
     restorer: Any = None
     detector: Any = None
     networks: Extras = Extras()
+    background: Any = None
     progress: Progress = no_progress
     reserved: set[Path] = field(default_factory=set)
     found: dict[Path, list[Face]] = field(default_factory=dict)

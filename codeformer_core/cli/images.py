@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import image_io, restoration
+from .. import image_io
 from ..align import align
 from ..detection.faces_json import to_json
 from ..faces import AlignedFaces, Detector, Face, Skipped
@@ -17,13 +16,13 @@ from ..image_io import ImageFile
 from ..image_io.encode import FORMATS
 from ..imaging.overlay import draw_faces
 from ..imaging.resize import resize
-from ..masks.holes import fade_edges, white_brush_mask
 from ..options import FixOptions
-from ..pipeline import Fixed, apply_to_aligned, apply_to_faces, batch_size, detect_all, fix_aligned, fix_faces, select_faces
+from ..pipeline import Fixed, detect_all, fix_aligned, fix_faces, select_faces
 from ..recognition.likeness import describe_likeness
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
+from .colorize_inpaint import colorize, inpaint
 from .commands import COMMANDS
 from .contents import images_for
 from .context import RunContext
@@ -58,43 +57,6 @@ def _remembering(image: Tensor, task: ImageTask, context: RunContext) -> tuple[D
     faces = SavedFaces(context.found[task.source], (image.shape[2], image.shape[3]))
     known = replace(context.options.detection, rotated=False, tile=0)
     return faces, replace(context.options, detection=known)
-
-
-def _colorize(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed, list[str]]:
-    step = partial(restoration.colorize, keep_luminance=context.arguments.keep_luminance)
-    return _apply(step, image, task, context), []
-
-
-def _inpaint(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed | None, list[str]]:
-    arguments = context.arguments
-    mask = read_mask(arguments.holes, task, image)
-    holes = white_brush_mask(image, arguments.tolerance / 255) if mask is None else resize(mask, *image.shape[-2:])
-    holes = fade_edges(holes, arguments.hole_feather)
-    hole = holes > 0.5
-    if not hole.any():
-        return None, [f"no hole: {'no white brush stroke was found' if mask is None else 'the mask has no white'}"]
-    seen: list[Face] = []
-
-    def step(aligned: AlignedFaces, **how: Any) -> AlignedFaces:
-        seen.extend(aligned.faces)
-        return restoration.inpaint(aligned, holes=holes, **how)
-
-    fixed = _apply(step, image, task, context)
-    filled = set(fixed.aligned.faces)
-    untouched = [Skipped(face, "no hole touches it") for face in seen if face not in filled]
-    left = float((hole & (fixed.mask < 0.5)).sum() / hole.sum())
-    notices = [f"{left:.0%} of the holes are on no face and stay as they were"] if left >= 0.005 else []
-    return fixed._replace(skipped=fixed.skipped + untouched), notices
-
-
-def _apply(step: Callable[..., AlignedFaces], image: Tensor, task: ImageTask, context: RunContext) -> Fixed:
-    """Apply `colorize` or `inpaint` to the faces of an image, or to the aligned face that it is."""
-    restorer, extras = context.restorer, context.extras(task, image)
-    options = replace(context.options, keep_detail="on" if context.arguments.keep_luminance else "off")
-    step = partial(step, restorer=restorer, batch=batch_size(options, restorer), tick=context.progress("face"))
-    if context.arguments.aligned:
-        return apply_to_aligned(image, restorer.side, step, options, extras)
-    return apply_to_faces(image, context.detector, restorer.side, step, options, extras)
 
 
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
@@ -157,7 +119,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
         if arguments.aligned and result.shape != image.shape:
             outcome += f", {image.shape[3]} x {image.shape[2]} is now {result.shape[3]} x {result.shape[2]}"
         lines += measured(records[:changed]) + left_alone(records[changed:])
-        if arguments.command == "colorize" and changed and source.grey:
+        if arguments.command == "colorize" and (changed or context.background) and source.grey:
             lines += ["the colour profile is one for grey images: left out"] if source.icc else []
             written = replace(source, grey=False, icc=None)
         lines += _write_beside(fixed, records, source, written, task, context)
@@ -254,7 +216,7 @@ def _write_crops(crops: Tensor, numbers: list[int], like: ImageFile, prefix: Pat
 
 _PROCESS = {
     "fix": partial(process_image, _fix),
-    "colorize": partial(process_image, _colorize),
-    "inpaint": partial(process_image, _inpaint),
+    "colorize": partial(process_image, colorize),
+    "inpaint": partial(process_image, inpaint),
     "crop": _crop,
 }

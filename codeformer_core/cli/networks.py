@@ -66,12 +66,13 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         "occluder": arguments.keep_out_model,
         "upscaler": arguments.bg_upscaler,
         "face_upscaler": arguments.face_upscaler,
+        "background": arguments.background_inpainter or arguments.background_colorizer,
     }
     names = {part: name for part, name in wanted.items() if name}
     paths = zip(names, obtain(list(names.values()), arguments), strict=True)
     load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
     networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
-    restorer, detector = networks.pop("restorer", None), networks.pop("detector", None)
+    restorer, detector, background = (networks.pop(role, None) for role in ("restorer", "detector", "background"))
     if recogniser := networks.pop("recogniser", None):
         networks["people"] = People(recogniser, references(arguments, detector, recogniser, device))
     if arguments.faces_from:
@@ -92,7 +93,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     enlarging = extras.face_upscaler if arguments.aligned else extras.upscaler
     if enlarging and "options.upscale" not in arguments.typed:
         options = replace(options, upscale=enlarging.scale)
-    return RunContext(arguments, device, options, restorer, detector, extras)
+    return RunContext(arguments, device, options, restorer, detector, extras, background)
 
 
 def _searches(arguments: Arguments) -> bool:
@@ -115,9 +116,9 @@ def _compile(restorer: Any, device: torch.device) -> None:
         raise ValueError(f"PyTorch cannot compile this network here ({reason}). Leave out --compile.") from error
 
 
-def _for_task(task: str) -> list[str]:
+def _for_task(task: str, role: str = "restorer") -> list[str]:
     """The names of the networks for a task: the published one, then what comes with the project."""
-    return [model.name for model in checkpoints.catalogue() if model.task == task]
+    return [model.name for model in checkpoints.catalogue() if (model.role, model.task) == (role, task)]
 
 
 def find_restorer(arguments: Arguments, task: str) -> str:
@@ -157,8 +158,8 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
     if network.role != role or found not in (None, task):
         kind = f"face {network.role}" if found is None else f"{network.role} for {found}"
         needed = f"a {role}: see `codeformer models list`"
-        if role == "restorer":
-            needed = f"a restorer for {task}: choose {_for_task(task)[0]}"
+        if role in ("restorer", "background"):
+            needed = f"a {role} for {task}: choose {_for_task(task, role)[0]}"
         if role == "occluder":
             needed = "an occluder: an ONNX file with one channel out, such as xseg_1.onnx"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")

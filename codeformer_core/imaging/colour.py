@@ -52,9 +52,13 @@ def replace_luminance(crops: Tensor, originals: Tensor) -> Tensor:
     return clamp_to_gamut(crops - luminance(crops) + luminance(originals))
 
 
-def clamp_to_gamut(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) brought into [0, 1]: colours outside are desaturated, so that the luminance stays exact."""
-    luma = luminance(images)
+def clamp_to_gamut(images: Tensor, luma: Tensor | None = None) -> Tensor:
+    """Images (N, 3, H, W) brought into [0, 1]: colours outside are desaturated, so that the luminance stays exact.
+
+    Args:
+        luma: (N, 1, H, W), by other weights than `luminance` has.
+    """
+    luma = luminance(images) if luma is None else luma
     chroma = images - luma
     luma = luma.clamp(0, 1)
     zero = torch.zeros_like(chroma)
@@ -66,12 +70,12 @@ def clamp_to_gamut(images: Tensor) -> Tensor:
 
 def match_mean_and_std(crops: Tensor, originals: Tensor) -> Tensor:
     """Crops with the mean and standard deviation of the original's channels, in YCrCb."""
-    matched = _with_statistics(_mix_channels(crops.float(), YCRCB), _mix_channels(originals.float(), YCRCB))
-    return _mix_channels(matched, torch.linalg.inv(YCRCB)).clamp(0, 1).to(crops.dtype)
+    matched = _with_statistics(mix_channels(crops.float(), YCRCB), mix_channels(originals.float(), YCRCB))
+    return mix_channels(matched, torch.linalg.inv(YCRCB)).clamp(0, 1).to(crops.dtype)
 
 
-def _mix_channels(images: Tensor, matrix: Tensor) -> Tensor:
-    """Images (N, 3, H, W) with each pixel multiplied by a (3, 3) matrix on the CPU.
+def mix_channels(images: Tensor, matrix: Tensor) -> Tensor:
+    """Images (N, 3, H, W) with each pixel multiplied by a matrix (k, 3) on the CPU.
 
     No matrix product, which TF32 would round to 10 bits on CUDA where the process allows it.
     """

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import spandrel_restorer
+from . import background, spandrel_restorer
 from .codeformer import CodeFormer
 from .folding import fold_upsampling
 from .mtcnn import MTCNN
@@ -66,16 +66,19 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         precision: a row of `precision.PRECISIONS`, for CodeFormer and ParseNet; `precision.suited` names the one for a device.
 
     Returns:
-        A `CodeFormer`, `SpandrelRestorer`, `RetinaFace`, `MTCNN`, `ParseNet` or `BiSeNet`; its `role` says which.
+        A `CodeFormer`, `SpandrelRestorer`, `RetinaFace`, `MTCNN`, `ParseNet`, `BiSeNet`, `BackgroundInpainter` or
+        `BackgroundColorizer`; its `role` says which.
 
     Raises:
         ValueError: no known family or precision, or tensors that are missing, superfluous or of another shape.
-        ImportError: GFPGAN and RestoreFormer need spandrel.
+        ImportError: some need spandrel, or spandrel_extra_arches.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"{precision!r} is no precision. Use one of: {', '.join(PRECISIONS)}.")
     if kind := spandrel_restorer.kind_of(state):
         return spandrel_restorer.load(state, kind, name).float().eval().requires_grad_(False)
+    if kind := background.kind_of(state):
+        return background.load(state, kind, name).float().eval().requires_grad_(False)
     for family, mark, build in FAMILIES:
         if mark not in state:
             continue
@@ -100,8 +103,8 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
         network = network.float().eval().requires_grad_(False)
         return network.with_precision(PRECISIONS[precision]) if isinstance(network, CodeFormer | ParseNet) else network
     first = ", ".join(list(state)[:3]) or "none"
-    known = ", ".join([*(family for family, _, _ in FAMILIES), *spandrel_restorer.KINDS])
+    known = ", ".join([*(family for family, _, _ in FAMILIES), *spandrel_restorer.KINDS, *background.KINDS])
     raise ValueError(
-        f"{name} is not a face network this pack knows ({known}). It has {len(state)} tensors, the first are {first}. "
+        f"{name} is not a network this pack knows ({known}). It has {len(state)} tensors, the first are {first}. "
         "Choose one of the files that `codeformer models` lists."
     )

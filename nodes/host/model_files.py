@@ -18,6 +18,7 @@ FOLDERS = {
     "restorer": ("facerestore_models", "facerestore_models"),
     "detector": ("facedetection_models", "facedetection"),
     "parser": ("facedetection_models", "facedetection"),
+    "background": ("inpaint", "inpaint"),
 }
 
 SUFFIXES = folder_paths.supported_pt_extensions | {".onnx"}

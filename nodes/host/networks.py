@@ -161,8 +161,35 @@ class HostedUpscaler:
             return self.descriptor(image.to(device, torch.float32))
 
 
+class HostedBackground(memory.Hosted):
+    """A network for the whole photo, for the core's `background`: LaMa or MAT, or DDColor."""
+
+    def require_task(self, task: str) -> None:
+        """A ValueError when it is for another task than "inpainting" or "colorization"."""
+        self.network.require_task(task)
+
+    @property
+    def side(self) -> int:
+        """The side of the squares that a colorizer sees."""
+        return self.network.side
+
+    def fill(self, images: Tensor, holes: Tensor) -> Tensor:
+        """Images (N, 3, h, w) in [0, 1] and holes (N, 1, h, w) -> filled, where and as the images are."""
+        parts = self.over_parts(lambda part, seen: self.network.fill(seen, self.to_device(holes[part])).to(images), images)
+        return torch.cat(parts)
+
+    def chroma(self, grey: Tensor) -> Tensor:
+        """Photos (N, 1, side, side) in [0, 1] -> their a and b (N, 2, side, side), where and as the photos are."""
+        return torch.cat(self.over_parts(lambda _, seen: self.network.chroma(seen).to(grey), grey))
+
+
 #: What wraps the networks of a role.
-WRAPPERS: dict[str, type[memory.Hosted]] = {"restorer": HostedRestorer, "detector": HostedDetector, "parser": HostedParser}
+WRAPPERS: dict[str, type[memory.Hosted]] = {
+    "restorer": HostedRestorer,
+    "detector": HostedDetector,
+    "parser": HostedParser,
+    "background": HostedBackground,
+}
 
 
 def load(role: str, name: str, precision: str = "auto", say: Callable[[str], None] = progress.log_and_show) -> Any:

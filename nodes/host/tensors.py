@@ -142,3 +142,8 @@ def image_or_blocker(crops: Tensor) -> Tensor | ExecutionBlocker:
 def mask_or_blocker(masks: Tensor) -> Tensor | ExecutionBlocker:
     """Masks (N, 1, S, S) -> a MASK; without any as `image_or_blocker`."""
     return to_mask(masks) if len(masks) else ExecutionBlocker(None)
+
+
+def given_or_blocker(image: Tensor | None) -> Tensor | ExecutionBlocker:
+    """An IMAGE itself; without one as `image_or_blocker`."""
+    return ExecutionBlocker(None) if image is None else image

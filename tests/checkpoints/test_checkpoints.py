@@ -42,8 +42,8 @@ def test_every_entry_of_the_manifest_is_complete() -> None:
     for entry in entries:
         of_packages = set() if "requirement" in entry else {"requirement", "inside"}
         assert set(entry) == {field.name for field in fields(ModelFile)} - of_packages, entry["name"]
-        assert entry["role"] in ("restorer", "detector", "parser", "upscaler", "recogniser")
-        assert (entry["task"] is not None) == (entry["role"] == "restorer")
+        assert entry["role"] in ("restorer", "detector", "parser", "upscaler", "recogniser", "background")
+        assert (entry["task"] is not None) == (entry["role"] in ("restorer", "background"))
         assert entry["urls"] and all(url.startswith("https://") for url in entry["urls"])
         assert entry["bytes"] is None or entry["bytes"] > 100_000
         assert re.fullmatch("[0-9a-f]{64}", entry["sha256"]) if entry["sha256"] else "structural" in entry["note"]
@@ -79,6 +79,10 @@ def test_the_manifest_names_every_official_file_once() -> None:
         "bisenet",
         "realesrgan-x2plus",
         "realesrgan-x4plus",
+        "big-lama",
+        "mat",
+        "ddcolor",
+        "ddcolor-tiny",
     }
 
 

@@ -13,9 +13,11 @@ from codeformer_core.align import template
 from codeformer_core.cli import main
 from codeformer_core.detection.faces_json import from_json, to_json
 from codeformer_core.faces import Face
+from codeformer_core.imaging import lab
 from codeformer_core.imaging.colour import luminance
 from codeformer_core.imaging.tiling import upscale_images
 from codeformer_core.masks.parsing import PART_CLASSES
+from codeformer_core.networks.background import BackgroundColorizer
 from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
@@ -659,3 +661,67 @@ def test_a_second_network_is_mixed_in(run: Run, networks: dict[str, Path], tmp_p
     assert (whole - first).abs().max() > 0.05
     assert (half - (first + whole) / 2).abs().max() < 2.5 / 255
     assert main(["fix", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), "--mix", "0.4"]) == 2
+
+
+# --- the whole photo ------------------------------------------------------------------------------------------------------
+
+
+def test_a_background_inpainter_fills_the_holes_that_are_on_no_face(
+    tmp_path: Path, run: Run, photo_file: Path, lama_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = (0, 112, 200, 118)
+    mask, before = white(tmp_path / "mask.png", HOLE, beside), image_io.read(photo_file).image
+    faces_alone = run("inpaint", "--mask", mask)
+    assert "of the holes are on no face and stay as they were" in capsys.readouterr().out
+    after = run("inpaint", "--mask", mask, "--background-inpainter", lama_checkpoint)
+    said = capsys.readouterr().out
+    assert "2 found, 1 filled" in said and "stay as they were" not in said and "were filled by the background inpainter" in said
+    on_face, off_face = inside(HOLE), inside(beside)
+    assert torch.equal(after[~on_face & ~off_face], before[~on_face & ~off_face])
+    assert (after[off_face] != before[off_face]).float().mean() > 0.9
+    middle = inside((HOLE[0] + 8, HOLE[1] + 8, HOLE[2] - 8, HOLE[3] - 8))
+    assert float((after - faces_alone)[middle].abs().mean()) < 0.05  # the face is still CodeFormer's
+
+
+def test_holes_of_a_photo_without_faces_are_filled_too(
+    tmp_path: Path, run: Run, photo_file: Path, lama_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = tmp_path / "nobody.json"
+    nobody.write_text(to_json([], (HEIGHT, WIDTH)))
+    mask, before = white(tmp_path / "mask.png", (90, 50, 96, 56)), image_io.read(photo_file).image
+    after = run("inpaint", "--mask", mask, "--background-inpainter", lama_checkpoint, faces=nobody)
+    assert (after != before).any(1).sum() > 30 and "no face found" in capsys.readouterr().out
+
+
+def test_a_background_colorizer_colours_the_whole_photo_with_its_bits_and_transparency(
+    tmp_path: Path,
+    run: Run,
+    ddcolor_checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(BackgroundColorizer, "side", 64)
+    grey = torch.from_numpy(soft_noise()).movedim(-1, 0)[None, :1].expand(-1, 3, -1, -1) / 255 * 0.8 + 0.00002
+    alpha = torch.linspace(0, 1, WIDTH).expand(1, 1, HEIGHT, WIDTH)
+    source = tmp_path / "grey.png"
+    image_io.write(image_io.ImageFile(grey, alpha=alpha, bits=16, grey=True), source)
+    before = image_io.read(source)
+    assert before.grey and before.bits == 16
+    after = run("colorize", "--background-colorizer", ddcolor_checkpoint, "--keep-luminance", source=source)
+    written = image_io.read(tmp_path / "out" / "grey.png")
+    assert (written.bits, written.grey) == (16, False) and "the whole image has colours now" in capsys.readouterr().out
+    assert written.alpha is not None and before.alpha is not None and torch.equal(written.alpha, before.alpha)
+    outside = after[..., :8, :]
+    assert ((outside[:, 0] - outside[:, 2]) > 0.02).float().mean() > 0.9
+    light = (lab.grey(lab.relative_luminance(image)) for image in (after, before.image))
+    assert float((next(light) - next(light)).abs()[..., :8, :].max()) < 0.2 / 255
+
+
+def test_a_background_network_for_another_task_is_refused(
+    tmp_path: Path, photo_file: Path, networks: dict[str, Path], lama_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["colorize", photo_file, "-o", tmp_path / "out", "--model", networks["colorize"], "--detector", "mtcnn"]
+    assert main([*map(str, argv), "--background-colorizer", str(lama_checkpoint)]) == 1
+    assert "big-lama.pth is a background for inpainting. Needed is a background for colorization: choose ddcolor." in (
+        capsys.readouterr().err
+    )

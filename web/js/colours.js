@@ -3,7 +3,7 @@
 
 import { app } from "../../../scripts/app.js"
 
-const TYPES = ["CODEFORMER_MODEL", "CODEFORMER_DETECTOR", "CODEFORMER_PARSER", "CODEFORMER_FACES"]
+const TYPES = ["CODEFORMER_MODEL", "CODEFORMER_DETECTOR", "CODEFORMER_PARSER", "CODEFORMER_BACKGROUND", "CODEFORMER_FACES"]
 
 /** ComfyUI lightens it in light themes. */
 const TITLE = "#1b3335"

@@ -12,6 +12,7 @@ IDS = [
     "CodeFormerModelLoader",
     "CodeFormerFaceDetectorLoader",
     "CodeFormerFaceParserLoader",
+    "CodeFormerBackgroundLoader",
     "CodeFormerFixFaces",
     "CodeFormerFixFacesInVideo",
     "CodeFormerVideoFrames",

@@ -1,5 +1,6 @@
 """The nodes between Detect Faces and Paste Faces Back: colours, holes, choice, masks, crops, fidelity, certainty."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -73,7 +74,7 @@ def paste(pack, picture, faces, **options):
 
 
 def test_colorize_changes_the_colours_of_every_face(pack, colorizer, picture, faces):
-    coloured, crops = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=False).result
+    coloured, crops, _ = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=False).result
     assert len(coloured) == 4 and crops.shape == (4, 64, 64, 3)
     pasted, mask = paste(pack, picture, coloured)
     assert torch.equal(pasted[mask == 0], picture[mask == 0]) and (pasted - picture)[mask > 0.9].abs().mean() > 0.01
@@ -81,7 +82,7 @@ def test_colorize_changes_the_colours_of_every_face(pack, colorizer, picture, fa
 
 def test_colorize_can_keep_the_light(pack, colorizer, picture, faces):
     luminance = pack.core("imaging.colour").luminance
-    coloured, _ = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=True).result
+    coloured, _, _ = pack.run("CodeFormerColorize", faces=faces, model=colorizer, keep_luminance=True).result
     pasted, _ = paste(pack, picture, coloured, keep_detail=True)
     difference = luminance(pasted.movedim(-1, 1)) - luminance(picture.movedim(-1, 1))
     assert not torch.equal(pasted, picture) and difference.abs().max() < 0.001
@@ -99,7 +100,7 @@ def test_inpaint_fills_the_mask_and_nothing_else(pack, inpainter, picture, faces
     mask = torch.zeros(90, 120)
     mask[30:50, 70:90] = 1
     sized = torch.nn.functional.interpolate(mask[None, None], scale_factor=scale)[0]
-    filled, crops = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=sized).result
+    filled, crops, _ = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=sized).result
     assert len(filled) == 2 and crops.shape == (2, 64, 64, 3)
     pasted, _ = paste(pack, picture, filled)
     outside = torch.ones(2, 90, 120, dtype=torch.bool)
@@ -111,7 +112,7 @@ def test_inpaint_fills_the_mask_and_nothing_else(pack, inpainter, picture, faces
 def test_inpaint_finds_white_strokes_when_there_is_no_mask(pack, inpainter, picture, faces):
     painted = picture * 0.9
     painted[1, 25:45, 15:35] = 250 / 255
-    filled, _ = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, image=painted).result
+    filled, _, _ = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, image=painted).result
     assert [(face.image_index, face.box[0]) for face in filled.faces] == [(1, 10.0)]
     strict = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, image=painted, tolerance=0).result[0]
     assert len(strict) == 0
@@ -124,9 +125,68 @@ def test_inpaint_without_a_mask_or_an_image_says_what_to_connect(pack, inpainter
 
 def test_an_empty_mask_fills_nothing(pack, inpainter, picture, faces, caplog):
     with caplog.at_level("INFO"):
-        filled, crops = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=torch.zeros(1, 64, 64)).result
+        filled, crops, _ = pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=torch.zeros(1, 64, 64)).result
     assert len(filled) == 0 and blocked(crops) and "No hole touches a face" in caplog.text
     assert torch.equal(paste(pack, picture, filled)[0], picture)
+
+
+@pytest.fixture(scope="module")
+def lama(pack, lama_checkpoint):
+    return load_background(pack, lama_checkpoint, "big-lama.pth")
+
+
+@pytest.fixture(scope="module")
+def ddcolor(pack, ddcolor_checkpoint):
+    loaded = load_background(pack, ddcolor_checkpoint, "ddcolor_mine.pth")
+    loaded.network.side = 64
+    return loaded
+
+
+def load_background(pack, checkpoint, name):
+    """What Load Background Model makes of a file in the host's folder."""
+    import folder_paths
+
+    path = Path(folder_paths.models_dir, "inpaint", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(checkpoint)
+    try:
+        return pack.run("CodeFormerBackgroundLoader", model_name=name).result[0]
+    finally:
+        path.unlink()
+
+
+def test_holes_outside_the_faces_are_filled_with_a_background_model(pack, inpainter, lama, picture, faces):
+    mask = torch.zeros(1, *picture.shape[1:3])
+    mask[:, 80:84, 5:100] = mask[:, 20:25, 20:25] = 1
+    wired = {"faces": faces, "model": inpainter, "mask": mask}
+    filled, _, image = pack.run("CodeFormerInpaint", **wired, image=picture, background_model=lama).result
+    hole = (mask > 0)[..., None].expand_as(picture)
+    assert len(filled) >= 2 and image.shape == picture.shape
+    assert torch.equal(image[~hole], picture[~hole]) and (image[hole] != picture[hole]).float().mean() > 0.9
+    assert torch.equal(paste(pack, image, filled)[0][~hole], picture[~hole])
+    assert blocked(pack.run("CodeFormerInpaint", **wired).result[2])
+    assert pack.run("CodeFormerInpaint", **wired, image=picture).result[2] is picture
+
+
+def test_a_background_model_colours_the_whole_image_and_keeps_transparency(pack, colorizer, ddcolor, picture, faces):
+    grey = picture.mean(-1, keepdim=True).expand(-1, -1, -1, 3)
+    image = torch.cat([grey, torch.rand(*grey.shape[:3], 1)], -1)
+    wired = {"faces": faces, "model": colorizer, "keep_luminance": True}
+    coloured, _, result = pack.run("CodeFormerColorize", **wired, image=image, background_model=ddcolor).result
+    assert torch.equal(result[..., 3], image[..., 3]) and (result[..., 0] > result[..., 2] + 0.02).float().mean() > 0.8
+    assert not torch.equal(coloured.crops, pack.run("CodeFormerColorize", **wired).result[0].crops)
+    pasted = paste(pack, result, coloured, keep_detail="on")[0]
+    assert torch.equal(pasted[:, :5], result[:, :5]) and not torch.equal(pasted, result)
+
+
+def test_a_background_model_needs_an_image_and_its_own_task(pack, inpainter, colorizer, lama, ddcolor, picture, faces):
+    with pytest.raises(ValueError, match="Found a background model and no image.*connect it"):
+        pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=torch.ones(1, 8, 8), background_model=lama)
+    with pytest.raises(ValueError, match="big-lama.pth is a LaMa, which is for inpainting. Expected .*: DDColor"):
+        pack.run("CodeFormerColorize", faces=faces, model=colorizer, image=picture, background_model=lama)
+    with pytest.raises(ValueError, match="is a DDColor, which is for colorization. Expected .*: LaMa, MAT"):
+        wired = {"faces": faces, "model": inpainter, "mask": torch.ones(1, 8, 8), "image": picture}
+        pack.run("CodeFormerInpaint", **wired, background_model=ddcolor)
 
 
 def test_fewer_masks_than_images_is_an_error(pack, inpainter, picture):

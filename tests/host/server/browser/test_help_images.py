@@ -49,6 +49,10 @@ ROWS = {
         ["CodeFormerFaceParserLoader", "CodeFormerFaceMask", "CodeFormerPasteBack"],
         [(0, "parser", 1, "parser"), (1, "masked", 2, "faces")],
     ),
+    "CodeFormerBackgroundLoader": (
+        ["CodeFormerBackgroundLoader", "CodeFormerInpaint", "CodeFormerPasteBack"],
+        [(0, "background_model", 1, "background_model"), (1, "filled", 2, "faces"), (1, "image", 2, "image")],
+    ),
     "CodeFormerCertainty": (["CodeFormerFaceDetect", "CodeFormerCertainty"], [(0, "faces", 1, "faces")]),
     "CodeFormerVideoFrames": (
         ["LoadVideo", "CodeFormerVideoFrames", "CodeFormerFixFaces", "CreateVideo"],
