@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .arguments import contradiction
 from .commands import COMMANDS
+from .contradictions import contradiction
 from .parser import build_parser, parsed_arguments
 from .process import let_threads_sleep, open_closed_streams
 from .signals import interrupted_status, signals_interrupt

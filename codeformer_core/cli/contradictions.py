@@ -1,0 +1,54 @@
+"""Options of the command line that do not go together."""
+
+from ..options import option_fields
+from .arguments import Arguments
+
+#: What makes no sense for images that are aligned faces already: groups of options, and single ones.
+_NOT_ALIGNED = ("detection", "selection", "saved faces")
+_BACKGROUND = ("upscale", "bg_upscaler", "background_colorizer", "background_inpainter")
+_NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "mask", *_BACKGROUND)
+
+
+def contradiction(arguments: Arguments) -> str | None:
+    """Why options do not go together and what to do, in a sentence; None where they do."""
+    options, selection = arguments.options, arguments.options.selection
+    faces_from, save_faces = arguments.faces_from, arguments.save_faces
+    if arguments.aligned:
+        before = {field.path: field.default for field in option_fields(Arguments())}
+        useless = [
+            " or ".join(flag for flag, *_ in field.about.switches) or field.flags[0]
+            for field in option_fields(arguments)
+            if (field.group in _NOT_ALIGNED or field.path[-1] in _NOT_ALIGNED_OPTIONS) and field.default != before[field.path]
+        ]
+        if useless:
+            return f"--aligned leaves nothing to do for {', '.join(useless)}. Leave out one of them."
+    if selection.choice != "all":
+        if selection.numbers or selection.count or selection.first > 1:
+            return "--only-center and --only-largest choose one face: leave out --faces, --first and --count, or use --order."
+        if "options.selection.order" in arguments.typed:
+            return "--only-center and --only-largest count the faces in their own order: leave out --order."
+    if not arguments.like:
+        for name, flag in (("person", "--person"), ("options.selection.distance", "--like-distance")):
+            if name in arguments.typed:
+                return f"{flag} says more about who is looked for: name a photo with --like."
+        if selection.others:
+            return "--unlike means everyone but one person: show them with --like PHOTO."
+    if any(path.suffix.lower() == ".json" for path in arguments.like) != bool(arguments.person):
+        return "--person takes numbers of the file that `codeformer people` writes: say --like people.json --person 1."
+    if faces_from and (options.detection.rotated or options.detection.tile):
+        return "--faces-from does not search: leave out --rotated and --tiles."
+    if faces_from and save_faces and faces_from.resolve() == save_faces.resolve():
+        return "--save-faces would overwrite the file that --faces-from reads: name another file."
+    if arguments.report and save_faces and arguments.report.resolve() == save_faces.resolve():
+        return "--report and --save-faces would be written to the same file: name two."
+    if "mix" in arguments.typed and not arguments.second_model:
+        return "--mix says how much of a second network's face is taken: name the network with --second-model."
+    if not options.parts and (options.grow or options.feather):
+        return "--grow and --feather shape the parts of a face: say which with --parts."
+    if not arguments.cluster and (arguments.workers or arguments.gpus_per_worker is not None):
+        return "--workers and --gpus-per-worker are for a cluster: say which with --cluster, such as --cluster local."
+    if arguments.cluster and (save_faces or faces_from):
+        return "--save-faces and --faces-from are for one image, which needs no cluster: leave out --cluster."
+    if arguments.holes and "tolerance" in arguments.typed:
+        return "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them."
+    return None
