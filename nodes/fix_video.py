@@ -1,5 +1,6 @@
 """Fix Faces in Video: the whole job on a video, which is read and written frame by frame."""
 
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import Input, io
@@ -103,7 +104,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 detector,
                 model,
                 inputs.chosen(values),
-                inputs.extras(values),
+                replace(inputs.extras(values), people=inputs.returning_people(values)),
                 start=start,
                 duration=duration,
                 first=first_frame,

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.options.fix import switch_word
-from ..codeformer_core.recognition import People
+from ..codeformer_core.recognition import People, is_installed
 from .host import networks
 from .host.execution import verdict
 
@@ -138,6 +138,11 @@ def extras(values: Mapping[str, Any]) -> Extras:
     models = [values.get(upscaler.id) for upscaler in UPSCALERS]
     upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
     return Extras(values.get("parser"), upscaler, face_upscaler, people=recognition(values.get("likeness", "off")))
+
+
+def returning_people(values: Mapping[str, Any]) -> People | None:
+    """In a video, what tells who has returned from who is new, where faces are counted and the packages are there."""
+    return People(networks.recogniser()) if chosen(values).selection.counts and is_installed() else None
 
 
 def recognition(likeness: str) -> People | None:

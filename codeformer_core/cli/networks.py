@@ -18,7 +18,7 @@ from ..extras import Extras
 from ..faces import Face
 from ..networks.precision import suited
 from ..options import DetectionOptions
-from ..recognition import People
+from ..recognition import People, is_installed
 from ..restoration import MixedRestorer
 from ..upscaler import load_upscaler
 from .arguments import Arguments
@@ -102,8 +102,11 @@ def _searches(arguments: Arguments) -> bool:
 
 
 def _recognises(arguments: Arguments) -> bool:
-    """Whether people are told apart."""
-    return bool(arguments.like) or arguments.options.likeness != "off" or arguments.command == "people"
+    """Whether people are told apart: because it is asked for, or in a video, where who returns keeps the number from before."""
+    options = arguments.options
+    counts = options.selection.counts or isinstance(options.fidelity, tuple)
+    returning = arguments.command == "video" and counts and is_installed()
+    return returning or bool(arguments.like) or options.likeness != "off" or arguments.command == "people"
 
 
 def _compile(restorer: Any, device: torch.device) -> None:

@@ -29,8 +29,8 @@ from .context import RunContext
 from .networks import device_of, load_networks
 from .plan import expanded
 
-#: Frames of a video that are searched, spread evenly, and at most so many for each second.
-FRAMES, PER_SECOND = 600, 2
+#: Frames of a video that are searched, spread evenly: at most, at least (where it has them), and between them for each second.
+FRAMES, FEWEST, PER_SECOND = 600, 20, 2
 
 #: Smaller faces, in pixels of the box, say too little about who they are.
 SMALLEST = 32
@@ -120,7 +120,8 @@ def _images(file: Path, context: RunContext) -> Iterator[Tensor]:
         yield image_io.read(file).image.to(context.device)
         return
     video = probe(file)
-    every = max(1, math.ceil(video.frames / FRAMES), round(video.rate / PER_SECOND))
+    second = min(round(video.rate / PER_SECOND), video.frames // FEWEST or 1)
+    every = max(1, math.ceil(video.frames / FRAMES), second)
     with closing(read_frames(file, every=every)) as frames:
         for frame in frames:
             yield frame.image(context.device)

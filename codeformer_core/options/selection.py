@@ -139,3 +139,8 @@ class Selection:
         advanced=False,
         node=False,
     )
+
+    @property
+    def counts(self) -> bool:
+        """Whether faces are chosen by their number or place among the others."""
+        return bool(self.choice != "all" or self.numbers or self.count or self.first > 1)

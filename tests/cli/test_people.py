@@ -118,3 +118,23 @@ def test_without_the_packages_the_command_says_what_to_install(photos, tmp_path,
     words = ["fix", str(photos / CREW), "-o", str(tmp_path), "--model", str(tiny_checkpoint), "--like", str(photos / ASTRONAUT)]
     assert cli.main(words) == 1
     assert 'pip install "dlib-bin" "face_recognition_models"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("switch", ["--likeness", "--keep-likeness"])
+def test_the_report_has_the_likeness_of_restored_faces(photos, tmp_path, tiny_checkpoint, capsys, switch) -> None:
+    report = tmp_path / "job.json"
+    words = ["fix", str(photos / ASTRONAUT), "-o", str(tmp_path), "--always", "--model", str(tiny_checkpoint), "--suffix", "x"]
+    assert cli.main([*words, switch, "--like-distance", "2", "--report", str(report), "--like", str(photos / ASTRONAUT)]) == 0
+    (face,) = faces_of(report)
+    assert face["distance"] < 0.01 < face["likeness"] and face["fidelity"] == (0.5 if "keep" in switch else None)
+    assert f"restored {face['likeness']:.2f} from the person" in capsys.readouterr().out
+
+
+def test_a_sweep_says_the_likeness_on_its_cells(photos, tmp_path, tiny_checkpoint, monkeypatch) -> None:
+    from codeformer_core.cli import visualize
+
+    said: list[str] = []
+    monkeypatch.setattr(visualize, "draw_labels", lambda images, labels: said.extend(labels) or images)
+    words = ["sweep", str(photos / ASTRONAUT), "-o", str(tmp_path), "--model", str(tiny_checkpoint), "-w", "0", "-w", "1"]
+    assert cli.main([*words, "--likeness"]) == 0
+    assert said[0] == "face 1" and all(text.startswith(f"w = {w}: 0.") for text, w in zip(said[1:], (0, 1), strict=True))
