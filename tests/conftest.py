@@ -80,12 +80,13 @@ def restoreformer_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lama_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of LaMa's layout with random weights, and with a critic's beside them, as in its training files."""
     import torch
+    from safetensors.torch import save_file
 
     parts = pytest.importorskip("spandrel.architectures.LaMa", reason="needs the package spandrel")
     torch.manual_seed(0)
     state = {f"generator.{key.removeprefix('model.')}": value.half() for key, value in parts.LaMa(in_nc=4).state_dict().items()}
-    path = tmp_path_factory.mktemp("weights") / "big-lama.pth"
-    torch.save({"state_dict": {**state, "discriminator.model0.0.weight": torch.zeros(3)}}, path)
+    path = tmp_path_factory.mktemp("weights") / "big-lama.safetensors"
+    save_file({**state, "discriminator.model0.0.weight": torch.zeros(3)}, path)
     return path
 
 

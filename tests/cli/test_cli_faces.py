@@ -722,6 +722,6 @@ def test_a_background_network_for_another_task_is_refused(
 ) -> None:
     argv = ["colorize", photo_file, "-o", tmp_path / "out", "--model", networks["colorize"], "--detector", "mtcnn"]
     assert main([*map(str, argv), "--background-colorizer", str(lama_checkpoint)]) == 1
-    assert "big-lama.pth is a background for inpainting. Needed is a background for colorization: choose ddcolor." in (
+    assert "big-lama.safetensors is a background for inpainting. Needed is a background for colorization: choose ddcolor." in (
         capsys.readouterr().err
     )

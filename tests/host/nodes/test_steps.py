@@ -132,7 +132,7 @@ def test_an_empty_mask_fills_nothing(pack, inpainter, picture, faces, caplog):
 
 @pytest.fixture(scope="module")
 def lama(pack, lama_checkpoint):
-    return load_background(pack, lama_checkpoint, "big-lama.pth")
+    return load_background(pack, lama_checkpoint, "big-lama.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_a_background_model_colours_the_whole_image_and_keeps_transparency(pack,
 def test_a_background_model_needs_an_image_and_its_own_task(pack, inpainter, colorizer, lama, ddcolor, picture, faces):
     with pytest.raises(ValueError, match="Found a background model and no image.*connect it"):
         pack.run("CodeFormerInpaint", faces=faces, model=inpainter, mask=torch.ones(1, 8, 8), background_model=lama)
-    with pytest.raises(ValueError, match="big-lama.pth is a LaMa, which is for inpainting. Expected .*: DDColor"):
+    with pytest.raises(ValueError, match="big-lama.safetensors is a LaMa, which is for inpainting. Expected .*: DDColor"):
         pack.run("CodeFormerColorize", faces=faces, model=colorizer, image=picture, background_model=lama)
     with pytest.raises(ValueError, match="is a DDColor, which is for colorization. Expected .*: LaMa, MAT"):
         wired = {"faces": faces, "model": inpainter, "mask": torch.ones(1, 8, 8), "image": picture}

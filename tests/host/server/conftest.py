@@ -34,6 +34,10 @@ TASKS = {
 }
 
 
+#: The host's folders of models.
+MODELS = ("facerestore_models", "facedetection", "upscale_models", "inpaint")
+
+
 @pytest.fixture(scope="session")
 def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of small networks under the published names: the three CodeFormers, for crops of 512 pixels, and an upscaler."""
@@ -170,18 +174,22 @@ def server(
     comfyui: Path,
     model_files: Path,
     tiny_checkpoint: Path,
+    lama_checkpoint: Path,
+    ddcolor_checkpoint: Path,
     shared: Path,
     mirror: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """main.py on a free loopback port, with a base folder of its own, the repository linked in, and small models laid out."""
     base = tmp_path_factory.mktemp("server")
-    for folder in ("custom_nodes", "input", "models/facerestore_models", "models/facedetection", "models/upscale_models"):
+    for folder in ("custom_nodes", "input", *(f"models/{kind}" for kind in MODELS)):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / "codeformer-suite").symlink_to(ROOT, target_is_directory=True)
     for file in model_files.iterdir():
         (base / "models" / ("facerestore_models" if file.name in TASKS else "upscale_models") / file.name).symlink_to(file)
     (base / "models/facerestore_models/tiny.pth").symlink_to(tiny_checkpoint)
+    (base / "models/inpaint/big-lama.safetensors").symlink_to(lama_checkpoint)
+    (base / "models/inpaint/ddcolor_modelscope.pth").symlink_to(ddcolor_checkpoint)
     detector = "detection_mobilenet0.25_Final.pth"
     (base / "models/facedetection" / detector).symlink_to(shared / "data/detectors" / detector)
     with socket.socket() as probe:

@@ -81,6 +81,7 @@ OTHERS = {
     "Restore aligned faces": (1, 512),
     "Restore and upscale a photo": (1, 1024),
     "Restore then upscale": (1, 1024),
+    "Old photo, everything": (1, 1024),
 }
 
 
