@@ -7,7 +7,6 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..codeformer_core import checkpoints
-from ..codeformer_core.faces import FULL_SIDE
 from ..codeformer_core.networks.precision import CHOICES
 from . import inputs
 from .host import language, model_files, networks, progress
@@ -75,16 +74,15 @@ class CodeFormerModelLoader(_Loader):
 
     @classmethod
     def about(cls, model_name: str) -> str:
-        """How large the faces are that it draws; of a small network also what it is."""
+        """How large the faces are that it draws, and what the catalogue says about it."""
         known = checkpoints.lookup(os.path.basename(model_name))
-        return _drawn(known.side, known.note if known.side < FULL_SIDE else "") if known else ""
+        return _drawn(known.side, known.about) if known else ""
 
     @classmethod
     def describe(cls, model_name: str, network: networks.HostedRestorer) -> str:
         """The same of a loaded network; of one without a fidelity also what that means."""
         known = checkpoints.lookup(os.path.basename(model_name))
-        note = known.note if known and network.side < FULL_SIDE else getattr(network.network, "notice", "")
-        return _drawn(network.side, note)
+        return _drawn(network.side, (known and known.about) or getattr(network.network, "notice", ""))
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -36,6 +36,7 @@ class ModelFile:
             for a file that is fetched.
         inside: the folder or file of that Python package which holds it.
         side: of a restorer, the side of the faces that it draws, in pixels.
+        about: what whoever chooses it should know; may be empty.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelFile:
     requirement: str = ""
     inside: str = ""
     side: int = 512
+    about: str = ""
 
     @property
     def command(self) -> str:

@@ -41,7 +41,7 @@ def test_every_entry_of_the_manifest_is_complete() -> None:
     entries = json.loads((ROOT / "weights" / "manifest.json").read_text(encoding="utf-8"))["models"]
     for entry in entries:
         of_packages = set() if "requirement" in entry else {"requirement", "inside"}
-        assert set(entry) == {field.name for field in fields(ModelFile)} - of_packages, entry["name"]
+        assert set(entry) | {"side", "about"} == {field.name for field in fields(ModelFile)} - of_packages, entry["name"]
         assert entry["role"] in ("restorer", "detector", "parser", "upscaler", "recogniser", "background")
         assert (entry["task"] is not None) == (entry["role"] in ("restorer", "background"))
         assert entry["urls"] and all(url.startswith("https://") for url in entry["urls"])

@@ -4,6 +4,7 @@
 
 import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
+import { after } from "./events.js"
 import { element, language, say } from "./words.js"
 
 const LINE = 15 // pixels, as in style.css
@@ -38,11 +39,7 @@ class Notice {
     this.root = element("div", { className: "codeformer-notice" })
     this.root.setAttribute("role", "status")
     this.file = node.widgets.find((widget) => widget.name === "model_name")
-    const before = this.file.callback
-    this.file.callback = (...values) => {
-      before?.apply(this.file, values)
-      this.draw()
-    }
+    after(this.file, "callback", () => this.draw())
   }
 
   draw() {
@@ -113,11 +110,7 @@ app.registerExtension({
     const notice = (node.codeformerNotice = new Notice(node, files))
     notices.add(notice)
     notice.draw()
-    const removed = node.onRemoved
-    node.onRemoved = function () {
-      notices.delete(notice)
-      removed?.call(this)
-    }
+    after(node, "onRemoved", () => notices.delete(notice))
   },
   loadedGraphNode(node) {
     node.codeformerNotice?.draw() // its widget has the workflow's value now

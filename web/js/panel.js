@@ -6,6 +6,7 @@
 
 import { app } from "../../../scripts/app.js"
 import { api } from "../../../scripts/api.js"
+import { after } from "./events.js"
 import { element, say } from "./words.js"
 
 const panels = new Map() // place of a node -> its panel
@@ -137,27 +138,13 @@ export function registerPanel(Kind, name) {
         getMinHeight: () => Kind.height,
       })
       widget.serialize = false
-      const chain = (event, then) => {
-        const before = node[event]
-        node[event] = function (...given) {
-          const result = before?.apply(this, given)
-          then(...given)
-          return result
-        }
-      }
-      chain("onAdded", () => attach(node, widget))
-      chain("onConfigure", () => panelOf(node)?.draw())
-      chain("onExecuted", () => panelOf(node)?.draw())
-      chain("onConnectionsChange", () => panelOf(node)?.draw())
-      for (const watched of Kind.watched ?? []) {
-        const followed = node.widgets.find((one) => one.name === watched)
-        const before = followed.callback
-        followed.callback = (...values) => {
-          before?.apply(followed, values)
+      after(node, "onAdded", () => attach(node, widget))
+      for (const event of ["onConfigure", "onExecuted", "onConnectionsChange"]) after(node, event, () => panelOf(node)?.draw())
+      for (const watched of node.widgets.filter((one) => Kind.watched?.includes(one.name)))
+        after(watched, "callback", () => {
           panelOf(node)?.changed?.()
           panelOf(node)?.draw()
-        }
-      }
+        })
     },
 
     async loadedGraphNode(node) {

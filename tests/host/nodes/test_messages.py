@@ -55,7 +55,7 @@ def test_every_notice_about_a_licence_has_a_translation():
 
 def test_no_translation_is_left_over():
     """A key is a literal of the source or of the manifest, or is put together there of such ones."""
-    known = literals() | {text for model in MODELS for text in (model["notice"], model["note"])}
+    known = literals() | {text for model in MODELS for text in (model["notice"], model.get("about", ""))}
     words = {word for text in known for word in re.findall(r"[A-Za-z]+", text)}
     left = [key for key in CHINESE if key not in known and not set(re.findall(r"[A-Za-z]+", key)) <= words]
     assert left == []
