@@ -46,6 +46,7 @@ class CodeFormerFixFaces(io.ComfyNode):
                     "steady from frame to frame. For whole videos use Fix Faces in Video, which needs far less memory.",
                 ),
                 *inputs.new_widgets(),
+                inputs.PERSON,
             ],
             outputs=[
                 io.Image.Output("fixed", display_name="image", tooltip="The images with repaired faces."),
@@ -69,10 +70,16 @@ class CodeFormerFixFaces(io.ComfyNode):
         model: networks.HostedRestorer,
         detector: networks.HostedDetector,
         consecutive: bool = False,
+        person: Tensor | None = None,
         **values: Any,
     ) -> io.NodeOutput:
         images, alpha = tensors.to_core(image)
-        options, extras = inputs.chosen(values), inputs.extras(values)
+        options = inputs.chosen(values)
+        if consecutive:
+            people = inputs.people_in_video(options, person, detector)
+        else:
+            people = None if person is None else inputs.people(person, detector)
+        extras = inputs.extras(values, people)
 
         def fix(keep: torch.dtype | None) -> Fixed:
             tick = progress.progress()

@@ -1,9 +1,9 @@
 """Fix Faces in Video: the whole job on a video, which is read and written frame by frame."""
 
-from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import Input, io
+from torch import Tensor
 
 from ..codeformer_core.selection.report import left_as_they_are
 from ..codeformer_core.video.pipeline import fix_video
@@ -69,6 +69,7 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                     advanced=True,
                 ),
                 *inputs.new_widgets("sampling", "always", "likeness"),
+                inputs.PERSON,
             ],
             outputs=[
                 io.Video.Output("fixed", display_name="video", tooltip="The video with repaired faces. Connect Save Video."),
@@ -92,9 +93,10 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
         frame_limit: int,
         every: int,
         codec: dict[str, Any] | None = None,
+        person: Tensor | None = None,
         **values: Any,
     ) -> io.NodeOutput:
-        compression = codec or {}
+        compression, options = codec or {}, inputs.chosen(values)
         path, shown = model_files.temporary_path(".mp4"), progress.progress()
         ticking = saying_when_cancelled(progress_callback(shown))
         with open_host_video(video) as (source, start, duration), ticking as tick:
@@ -103,8 +105,8 @@ class CodeFormerFixFacesInVideo(io.ComfyNode):
                 path,
                 detector,
                 model,
-                inputs.chosen(values),
-                replace(inputs.extras(values), people=inputs.returning_people(values)),
+                options,
+                inputs.extras(values, inputs.people_in_video(options, person, detector)),
                 start=start,
                 duration=duration,
                 first=first_frame,

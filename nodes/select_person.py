@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..codeformer_core.faces import AlignedFaces, Skipped
-from ..codeformer_core.options import FixOptions, Selection
-from ..codeformer_core.pipeline import detect
-from ..codeformer_core.recognition import People, describe_photo
+from ..codeformer_core.options import Selection
 from ..codeformer_core.selection.report import report
 from ..codeformer_core.selection.select import select_rows
 from . import inputs
-from .host import networks, progress, tensors
+from .host import networks, progress
 from .host.execution import completed
 
 
@@ -57,14 +54,7 @@ class CodeFormerSelectPerson(io.ComfyNode):
     @classmethod
     @completed
     def execute(cls, faces: AlignedFaces, person: Tensor, detector: networks.HostedDetector, **values: Any) -> io.NodeOutput:
-        recogniser = networks.recogniser()
-        photos, _ = tensors.to_core(person)
-        rows = []
-        for number, photo in enumerate(photos.split(1), 1):
-            found, _ = detect(photo, detector, FixOptions())
-            name = f"The reference photo {number}" if len(photos) > 1 else "The reference photo"
-            rows.append(describe_photo(photo, found, recogniser, name))
-        measured = People(recogniser, torch.cat(rows)).measured_crops(faces)
+        measured = inputs.people(person, detector).measured_crops(faces)
         kept, reasons = select_rows(measured.faces, faces.image_size, inputs.chosen(values, of=Selection(duplicates=True)))
         selected = measured.subset(sorted(kept))
         text = report(selected.faces, [Skipped(measured.faces[row], why) for row, why in reasons.items()])

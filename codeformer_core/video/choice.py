@@ -78,8 +78,7 @@ class _Chooser:
         self._want, self._inside, self._device = resolve(options.asked_selection()), extras.inside, device
         self._fade = options.steadiness.fade_frames + 1
         self._people = extras.people
-        several = isinstance(options.fidelity, tuple) and len(options.fidelity) > 1
-        self._numbered = bool(self._want.numbers or self._want.count or self._want.first > 1 or several)
+        self._counts = options.selection.counts or isinstance(options.fidelity, tuple)
         self._choices: dict[int, _Choice] = {}
         self._described: dict[int, tuple[int, Tensor]] = {}  # track -> frame, descriptions (n, 128)
         self._frame = 0
@@ -166,7 +165,7 @@ class _Chooser:
 
     def _returned(self, faces: Mapping[int, _Faces], window: Sequence[FrameState[F]]) -> Iterator[tuple[int, _Choice]]:
         """The tracks without a choice of persons who were there before, and what was chosen then."""
-        if self._people is None or not self._numbered:
+        if self._people is None or not self._counts:
             return
         new = {track: self._describe(track, own, window) for track, own in faces.items() if track not in self._choices}
         gone = [track for track in self._described if track in self._choices and track not in faces]

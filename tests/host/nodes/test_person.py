@@ -49,6 +49,29 @@ def test_one_person_is_kept_in_every_image(pack, recorded, crew):
     assert "0.33 from the person asked for" in report and report.count("somebody else") == 12
 
 
+@pytest.mark.parametrize("consecutive", [False, True])
+def test_fix_faces_repairs_the_person_alone(pack, recorded, restorer, consecutive):
+    photo, in_photo, _ = recorded("astronaut_1face")
+    group, in_group, found = recorded("nasa_sts114_crew_7faces")
+
+    class Detector:
+        def detect(self, images, options):
+            return (in_photo if images.shape[-2:] == photo.shape[1:3] else in_group).detect(images, options)
+
+    image = group.repeat(3, 1, 1, 1) if consecutive else group
+    inputs = {"image": image, "model": restorer, "detector": Detector(), "mask": "oval", "always": True}
+    fixed, mask, _, count = pack.run("CodeFormerFixFaces", **inputs, person=photo, consecutive=consecutive).result
+    assert count == len(image)
+    changed = [face for face in found if mask[0, int(face.centre[1]), int(face.centre[0])] > 0.5]
+    (face,) = select(pack, recorded, crew_of(pack, group, in_group))[0].faces
+    assert changed == [face._replace(distance=None)]
+
+
+def crew_of(pack, image, detector):
+    images = image.movedim(-1, 1)
+    return pack.core("align").align(images, detector.detect(images, None))
+
+
 def test_everyone_else_is_kept_in_the_order_they_came(pack, recorded, crew):
     faces, _, count = select(pack, recorded, crew, others=True)
     assert count == 12 and [face.image_index for face in faces.faces] == [0] * 6 + [1] * 6
