@@ -99,3 +99,17 @@ def test_cancel_stops_before_the_next_face(pack, recorded, crew):
     mm.interrupt_current_processing()
     with pytest.raises(mm.InterruptProcessingException):
         pack.hosted.recogniser().describe(crew.originals[:2])
+
+
+def test_the_likeness_is_measured_and_kept_by_the_nodes(pack, recorded, restorer, caplog):
+    image, detector, _ = recorded("astronaut_1face")
+    faces = pack.core("align").align(image.movedim(-1, 1), detector.detect(image.movedim(-1, 1), None), 64)
+    with caplog.at_level("INFO"):
+        (measured,) = pack.run("CodeFormerRestore", faces=faces, model=restorer, likeness="measure").result[0].likeness
+    assert f"Face 1: {measured.distance:.2f} from the person" in caplog.text and measured.fidelity is None
+    kept = pack.run("CodeFormerRestore", faces=faces, model=restorer, likeness="keep").result[0]
+    assert all(one.distance <= 0.5 for one in kept.likeness)  # weights are random: it may be left alone
+    fixed = pack.run("CodeFormerFixFaces", image=image, model=restorer, detector=detector, likeness="keep", always=True)
+    assert fixed[3] == len(fixed[2]) == len(kept)
+    shown = pack.run("CodeFormerFidelitySweep", faces=faces, model=restorer, fidelities="0, 1", measured=True).ui
+    assert [cell["text"][:8] for cell in shown["codeformer_sweep"]] == ["w = 0: 0", "w = 1: 0"]
