@@ -19,6 +19,7 @@ from codeformer_core.networks.codeformer import CodeFormer
 from codeformer_core.networks.vqgan import Encoder
 from codeformer_core.training.codes import nearest
 from codeformer_core.training.config import Degradation
+from codeformer_core.training.config_file import read_recipe
 from codeformer_core.training.dataset import read_face, resize_face, split, to_tensor
 from codeformer_core.training.degrade import degrade_small
 from codeformer_core.training.saving import save_sheet
@@ -26,10 +27,7 @@ from codeformer_core.training.saving import save_sheet
 from .metrics import crispness, patches, ssim
 
 #: The paper's whole ranges, and the severe half of them.
-DEGRADED = {
-    "any": Degradation(),
-    "severe": Degradation(blur=(8.0, 15.0), shrink=(15.0, 30.0), noise=(10.0, 20.0), jpeg=(30.0, 60.0)),
-}
+DEGRADED = {"any": read_recipe("celeba-test"), "severe": read_recipe("severe")}
 
 #: Fidelities that are compared.
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -207,24 +205,33 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    """Write the tables and two contact sheets beside them."""
-    args = parser().parse_args()
-    network = checkpoints.load(args.restorer)
+def write(restorer: Path, codebook: Path, faces: Path, out: Path, hold_out: int) -> None:
+    """Write the tables and two contact sheets beside them; the arguments are those of the command.
+
+    Raises:
+        Unavailable: torchmetrics is not installed.
+    """
+    network = checkpoints.load(restorer)
     encoder = Encoder(network.arch).eval()
-    state = checkpoints.read(args.codebook)
+    state = checkpoints.read(codebook)
     encoder.load_state_dict(
         {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
     )
-    files = split(args.faces, args.hold_out)[1]
+    files = split(faces, hold_out)[1]
     with torch.inference_mode():
-        try:
-            tables = measure(network, encoder, files)
-        except Unavailable as error:  # torchmetrics
-            parser.error(str(error))
-        args.out.write_text(markdown(tables, len(files)), encoding="utf-8")
+        tables = measure(network, encoder, files)
+        out.write_text(markdown(tables, len(files)), encoding="utf-8")
         for kind in DEGRADED:
-            sheet(network, files[:12], args.out.with_name(f"{args.out.stem}_{kind}.png"), kind)
+            sheet(network, files[:12], out.with_name(f"{out.stem}_{kind}.png"), kind)
+
+
+def main() -> None:
+    """The command."""
+    args = parser().parse_args()
+    try:
+        write(args.restorer, args.codebook, args.faces, args.out, args.hold_out)
+    except Unavailable as error:  # torchmetrics
+        parser().error(str(error))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..imaging.resize import resize
 from ..training import config_file
 from ..training.dataset import read_face, resize_face
 from ..training.degrade import degrade_named
@@ -172,7 +173,9 @@ def of_network(arguments: Arguments, device: torch.device) -> Samples:
             raise ValueError(
                 f"{path.name} draws images of another size than it takes, which cannot be scored against the truth."
             )
-        return Sample(name, {"degraded": degraded} | images, _in_levels(_tensor(clear)))
+        side = arguments.research.scored_side or network.side
+        scaled = {one: resize(image, side) for one, image in ({"degraded": degraded} | images).items()}
+        return Sample(name, scaled, resize(_in_levels(_tensor(clear)), side))
 
     return Samples(list(truth), ["degraded", *(f"w = {w:g}" for w in fidelities)], load, True, fidelities)
 

@@ -40,7 +40,7 @@ class ResearchOptions:
     )
     scored_side: int = option(
         0,
-        "Scores square images at this width and height. 0: as they are.",
+        "Scores square images at this width and height, also those of --degrade. 0: as they are.",
         flag="--side",
         span=(0, 4096, 1),
         group="evaluation",
