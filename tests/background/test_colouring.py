@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import pytest
 import torch
+from fake_cuda import DEVICE, FakeCuda
 
 from codeformer_core.align import align
 from codeformer_core.background.colouring import blend_hues, colour_images
@@ -102,3 +103,12 @@ def test_the_light_of_the_photo_is_kept_in_the_face_too(photo_and_face):
 def test_no_faces_are_no_error(photo_and_face):
     image, faces = photo_and_face
     assert len(blend_hues(faces.subset([]), image)) == 0
+
+
+def test_a_simulated_device_gives_the_same_photo():
+    image = ramp()
+    near = colour_images(image, Hue(20, 15))
+    with FakeCuda():
+        hue = Hue(20, 15)
+        hue.ab = hue.ab.to(DEVICE)
+        assert torch.equal(colour_images(image.to(DEVICE), hue).cpu(), near)

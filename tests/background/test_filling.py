@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fake_cuda import DEVICE, FakeCuda
 
 from codeformer_core.background.filling import WINDOWS, fill_holes
 
@@ -98,3 +99,10 @@ def test_values_that_are_not_finite_stop_the_run():
 
     with pytest.raises(RuntimeError, match="not finite"):
         fill_holes(picture(40, 40), holes_at(40, 40, (5, 9, 5, 9)), Broken())
+
+
+def test_a_simulated_device_gives_the_same_image():
+    image, holes = picture(60, 80), holes_at(60, 80, (5, 20, 5, 20))
+    near = fill_holes(image, holes, Mean())
+    with FakeCuda():
+        assert torch.equal(fill_holes(image.to(DEVICE), holes.to(DEVICE), Mean()).cpu(), near)

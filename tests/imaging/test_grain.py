@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fake_cuda import DEVICE, FakeCuda
 from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE
@@ -172,3 +173,11 @@ def test_small_regions_are_no_error(size):
     part = torch.rand(3, *size, generator=seeded())
     grain = lacking_grain(part, part * 0 + 0.5, torch.ones(1, *size), seeded())
     assert grain is None or grain.shape == part.shape
+
+
+def test_a_simulated_device_adds_the_same_grain():
+    image = (portrait() + NOISES["camera"] * 12 / 255).clamp(0, 1)[0]
+    near = lacking_grain(image, portrait()[0], torch.ones(1, SIDE, SIDE), seeded())
+    with FakeCuda():
+        far = lacking_grain(image.to(DEVICE), portrait()[0].to(DEVICE), torch.ones(1, SIDE, SIDE).to(DEVICE), seeded())
+        assert far is not None and near is not None and torch.equal(far.cpu(), near)
