@@ -197,7 +197,7 @@ def test_a_person_is_restored_wherever_she_walks(shared, tiny_checkpoint, tmp_pa
         next(container.decode(video=0)).to_image().crop((400, 0, 640, 380)).save(tmp_path / "b.png")
     detector = str(shared / "data" / "detectors" / "detection_mobilenet0.25_Final.pth")
     argv = ["video", str(case), "-o", str(tmp_path / "out.mp4"), "--model", str(tiny_checkpoint), "--detector", detector]
-    argv += ["--always", "--like", str(tmp_path / "b.png"), "--save-faces", str(tmp_path / "f.json")]
+    argv += ["--always", "--like", str(tmp_path / "b.png"), "--save-faces", str(tmp_path / "f.json"), "--detection-side", "320"]
     assert main([*argv, *(["--frame-by-frame", "--duration", "0.7"] if where != "photo" else [])]) == 0
     faces, _ = from_json((tmp_path / "f.json").read_text())
     path = [face.centre[0] for face in faces]
