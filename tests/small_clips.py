@@ -1,5 +1,6 @@
 """Small videos for tests: a few frames of moving stripes, and a tone, on any clock."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ SIZE = (64, 96)  # H, W
 SOUND = 48_000  # samples a second
 
 
-def stripes(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+def stripes(number: float, size: tuple[int, int] = SIZE) -> np.ndarray:
     """(H, W, 3) uint8: each number is another image."""
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
     wave = 128 + 90 * np.sin((columns + rows // 2 + 5 * number) / 9)
@@ -26,6 +27,7 @@ def write_clip(
     frames: int = 12,
     rate: Fraction | int = 25,
     times: list[Fraction] | None = None,
+    numbers: Sequence[float] | None = None,
     clock: float = 0.0,
     late: float = 0.0,
     container: str | None = None,
@@ -39,12 +41,14 @@ def write_clip(
 
     Args:
         times: seconds of each frame, in place of `frames` and `rate`.
+        numbers: of the image of each frame, see `stripes`, in place of 0, 1, ...
         clock: seconds that the file's clock shows where sound and frames begin.
         late: seconds that the first frame comes after the first sound.
         alpha: its left half is opaque, its right half transparent.
         options, muxing: of the encoder and of the muxer.
     """
     unit = Fraction(1, 90_000)
+    frames = frames if numbers is None else len(numbers)
     times = [Fraction(number) / rate for number in range(frames)] if times is None else times
     packets = []
     with av.open(str(path), "w", format=container, options=muxing or {}) as output:
@@ -57,7 +61,7 @@ def write_clip(
             sound = output.add_stream(audio, rate=SOUND, layout="mono")
             assert isinstance(sound, av.AudioStream)
         for number, time in enumerate(times):
-            pixels = stripes(number, size)
+            pixels = stripes(numbers[number] if numbers else number, size)
             if alpha:
                 opaque = np.repeat(np.where(np.arange(size[1]) < size[1] // 2, 255, 0)[None], size[0], 0).astype(np.uint8)
                 pixels = np.concatenate([pixels, opaque[..., None]], 2)

@@ -112,6 +112,15 @@ class Arguments:
     side: int = option(512, "Width and height of the face crops.", span=(16, 4096, 1), group="crops", metavar="PX")
     start: float = option(0.0, "Begins at this second.", limits=(0, 1e9), group="videos", metavar="S")
     duration: float = option(0.0, "Only this many seconds. 0: to the end.", limits=(0, 1e9), group="videos", metavar="S")
+    resume: bool = option(
+        True,
+        "",
+        switches=(
+            ("--resume", True, "Works in parts that outlast a crash: the same command goes on where it was stopped (default)."),
+            ("--no-resume", False, "Works in one go, which needs no room for the parts."),
+        ),
+        group="videos",
+    )
     fps: float = option(
         0.0,
         "Frames per second of the result, at the same speed: frames are left out or repeated; of numbered images how fast they "

@@ -105,7 +105,7 @@ def work_on_cluster(
     Raises:
         ClusterError: there is no Ray or no such cluster; the networks cannot be loaded; or an actor's program is broken.
     """
-    with _connected(arguments.cluster or "local") as ray:
+    with connected(arguments.cluster or "local") as ray:
         rows = [{"index": index, "item": pickle.dumps(item)} for index, item in enumerate(items)]
         dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
         workers, gpus = _pool(arguments, ray.cluster_resources())
@@ -139,7 +139,7 @@ def _pool(arguments: Arguments, resources: dict[str, float]) -> tuple[int, float
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
+def connected(address: str) -> Iterator[Any]:
     """Ray, connected to a cluster, or to one of this machine alone that ends with the job ("local"); without telemetry."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what a user can do something about is raised

@@ -70,7 +70,7 @@ READ = {
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
 _FACES = ("detection", "selection", "models", "speed")
-_VIDEO = ("files", "videos", "saved faces", *_PASTED, "steadiness", *_FACES)
+_VIDEO = ("files", "videos", "saved faces", *_PASTED, "steadiness", *_FACES, "cluster")
 _OF_RESTORER = ("suffix", "model", "parser", "compile", "batch")
 _NOT_SHOWN = (
     "save_crops", "draw_boxes", "save_faces", "fidelity_mask", "second_model", "mix", "keep_detail", "colour",

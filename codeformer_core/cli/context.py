@@ -24,6 +24,7 @@ class RunContext:
         options: those of the arguments, with the `upscale` of the networks.
         networks: the `Extras` without masks.
         background: what works on the whole image, see `background`.
+        files: those of all networks.
         reserved: files that are read or written.
         found: the image that was searched last, and its faces, for one of several fidelities.
     """
@@ -35,6 +36,7 @@ class RunContext:
     detector: Any = None
     networks: Extras = Extras()
     background: Any = None
+    files: tuple[Path, ...] = ()
     progress: Progress = no_progress
     reserved: set[Path] = field(default_factory=set)
     found: dict[Path, list[Face]] = field(default_factory=dict)

@@ -47,6 +47,8 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--grow and --feather shape the parts of a face: say which with --parts."
     if not arguments.cluster and (arguments.workers or arguments.gpus_per_worker is not None):
         return "--workers and --gpus-per-worker are for a cluster: say which with --cluster, such as --cluster local."
+    if arguments.cluster and not arguments.resume:
+        return "--cluster shares out the parts of a video: leave out --no-resume."
     if arguments.cluster and (save_faces or faces_from):
         return "--save-faces and --faces-from are for one image, which needs no cluster: leave out --cluster."
     if arguments.holes and "tolerance" in arguments.typed:

@@ -50,11 +50,16 @@ def attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
         with torch.inference_mode():
             result = process(task, context)
     except FAILURES as error:
-        reason = str(error) or type(error).__name__
-        named = reason.startswith(task.source.name)  # `image_io.read` names the file
-        said = f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}"
-        return Outcome(task.source, "failed", time.perf_counter() - begun, error=said)
+        return failed(task, error, time.perf_counter() - begun)
     return Outcome(task.source, "done before" if result.before else "done", time.perf_counter() - begun, result)
+
+
+def failed(task: ImageTask, error: BaseException, seconds: float = 0.0) -> Outcome:
+    """The outcome of a task that failed."""
+    reason = str(error) or type(error).__name__
+    named = reason.startswith(task.source.name)  # `image_io.read` names the file
+    said = f"{task.source}{reason.removeprefix(task.source.name) if named else f': {reason}'}"
+    return Outcome(task.source, "failed", seconds, error=said)
 
 
 def one_by_one(

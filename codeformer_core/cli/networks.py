@@ -69,8 +69,9 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         "background": arguments.background_inpainter or arguments.background_colorizer,
     }
     names = {part: name for part, name in wanted.items() if name}
-    paths = zip(names, obtain(list(names.values()), arguments), strict=True)
+    files = obtain(list(names.values()), arguments)
     load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
+    paths = zip(names, files, strict=True)
     networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
     restorer, detector, background = (networks.pop(role, None) for role in ("restorer", "detector", "background"))
     if recogniser := networks.pop("recogniser", None):
@@ -93,7 +94,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     enlarging = extras.face_upscaler if arguments.aligned else extras.upscaler
     if enlarging and "options.upscale" not in arguments.typed:
         options = replace(options, upscale=enlarging.scale)
-    return RunContext(arguments, device, options, restorer, detector, extras, background)
+    return RunContext(arguments, device, options, restorer, detector, extras, background, tuple(files))
 
 
 def _searches(arguments: Arguments) -> bool:

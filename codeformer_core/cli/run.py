@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,8 @@ from ..faces import Size
 from ..runtime.atomic_write import remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
-from .cluster import ClusterError, on_cluster
+from .cluster import ClusterError
+from .cluster import on_cluster as images_on_cluster
 from .commands import COMMANDS
 from .contents import Media
 from .context import RunContext
@@ -29,6 +30,9 @@ from .report import ImageResult, Outcome
 from .review import begin_review, write_review
 from .signals import interrupted_status
 
+#: Does tasks on a cluster, as the functions of `local` do them here.
+OnCluster = Callable[[list[ImageTask], dict[ImageTask, Outcome], RunContext], Generator[ImageTask, None, None]]
+
 #: Loads the networks of a command onto a device.
 Load = Callable[[Arguments, torch.device], RunContext]
 
@@ -39,12 +43,14 @@ def process_all(
     process: Process,
     load: Load = load_networks,
     size_of: Callable[[Path], Size | None] = size_of_image,
+    on_cluster: OnCluster | None = None,
 ) -> int:
     """Do a command; what has a result from before is not done again, unless --overwrite says so.
 
     Args:
         load: called when something is to be done.
         size_of: see `masks.misfit`.
+        on_cluster: None is `images_on_cluster`.
 
     Returns:
         The exit status: 0 everything done, 1 some failed, 2 usage, 128 + a signal when one ended it.
@@ -71,7 +77,8 @@ def process_all(
         return status
     context.reserved.update(path.resolve() for task in tasks for path in (task.source, task.target))
     begun = time.perf_counter()
-    status = _process_each(outcomes, todo, context, media, process, size_of)
+    on_cluster = on_cluster or partial(images_on_cluster, process=process)
+    status = _process_each(outcomes, todo, context, media, process, size_of, on_cluster)
     failures = unreadable + [outcome.error for outcome in outcomes.values() if outcome.status == "failed"]
     said = [_summary(list(outcomes.values()), media, COMMANDS[arguments.command].done, time.perf_counter() - begun)]
     try:
@@ -100,6 +107,7 @@ def _process_each(
     media: Media,
     process: Process,
     size_of: Callable[[Path], Size | None],
+    on_cluster: OnCluster,
 ) -> int:
     """Do some of the tasks; what becomes of them goes into `outcomes`. Returns 0, or 128 + the signal that ended it."""
     quiet = context.arguments.quiet
@@ -117,7 +125,7 @@ def _process_each(
     ):
         context = replace(context, progress=partial(_progress, parts))
         if clustered:
-            finished = on_cluster(todo, outcomes, context, process)
+            finished = on_cluster(todo, outcomes, context)
         elif alone:
             finished = one_by_one(todo, outcomes, context, process)
         else:

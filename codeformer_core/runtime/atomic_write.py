@@ -18,10 +18,11 @@ ABANDONED = 24 * 3600
 
 
 @contextmanager
-def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, overwrite: bool = False, *, durable: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to; renamed to `path` on leaving without an error, else removed.
 
-    A new file has the permissions that `open` gives; a replaced one keeps its own (POSIX).
+    A new file has the permissions that `open` gives; a replaced one keeps its own (POSIX). A durable one outlasts a power
+    failure from then on.
 
     Raises:
         FileExistsError: `path` exists and `overwrite` is not set, now or on leaving. It is left as it is.
@@ -33,6 +34,8 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
     _in_use.add(temporary.name)
     try:
         yield temporary
+        if durable:
+            _to_disk(temporary)
         if overwrite:
             if os.name == "posix":  # Windows has a read-only flag only, with which the clean-up would fail
                 with suppress(OSError):  # no older file, or a file system without permissions
@@ -40,9 +43,20 @@ def atomic_write(path: Path, overwrite: bool = False) -> Iterator[Path]:
             os.replace(temporary, path)
         else:
             _rename_to_free_name(temporary, path)
+        if durable and os.name == "posix":  # Windows cannot open a folder
+            _to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
         _in_use.discard(temporary.name)
+
+
+def _to_disk(path: Path) -> None:
+    """Have the system write what it holds of a file, or of a folder's names, to the disk."""
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def remove_abandoned(folder: Path) -> int:

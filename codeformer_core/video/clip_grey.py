@@ -1,4 +1,4 @@
-"""One decision for a whole clip whether it is black and white, so that no face flickers between grey and colour."""
+"""One decision for a whole shot whether it is black and white, so that no face flickers between grey and colour."""
 
 from dataclasses import replace
 
@@ -10,14 +10,14 @@ PATIENCE = 25
 
 
 class ClipGrey:
-    """The tests (`imaging.grey.Grey`) that a clip passes: those of its first frame with faces, see `PATIENCE`."""
+    """The tests (`imaging.grey.Grey`) that a shot passes: those of its first frame with faces, see `PATIENCE`."""
 
     def __init__(self) -> None:
         self._decided: int | None = None
         self._against = 0
 
     def push(self, aligned: AlignedFaces) -> AlignedFaces:
-        """The faces of the next frame, at least one, with the clip's decision in the place of the frame's own."""
+        """The faces of the next frame, at least one, with the shot's decision in the place of the frame's own."""
         passed = aligned.grey[0]
         self._against = 0 if passed == self._decided else self._against + 1
         if self._decided is None or self._against >= PATIENCE:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -35,8 +36,9 @@ from ..video_io import (
 )
 from . import network_stages, stages
 from .choice import choose_stage
+from .code_averaging import REACH
 from .network_stages import MapBudget, SteadyRestorer
-from .stages import F, FrameState
+from .stages import Begin, F, FrameState
 
 
 def fix_stream(
@@ -46,6 +48,7 @@ def fix_stream(
     options: FixOptions = FixOptions(),
     extras: Extras = Extras(),
     device: torch.device | str = "cpu",
+    begin: Begin = Begin(),
 ) -> Iterator[FrameState[F]]:
     """Restore the faces of consecutive frames, one frame in, one frame out: a streaming `fix_faces`.
 
@@ -57,6 +60,7 @@ def fix_stream(
         options: of several fidelities each is for the face of that place in its shot, the last for all further ones.
         extras: one mask of each kind serves every frame.
         device: where frames are worked on.
+        begin: where frames are those of the middle of a film.
 
     Yields:
         The finished state of every frame, in order; the first after the frames that its tracking and smoothing look ahead to.
@@ -76,14 +80,16 @@ def fix_stream(
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     resolve(options.selection)
     options = replace(options, batch=batch_size(options, restorer))
-    states = stages.track_stage(frames, detector, options, extras, device)
+    states = stages.track_stage(frames, detector, options, extras, device, begin)
     if options.steady:
         states = choose_stage(states, options, extras, device)
     states = stages.align_stage(states, restorer.side, options, extras, device)
+    averaged = min(len(begin.known), REACH)  # frames before, whose codes count
+    states = islice(states, len(begin.known) - averaged, None)
     budget, highest = MapBudget(), max(fidelities) if extras.fidelity_mask is None else 1.0
     states = network_stages.encode_stage(states, restorer, highest, options, budget)
     states = network_stages.decode_stage(states, restorer, highest, options, extras, budget)
-    yield from stages.paste_stage(states, options, extras, device)
+    yield from stages.paste_stage(islice(states, averaged, None), options, extras, device, begin)
 
 
 def fix_frames(
@@ -209,11 +215,9 @@ def fix_video(
     if first or count:
         start, duration = frames_as_times(source, start, duration, first, count)
     reader = read_frames(source, start, duration, every=every)
-    total = estimate_frames(reader.video, start, duration, every=every)
     frames, with_faces, tracks, harmed = 0, 0, set(), {}
     rate = frame_rate(fps) if fps else None
-    if rate is not None:
-        total = round(total * every / reader.video.rate * rate) if reader.video.rate else 0
+    total = estimate_frames(reader.video, start, duration, every=every, rate=rate)
     whole_frame = stages.changes_every_pixel(options, extras)
     tick(0, total)
     if is_pattern(path):

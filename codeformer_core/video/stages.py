@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..align import align
 from ..extras import Extras
-from ..faces import AlignedFaces, Detector, Harmed, Size, Skipped
+from ..faces import AlignedFaces, Detector, Face, Harmed, Size, Skipped
 from ..fidelity import fidelity_maps
 from ..imaging import buffers
 from ..masks.limits import with_opacity
@@ -58,6 +58,8 @@ class FrameState(NamedTuple, Generic[F]):
         image: after `paste_stage`, (1, 3, H', W') RGB in [0, 1]; None when neither pixels nor size of the frame change.
         mask: after `paste_stage`, (1, 1, H', W') in [0, 1], where faces were pasted; None without any.
         harmed: after `paste_stage`, the tracks that are left alone lest they get softer, and why.
+        harm: after `paste_stage`, the weights of `HarmFilter` until the next frame is asked for.
+        found: all faces that were detected in it.
     """
 
     frame: F
@@ -71,31 +73,58 @@ class FrameState(NamedTuple, Generic[F]):
     image: Tensor | None = None
     mask: Tensor | None = None
     harmed: Mapping[int, str] = MappingProxyType({})
+    harm: Mapping[int, float] = MappingProxyType({})
+    found: Sequence[Face] = ()
+
+
+class Begin(NamedTuple):
+    """Where work on a film begins that is worked on in parts, with what is known of the frames before; by default at its start.
+
+    Attributes:
+        number: the first frame that comes out.
+        known: the detections of the frames before it in its shot. They are read once more, but not restored.
+        harm: the weights of `HarmFilter` then.
+    """
+
+    number: int = 0
+    known: Sequence[Sequence[Face]] = ()
+    harm: Mapping[int, float] = MappingProxyType({})
 
 
 def track_stage(
-    frames: Iterable[F], detector: Detector, options: FixOptions, extras: Extras, device: torch.device | str
+    frames: Iterable[F],
+    detector: Detector,
+    options: FixOptions,
+    extras: Extras,
+    device: torch.device | str,
+    begin: Begin = Begin(),
 ) -> Iterator[FrameState[F]]:
     """Detect the faces of each frame, track them from frame to frame, and smooth their landmarks over time.
 
     With `options.steady` off the faces of each frame are selected here; else only duplicates are left out, see `choice`.
     """
-    tracker, cuts, shot = Tracker(options.steadiness if options.steady else OFF), SceneCutDetector(), 0
+    known, cuts, shot = deque(begin.known), SceneCutDetector(), 0
+    tracker = Tracker(options.steadiness if options.steady else OFF, begin.number - len(known))
     pending: deque[FrameState[F]] = deque()
     if options.steady:
         selection, extras = Selection(duplicates=options.selection.duplicates), Extras()
         options = replace(options, selection=selection, detection=replace(options.detection, eye_distance=0.0))
     frames = iter(frames)
-    while chunk := list(islice(frames, options.chunk)):
+    while chunk := list(islice(frames, min(options.chunk, len(known) or options.chunk))):
         images = _stack(chunk, device)
-        found = detect_all(images, detector, options, extras.people)
+        if known:
+            found = [face._replace(image_index=index) for index in range(len(chunk)) for face in known.popleft()]
+        else:
+            found = detect_all(images, detector, options, extras.people)
         faces, skipped = select_faces(images, found, options, extras.inside)
         for index, frame in enumerate(chunk):
             in_frame = [one._replace(face=one.face._replace(image_index=0)) for one in skipped if one.face.image_index == index]
             cut = cuts.push(images[index : index + 1])
             shot += cut
-            pending.append(FrameState(frame, in_frame, size=(images.shape[2], images.shape[3]), shot=shot))
-            detections = [face._replace(image_index=0) for face in faces if face.image_index == index]
+            own, detections = (
+                [face._replace(image_index=0) for face in some if face.image_index == index] for some in (found, faces)
+            )
+            pending.append(FrameState(frame, in_frame, size=(images.shape[2], images.shape[3]), shot=shot, found=own))
             for tracked in tracker.push(detections, cut):
                 yield pending.popleft()._replace(tracked=tracked)
     for tracked in tracker.finish():
@@ -106,8 +135,10 @@ def align_stage(
     states: Iterable[FrameState[F]], side: int, options: FixOptions, extras: Extras, device: torch.device | str
 ) -> Iterator[FrameState[F]]:
     """Cut the tracked faces out as crops of `side` pixels; the opacity of a face that fades in or out goes into its mask."""
-    grey = ClipGrey()
+    grey, shot = ClipGrey(), 0
     for state in states:
+        if state.shot != shot:
+            grey, shot = ClipGrey(), state.shot
         if state.tracked:
             faces = [tracked.face for tracked in state.tracked]
             aligned = align(state.frame.image(device), faces, side, options.sampling)
@@ -129,11 +160,11 @@ def _own_fidelity(aligned: AlignedFaces, tracked: Sequence[Tracked], options: Fi
 
 
 def paste_stage(
-    states: Iterable[FrameState[F]], options: FixOptions, extras: Extras, device: torch.device | str
+    states: Iterable[FrameState[F]], options: FixOptions, extras: Extras, device: torch.device | str, begin: Begin = Begin()
 ) -> Iterator[FrameState[F]]:
     """Enlarge frames where an enlargement is asked for, and paste the faces back."""
-    harm, whole_frame = HarmFilter(), changes_every_pixel(options, extras)
-    for index, state in enumerate(states):
+    harm, whole_frame = HarmFilter(begin.harm), changes_every_pixel(options, extras)
+    for index, state in enumerate(states, begin.number):
         if state.aligned or whole_frame:
             frame = state.frame.image(device)
             image = upscale_background(frame, options, extras)
@@ -143,7 +174,7 @@ def paste_stage(
                 state = _pasted(state, aligned, frame, image, options, extras, None if options.always else harm, grain)
             if whole_frame and state.image is None:
                 state = state._replace(image=image)
-        yield state
+        yield state._replace(harm=harm.weights)
 
 
 def _pasted(

@@ -29,7 +29,8 @@ class Tracked(NamedTuple):
     Attributes:
         face: with smoothed box and landmarks. Its `image_index` is that of the detection; of an interpolated face, that of the
             detection before.
-        track: the number of its track, the same in every frame of a shot and never used again.
+        track: the number of its track, the same in every frame of a shot and never used again. It is made of the frame in which
+            the track begins, so that it is the same wherever work on the film begins.
         opacity: above 0 to 1, the weight with which it is pasted.
         found: the detection itself; None for an interpolated face.
         place: its place among the faces that are worked on, from 1, see `choice`; 0 where they are chosen in every frame.
@@ -86,12 +87,13 @@ class Tracker:
         delay: the number of further frames after which a frame is finished; a cut finishes all frames before it.
     """
 
-    def __init__(self, steadiness: Steadiness) -> None:
+    def __init__(self, steadiness: Steadiness, first: int = 0) -> None:
+        """`first`: how many frames of the film came before; it goes into the tracks' numbers."""
         max_age, min_hits = steadiness.max_age, steadiness.min_hits
         self.steadiness = steadiness
         # Smoothing looks ahead by a window; a track ends max_age frames after its last detection; hits may lie max_age apart.
         self.delay = max(steadiness.window, max_age + steadiness.fade_frames, (min_hits - 1) * (max_age + 1))
-        self._next_number = 0
+        self._frame = first  # the number in the film of the frame that comes next
         self._begin_shot()
 
     def _begin_shot(self) -> None:
@@ -113,6 +115,7 @@ class Tracker:
         finished = self.finish() if cut else []
         self._pending.append(self._associate(faces))
         self._shot += 1
+        self._frame += 1
         if len(self._pending) > self.delay:
             finished.append(self._finish_oldest(ended=False))
         return finished
@@ -136,9 +139,8 @@ class Tracker:
                 chosen[row] = number
         for row, face in enumerate(faces):
             if row not in chosen:
-                chosen[row] = self._next_number
-                self._tracks[self._next_number] = _Track(frame)
-                self._next_number += 1
+                chosen[row] = self._frame << 20 | row
+                self._tracks[chosen[row]] = _Track(frame)
             track = self._tracks[chosen[row]]
             track.detections[frame] = Detection(face)
             track.hits += 1

@@ -3,6 +3,7 @@
 from .audio import read_audio
 from .codecs import CODECS, CONTAINERS
 from .frame_files import FrameFilesWriter
+from .parts import Part, PartsWriter, read_part
 from .probe import probe
 from .reader import Frame, frames_as_times, read_frames
 from .resample import frame_rate, resample
@@ -15,6 +16,8 @@ __all__ = [
     "CONTAINERS",
     "Frame",
     "FrameFilesWriter",
+    "Part",
+    "PartsWriter",
     "Source",
     "VideoWriter",
     "estimate_frames",
@@ -23,5 +26,6 @@ __all__ = [
     "probe",
     "read_audio",
     "read_frames",
+    "read_part",
     "resample",
 ]

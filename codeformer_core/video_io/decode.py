@@ -55,6 +55,11 @@ class FrameDecoder:
         finally:
             self._report_damage()
 
+    @property
+    def regular(self) -> bool:
+        """Whether no frame so far was damaged, resized or got another PTS."""
+        return not (self._damaged or self._restamped or self.notices)
+
     def pts_of(self, number: int) -> int | None:
         """The PTS of a frame, counted from the range's start, by demuxing without decoding; None where that is not certain."""
         start, found = self.window.start, []

@@ -14,7 +14,12 @@ _ASSUMED_RATE = 30  # frames per second for rate control when the file does not 
 
 
 class VideoEncoder:
-    """Encodes the video stream of a file that is being written."""
+    """Encodes the video stream of a file that is being written.
+
+    Attributes:
+        stream: the new stream.
+        end: the PTS at which the last frame ends that was encoded.
+    """
 
     def __init__(
         self, output: OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
@@ -42,8 +47,8 @@ class VideoEncoder:
             stream.set_display_matrix(video.matrix)
         self.stream = stream
         self._durations: dict[int, int] = {}
-        self._end = 0  # PTS
-        self._first: av.Packet | None = None
+        self.end = 0
+        self._begin: tuple[int, int] | None = None  # PTS and DTS of the first packet
         self._held: list[av.Packet] = []  # the last packet, whose duration says in MP4 where the video ends
         self._in_decoding_order = not container.begins_at_zero
 
@@ -51,21 +56,21 @@ class VideoEncoder:
         """The packets that are ready; None flushes the encoder."""
         if frame is not None and frame.pts is not None and frame.duration:
             self._durations[frame.pts] = frame.duration
-            self._end = frame.pts + frame.duration
+            self.end = frame.pts + frame.duration
         packets = self.stream.encode(frame)
         for packet in packets:
             if packet.pts in self._durations:  # encoders derive it from the rate, and that of the last frame would be lost
                 packet.duration = self._durations.pop(packet.pts)
-        self._first = self._first or next(iter(packets), None)
+        if self._begin is None and packets:
+            self._begin = packets[0].pts or 0, packets[0].dts or 0
         packets = [*self._held, *packets]
         self._held = packets[-1:] if frame is not None else []
-        if frame is None and packets:
-            self._end_with(packets[-1])
+        if frame is None and packets and self._begin is not None:
+            self.end_with(packets[-1], *self._begin, self.end)
         return packets[:-1] if frame is not None else packets
 
-    def _end_with(self, packet: av.Packet) -> None:
-        """MP4 stores durations in decoding order: those from the first packet to the last add up to that of the video."""
-        first = self._first
-        if self._in_decoding_order and first is not None and self._end > (first.pts or 0):
-            left = (self._end - (first.pts or 0)) - ((packet.dts or 0) - (first.dts or 0))
+    def end_with(self, packet: av.Packet, first_pts: int, first_dts: int, end: int) -> None:
+        """MP4 stores durations in decoding order: those from the first packet to this last one add up to that of the video."""
+        if self._in_decoding_order and end > first_pts:
+            left = (end - first_pts) - ((packet.dts or 0) - first_dts)
             packet.duration = left if left > 0 else packet.duration

@@ -28,12 +28,14 @@ class Frame:
         time: seconds from `start`, and from the film's beginning (`Video.zero`) when there is none.
         raw: as decoded.
         video: of the file that it belongs to.
+        pts: in its time base.
     """
 
     index: int
     time: Fraction
     raw: av.VideoFrame
     video: Video = field(repr=False)
+    pts: int = 0
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
         """(1, 3, H, W) float32 RGB in [0, 1], upright, with all the bits of the video, converted on `device`."""
@@ -43,29 +45,37 @@ class Frame:
 class FrameReader(Iterator[Frame]):
     """The iterator of `read_frames`, which says what its attributes are."""
 
-    def __init__(self, source: Source, start: float, duration: float, first: int, count: int, every: int) -> None:
+    def __init__(
+        self, source: Source, start: float, duration: float, first: int, count: int, every: int, begin: int | None
+    ) -> None:
         if first < 0 or count < 0 or every < 1:
             raise ValueError(f"Found first={first}, count={count}, every={every}. Expected at least 0, 0 and 1.")
         self.video = probe(source)
         self._decoder = FrameDecoder(source, self.video, time_range(self.video, start, duration))
         self._window = f"{start:g} s to {f'{start + duration:g} s' if duration else 'the end'}"
         self.notices = self._decoder.notices
-        self._frames = self._selected(first, count, every)
+        self._frames = self._selected(first, count, every, begin)
 
     def __next__(self) -> Frame:
         return next(self._frames)
+
+    @property
+    def regular(self) -> bool:
+        """Whether all frames so far were whole and had PTS of their own, so that it is certain where they are in the file."""
+        return self._decoder.regular
 
     def close(self) -> None:
         """Close the file before its end."""
         self._frames.close()
 
-    def _selected(self, first: int, count: int, every: int) -> Generator[Frame, None, None]:
+    def _selected(self, first: int, count: int, every: int, begin: int | None) -> Generator[Frame, None, None]:
         window, frame = self._decoder.window, None
-        begin = self._decoder.pts_of(first) if first >= _WORTH_SEEKING else None
+        if first >= _WORTH_SEEKING and begin is None:
+            begin = self._decoder.pts_of(first)
         skipped = first if begin is None else 0
         decoded = enumerate(self._decoder.frames(begin), -skipped)
         for index, (pts, raw) in islice(decoded, skipped, skipped + (count - 1) * every + 1 if count else None, every):
-            frame = Frame(index, pts * self.video.time_base - window.origin, raw, self.video)
+            frame = Frame(index, pts * self.video.time_base - window.origin, raw, self.video, pts)
             yield frame
         if frame is None:
             video = self.video
@@ -77,7 +87,14 @@ class FrameReader(Iterator[Frame]):
 
 
 def read_frames(
-    source: Source, start: float = 0.0, duration: float = 0.0, *, first: int = 0, count: int = 0, every: int = 1
+    source: Source,
+    start: float = 0.0,
+    duration: float = 0.0,
+    *,
+    first: int = 0,
+    count: int = 0,
+    every: int = 1,
+    begin: int | None = None,
 ) -> FrameReader:
     """Decode a time range of a video, or a range of frames in it.
 
@@ -90,6 +107,7 @@ def read_frames(
             the end.
         first, count: frames of the range to skip, and how many to give; 0 is all.
         every: give every nth frame.
+        begin: the PTS of a frame of the range, as `Frame.pts` has it, to begin with.
 
     Returns:
         An iterator of `Frame` with `video` (the file's properties), `notices` (sentences on damage in the file, complete when
@@ -98,7 +116,7 @@ def read_frames(
     Raises:
         OSError, ValueError: it cannot be opened or is not a video, or a number is out of range.
     """
-    return FrameReader(source, start, duration, first, count, every)
+    return FrameReader(source, start, duration, first, count, every, begin)
 
 
 def frames_as_times(source: Source, start: float, duration: float, first: int, count: int) -> tuple[float, float]:

@@ -46,9 +46,16 @@ def time_range(video: Video, start: float = 0.0, duration: float = 0.0) -> TimeR
 
 
 def estimate_frames(
-    video: Video, start: float = 0.0, duration: float = 0.0, *, first: int = 0, count: int = 0, every: int = 1
+    video: Video,
+    start: float = 0.0,
+    duration: float = 0.0,
+    *,
+    first: int = 0,
+    count: int = 0,
+    every: int = 1,
+    rate: Fraction | None = None,
 ) -> int:
-    """About how many frames `read_frames` gives for the same arguments; 0 when the duration of the file is unknown."""
+    """About how many frames `read_frames` gives for these arguments, resampled to `rate`; 0: the duration is unknown."""
     frames = video.frames
     if start or duration:
         left = max(0.0, video.late + video.duration - start) if video.duration else duration
@@ -57,4 +64,6 @@ def estimate_frames(
     frames = -(-max(0, frames - first) // every)
     if count:
         frames = min(frames, count) if video.frames or duration else count
+    if rate is not None:
+        return round(frames * every / video.rate * rate) if video.rate else 0
     return frames

@@ -3,13 +3,16 @@
 import errno
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
+from typing import Any
 
 import av
+from av.container import OutputContainer
 from av.error import FFmpegError
 from torch import Tensor
 
@@ -47,6 +50,8 @@ class VideoWriter:
     Attributes:
         notices: sentences on what could not be kept; complete on exit.
     """
+
+    _left = "no part of the file is left."
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class VideoWriter:
         if not overwrite:
             refuse_existing(self.path)
         self._window = time_range(self._video, start, duration).with_lead(self._video)
-        self._queue: queue.Queue[_Item | None] = queue.Queue(_QUEUE_SIZE)
+        self._queue: queue.Queue[Any] = queue.Queue(_QUEUE_SIZE)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._abandoned = False
@@ -123,11 +128,14 @@ class VideoWriter:
         Raises:
             OSError, ValueError: an earlier frame could not be written.
         """
+        self._put((frame, image, mask))
+
+    def _put(self, item: Any) -> None:
         if self._thread is None:
             raise RuntimeError("A VideoWriter writes inside its `with` statement.")
         if self._error is not None:
             raise self._explained(self._error) from self._error
-        self._queue.put((frame, image, mask))
+        self._queue.put(item)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if self._thread is not None:
@@ -142,33 +150,71 @@ class VideoWriter:
         """The encoding thread; it keeps an error for the next `write`."""
         items = filter(lambda _: not self._abandoned, iter(self._queue.get, None))
         try:
-            with atomic_write(self.path, self._overwrite) as temporary:
-                self._write_all(temporary, items)
-                if self._abandoned:
-                    raise InterruptedError("The rest of the frames does not come: the file is removed.")
+            self._write_all(items)
         except BaseException as error:  # noqa: BLE001 - raised by `write` or `__exit__`
             self._error = error
         for _ in items:  # drain the queue after an error, or `write` would block forever
             pass
 
-    def _write_all(self, path: Path, items: Iterator[_Item]) -> None:
-        item = next(items, None)
-        if item is None:
+    def _write_all(self, items: Iterator[_Item]) -> None:
+        with atomic_write(self.path, self._overwrite) as temporary:
+            composer, composed = self._composed(items)
+            self._mux(temporary, composer, partial(self._encoded, composed))
+            self._refuse_abandoned()
+
+    def _refuse_abandoned(self) -> None:
+        if self._abandoned:
+            raise InterruptedError("The rest of the frames does not come: the file is removed.")
+
+    def _composed(self, items: Iterator[_Item]) -> tuple[FrameComposer, Iterator[av.VideoFrame]]:
+        """The frames for the encoder, and what composes them."""
+        first = next(items, None)
+        if first is None:
             raise ValueError(f"Got no frame for {self.path.name}, expected at least one. Choose another part of the video.")
-        composer = FrameComposer(self._video, self._window, self._encoder, item[0], item[1], self._rate, self._container)
+        composer = self._composer_for(*first[:2])
+        waiting = [first]
+        del first  # released while the next one is made
+
+        def frames() -> Iterator[av.VideoFrame]:
+            yield composer.compose(*waiting.pop())
+            for item in items:
+                composed = composer.compose(*item)
+                del item
+                yield composed
+
+        return composer, frames()
+
+    def _composer_for(self, frame: Frame, image: Tensor | None) -> FrameComposer:
+        composer = FrameComposer(self._video, self._window, self._encoder, frame, image, self._rate, self._container)
         self._composer = composer
+        return composer
+
+    def _encoder_for(self, output: OutputContainer, composer: FrameComposer) -> VideoEncoder:
+        return VideoEncoder(output, self._container, self._encoder, self._crf, composer)
+
+    @staticmethod
+    def _encoded(frames: Iterator[av.VideoFrame], encoder: VideoEncoder) -> Iterator[tuple[Fraction | None, list[av.Packet]]]:
+        """The packets of frames, and the time until which other streams may follow; None is their end."""
+        for frame in frames:
+            seconds = (frame.pts or 0) * Fraction(frame.time_base or 1)
+            yield seconds, encoder.encode(frame)
+        yield None, encoder.encode(None)
+
+    def _mux(
+        self,
+        path: Path,
+        composer: FrameComposer,
+        encoded: Callable[[VideoEncoder], Iterator[tuple[Fraction | None, list[av.Packet]]]],
+    ) -> None:
+        """Write a file of the packets that `encoded` gives for an encoder, with the other streams of the source."""
         options = self._container.options_for(composer.video.time_base)
         with av.open(str(path), "w", format=self._container.format, options=options) as output:
-            encoder = VideoEncoder(output, self._container, self._encoder, self._crf, composer)
+            encoder = self._encoder_for(output, composer)
             copier = StreamCopier(self._source, output, encoder.stream, self._container, self._window)
             try:
-                while item is not None:
-                    output.mux(encoder.encode(composer.compose(*item)))
-                    copier.mux_until(item[0].time + self._window.lead)
-                    item = None  # released while the next one is made
-                    item = next(items, None)
-                output.mux(encoder.encode(None))
-                copier.mux_until(None)
+                for seconds, packets in encoded(encoder):
+                    output.mux(packets)
+                    copier.mux_until(seconds)
             finally:
                 copier.close()
                 self.notices += composer.notices + copier.notices
@@ -178,7 +224,7 @@ class VideoWriter:
         if isinstance(error, OSError) and error.errno is not None:
             kind = type(OSError(error.errno, ""))  # PermissionError and the like
             advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
-            return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; no part of the file is left.")
+            return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; {self._left}")
         if isinstance(error, FFmpegError):
             if (composer := self._composer) is None or opens(self._encoder, *composer.kind):
                 return ValueError(f"{self.path.name} cannot be written ({error.strerror}). Write a .mkv, which holds the most.")

@@ -1,11 +1,15 @@
 """What every test of the command line needs."""
 
+import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from children import ROOT
 from PIL import Image
 
 from codeformer_core.checkpoints import manifest
@@ -53,3 +57,24 @@ def portrait(data: Path) -> np.ndarray:
     """(512, 512, 3) uint8: one face, at the top in the middle."""
     with Image.open(data / "photos" / "astronaut_1face.png") as image:
         return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, with room for one worker each."""
+    if not find_spec("ray") or os.name != "posix":
+        pytest.skip('needs Ray (pip install -e ".[cluster]") and POSIX')
+    from ray.cluster_utils import Cluster
+
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", paths)  # of the workers
+        started = Cluster(initialize_head=True, head_node_args={**node, "_system_config": quick})
+        started.add_node(**node)
+        try:
+            yield started
+        finally:
+            started.shutdown()

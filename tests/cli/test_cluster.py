@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,25 +62,6 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes with room for one worker each."""
-    from ray.cluster_utils import Cluster
-
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
-    node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("PYTHONPATH", paths)  # of the workers
-        started = Cluster(initialize_head=True, head_node_args={**node, "_system_config": quick})
-        started.add_node(**node)
-        try:
-            yield started
-        finally:
-            started.shutdown()
 
 
 @pytest.fixture

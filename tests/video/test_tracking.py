@@ -27,7 +27,9 @@ def track(frames: list[list[Face]], steadiness: Steadiness, cuts: tuple[int, ...
 
 
 def numbers(out: list[list[Tracked]]) -> list[list[int]]:
-    return [[one.track for one in faces] for faces in out]
+    """The tracks of each frame, numbered in the order in which they begin."""
+    begun = sorted({one.track for faces in out for one in faces})
+    return [[begun.index(one.track) for one in faces] for faces in out]
 
 
 def opacities(out: list[list[Tracked]]) -> list[float | None]:

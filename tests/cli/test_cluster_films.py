@@ -1,0 +1,91 @@
+"""Films on a Ray cluster of two nodes on this machine, of which a worker is killed."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from small_clips import SOUND
+
+from codeformer_core.cli import main
+
+SIDE, RATE = 96, 30
+
+
+@pytest.fixture
+def clip(tmp_path: Path, data: Path) -> Path:
+    """Ten seconds of 300 frames in three shots: a face that moves, before another background in each, with a tone."""
+    with Image.open(data / "photos" / "astronaut_1face.png") as photo:
+        face = photo.convert("RGB").crop((100, 0, 412, 312)).resize((80, 80))
+    path, noise = tmp_path / "in.mp4", np.random.default_rng(0)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "12"})
+        sound = output.add_stream("aac", rate=SOUND, layout="mono")
+        stream.width = stream.height = SIDE
+        stream.pix_fmt = "yuv420p"
+        for shot in range(3):
+            blocks = noise.integers(0, 256, (6, 6, 3), np.uint8)
+            behind = Image.fromarray(blocks).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+            for step in range(100):
+                image = behind.copy()
+                image.paste(face.crop((12, 0, 68, 80)), (10 + step // 8 + shot, 8))
+                output.mux(stream.encode(av.VideoFrame.from_image(image)))
+        output.mux(stream.encode(None))
+        tone = av.AudioFrame.from_ndarray(np.sin(np.arange(10 * SOUND) / 20)[None].astype(np.float32), "fltp", "mono")
+        tone.sample_rate, tone.pts = SOUND, 0
+        output.mux(sound.encode(tone))
+        output.mux(sound.encode(None))
+    return path
+
+
+def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_is_killed(
+    tmp_path: Path, cluster: Any, clip: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", str(tiny_checkpoint), "--detector", "mtcnn", "--always", "--device", "cpu"]
+    here, there = tmp_path / "here.mp4", tmp_path / "there" / "film.mp4"
+    assert main(["video", str(clip), "-o", str(here), *options]) == 0
+    said_here = capsys.readouterr().out
+    killed, seen = [], set[str]()
+
+    def kill() -> None:
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and not there.exists():
+            at_work = list(there.parent.glob(".codeformer-*.parts/.codeformer-*.part"))
+            seen.update(path.name.split("-")[-2] for path in at_work)
+            if at_work and not killed:
+                killed.append(int(at_work[0].name.split("-")[-2]))
+                os.kill(killed[0], signal.SIGKILL)
+            time.sleep(0.02)
+
+    watching = threading.Thread(target=kill)
+    watching.start()
+    assert main(["video", str(clip), "-o", str(there), *options, "--cluster", cluster.address]) == 0
+    watching.join()
+    assert killed and len(seen) >= 2
+    assert there.read_bytes() == here.read_bytes()
+    assert list(there.parent.iterdir()) == [there]
+    said = capsys.readouterr().out
+    assert said.replace(str(there), str(here)).splitlines()[0] == said_here.splitlines()[0]
+    assert "300 frames, faces in 300 of them: 3 found and restored" in said
+
+
+def test_what_fails_is_a_line_of_the_report(tmp_path: Path, cluster: Any, without_faces: list[str], capsys) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "wrong.mp4").write_text("<html>")
+    argv = ["video", str(folder), "-o", str(tmp_path / "out"), *without_faces, "--cluster", cluster.address]
+    assert main(argv) == 1
+    said = capsys.readouterr()
+    assert "0 of 1 done, 1 failed" in said.out and "wrong.mp4: wrong.mp4" not in said.err and "cannot be opened" in said.err
+
+
+def test_in_one_go_is_refused_on_a_cluster(tmp_path: Path, capsys) -> None:
+    (tmp_path / "in.mp4").write_text("")
+    argv = ["video", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out"), "--cluster", "local", "--no-resume"]
+    assert main(argv) == 2 and "leave out --no-resume" in capsys.readouterr().err
