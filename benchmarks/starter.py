@@ -91,7 +91,7 @@ def main() -> None:
         print(f"stage {stage}: {done} steps, {speed:.1f} a second", flush=True)
     starter = args.out / "starter-256.safetensors"
     export(args.out / "starter-256-3" / "network.pth", starter)
-    held = config.faces.hold_out
+    held = configured(args, 1, 1).faces.hold_out
     claims.write(starter, args.out / "starter-256-1" / "network.pth", args.faces, args.out / "claims.md", held)
     compare(starter, args.faces, args.out, held)
 
