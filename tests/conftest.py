@@ -111,6 +111,27 @@ def ddcolor_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gfpgan_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published layout in its one size; the numbers are the same throughout a tensor, so that the file is small."""
+    import torch
+
+    parts = pytest.importorskip("spandrel.architectures.GFPGAN", reason="needs the package spandrel")
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in parts.GFPGAN().state_dict().items()}
+    state = {name: torch.zeros(()).half().expand(shape) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
+        if ".to_rgb" in name and shape.numel() == 3:
+            state[name] = torch.tensor([-0.06, 0.0, 0.03]).half().reshape(shape)  # eight of them add up
+        elif ".to_rgb" in name:
+            state[name] = torch.full((), 1.0 if name.endswith("bias") else 5e-4).half().expand(shape)
+        elif ".style_conv" in name and shape.numel() == 1:
+            state[name] = torch.full(shape, 0.5).half()  # how strong the noise is
+    path = tmp_path_factory.mktemp("weights") / "GFPGANv1.4.pth"
+    torch.save({"params_ema": state}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def filled(data: Path):
     """variant -> the released layout, full size, filled with the deterministic weights of tests/data/parity."""
     import importlib.util

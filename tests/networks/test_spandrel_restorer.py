@@ -28,23 +28,8 @@ def restorer(small: Path) -> SpandrelRestorer:
 
 
 @pytest.fixture(scope="module")
-def gfpgan(tmp_path_factory: pytest.TempPathFactory) -> SpandrelRestorer:
-    """The published layout in its one size; the numbers are the same throughout a tensor, so that the file is small."""
-    from spandrel.architectures.GFPGAN import GFPGAN
-
-    with torch.device("meta"):
-        shapes = {name: value.shape for name, value in GFPGAN().state_dict().items()}
-    state = {name: torch.zeros(()).half().expand(shape) for name, shape in shapes.items()}
-    for name, shape in shapes.items():
-        if ".to_rgb" in name and shape.numel() == 3:
-            state[name] = torch.tensor([-0.06, 0.0, 0.03]).half().reshape(shape)  # eight of them add up
-        elif ".to_rgb" in name:
-            state[name] = torch.full((), 1.0 if name.endswith("bias") else 5e-4).half().expand(shape)
-        elif ".style_conv" in name and shape.numel() == 1:
-            state[name] = torch.full(shape, 0.5).half()  # how strong the noise is
-    path = tmp_path_factory.mktemp("weights") / "GFPGANv1.4.pth"
-    torch.save({"params_ema": state}, path)
-    return checkpoints.load(path)
+def gfpgan(gfpgan_checkpoint: Path) -> SpandrelRestorer:
+    return checkpoints.load(gfpgan_checkpoint)
 
 
 @pytest.fixture

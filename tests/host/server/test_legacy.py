@@ -1,5 +1,7 @@
 """Old workflows of other packs, in the real host without those packs."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -107,3 +109,66 @@ def test_reactors_choice_of_faces_is_kept(server, crew):
 def test_reactors_none_changes_nothing(server, crew):
     (result,) = shown(server, old(fix=("ReActorRestoreFace", {**REACTOR, "model": "none"})))
     assert np.array_equal(result, crew)
+
+
+@pytest.fixture(scope="module")
+def others(server, gfpgan_checkpoint, restoreformer_checkpoint):
+    """Small files under the names that the packs' workflows give to GFPGAN, RestoreFormer and GPEN; gone after the tests."""
+    pytest.importorskip("onnxruntime", reason="ONNX files need the package onnxruntime")
+    onnx_files = pytest.importorskip("onnx_files", reason="the tests build networks with the package onnx")
+    folder = server.base / "models" / "facerestore_models"
+    laid = [
+        shutil.copy(gfpgan_checkpoint, folder / "GFPGANv1.4.pth"),
+        shutil.copy(restoreformer_checkpoint, folder / "RestoreFormer.pth"),
+        *(onnx_files.restorer(folder / f"GPEN-BFR-{side}.onnx", side) for side in (512, 1024, 2048)),
+        *(onnx_files.restorer(folder / f"{name}.onnx", 512) for name in ("RestoreFormer_PP", "GFPGANv1.3")),
+    ]
+    yield
+    for path in laid:
+        path.unlink()
+
+
+@pytest.fixture(scope="module")
+def one_person(server, portrait):
+    """A small picture of one person: (H, W, 3) uint8."""
+    picture = Image.fromarray(portrait).crop((100, 0, 356, 256))
+    picture.save(server.base / "input" / "one.png")
+    return np.array(picture)
+
+
+def changed_in_the_face_alone(result, before):
+    changed = (result != before).any(-1)
+    rows, columns = np.nonzero(changed)
+    inside = changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return 0.1 < changed.mean() < 0.9 and inside.mean() > 0.9 and result.shape == before.shape
+
+
+@pytest.mark.parametrize("name", ["GFPGANv1.4.pth", "RestoreFormer.pth"])
+def test_a_workflow_of_facerestore_cf_that_names_another_network_runs(server, others, one_person, name):
+    fix = {"facerestore_model": ["load", 0], "image": ["picture", 0], "facedetection": "retinaface_mobile0.25"}
+    prompt = old(
+        load=("FaceRestoreModelLoader", {"model_name": name}),
+        fix=("FaceRestoreCFWithModel", {**fix, "codeformer_fidelity": 0.5}),
+    )
+    prompt["picture"]["inputs"]["image"] = "one.png"
+    (result,) = shown(server, prompt)
+    assert changed_in_the_face_alone(result, one_person)
+
+
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        ("ReActorRestoreFace", "GFPGANv1.3.onnx"),
+        ("ReActorRestoreFace", "RestoreFormer.pth"),
+        ("ReActorRestoreFace", "RestoreFormer_PP.onnx"),
+        ("ReActorRestoreFace", "GPEN-BFR-512.onnx"),
+        ("ReActorRestoreFace", "GPEN-BFR-2048.onnx"),
+        ("ReActorRestoreFaceAdvanced", "GPEN-BFR-1024.onnx"),
+    ],
+)
+def test_a_workflow_of_reactor_that_names_another_network_runs(server, others, one_person, node, name):
+    choice = {"face_selection": "largest", "sort_by": "area", "reverse_order": False, "take_start": 0, "take_count": 1}
+    prompt = old(fix=(node, {**REACTOR, "model": name, **(choice if node.endswith("Advanced") else {})}))
+    prompt["picture"]["inputs"]["image"] = "one.png"
+    (result,) = shown(server, prompt)
+    assert changed_in_the_face_alone(result, one_person)
