@@ -91,7 +91,7 @@ class CodeFormerModelLoader(_Loader):
             display_name="Load CodeFormer",
             category=inputs.CATEGORY,
             description="Loads the network that repairs faces: CodeFormer, whose weights are for non-commercial use only, "
-            "GFPGAN or RestoreFormer.",
+            "GFPGAN, RestoreFormer or GPEN.",
             search_aliases=[*inputs.ALIASES, "load face restore model", "facerestore model loader"],
             inputs=[
                 cls.file_input(

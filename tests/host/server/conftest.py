@@ -185,6 +185,8 @@ def server(
     for folder in ("custom_nodes", "input", *(f"models/{kind}" for kind in MODELS)):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / "codeformer-suite").symlink_to(ROOT, target_is_directory=True)
+    (base / "models" / "checkpoints").mkdir()
+    (base / "models" / "checkpoints" / "sam3.1_multiplex_fp16.safetensors").touch()  # a workflow that is not run names it
     for file in model_files.iterdir():
         (base / "models" / ("facerestore_models" if file.name in TASKS else "upscale_models") / file.name).symlink_to(file)
     (base / "models/facerestore_models/tiny.pth").symlink_to(tiny_checkpoint)

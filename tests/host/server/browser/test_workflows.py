@@ -7,8 +7,8 @@ import pytest
 
 WORKFLOWS = sorted((Path(__file__).resolve().parents[4] / "workflows").glob("*.json"))
 
-#: Minutes with networks of full size: test_video.py and test_server.py run them.
-SLOW = ("Fix faces in a video", "Old photo, everything")
+#: Two take minutes with networks of full size, one needs SAM3's: test_video.py and test_server.py run them.
+SLOW = ("Fix faces in a video", "Keep what covers a face", "Old photo, everything")
 
 #: The pictures of the nodes that show a result have come, in either renderer.
 SHOWN = """() => app.graph.nodes.filter((node) => ["SaveImage", "PreviewImage"].includes(node.type)).every((node) => {
