@@ -71,7 +71,7 @@ def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_is_kill
     assert there.read_bytes() == here.read_bytes()
     assert list(there.parent.iterdir()) == [there]
     said = capsys.readouterr().out
-    assert said.replace(str(there), str(here)).splitlines()[0] == said_here.splitlines()[0]
+    assert said_here.splitlines()[0] in said.replace(str(there), str(here)).splitlines()  # beside what Ray says of the loss
     assert "300 frames, faces in 300 of them: 3 found and restored" in said
 
 
