@@ -2,11 +2,12 @@
 
 import gc
 import threading
+import time
 import weakref
 
 import pytest
 
-from codeformer_core.runtime.prefetch import prefetch
+from codeformer_core.runtime.prefetch import in_threads, prefetch
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,77 @@ def test_an_error_while_closing_is_raised():
 
     with pytest.raises(OSError, match="the file is gone"), prefetch(Numbers(), 2) as items:
         assert list(items) == [1]
+
+
+# --- several at a time --------------------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """Work that counts how many are at it, and what they need together."""
+
+    def __init__(self) -> None:
+        self.lock, self.now, self.most, self.needed, self.most_needed = threading.Lock(), 0, 0, 0, 0
+
+    def __call__(self, item: int) -> int:
+        with self.lock:
+            self.now, self.needed = self.now + 1, self.needed + item
+            self.most, self.most_needed = max(self.most, self.now), max(self.most_needed, self.needed)
+        time.sleep(0.01)
+        with self.lock:
+            self.now, self.needed = self.now - 1, self.needed - item
+        return item
+
+
+def several(work, items, threads=4, budget=100):
+    return in_threads(work, items, threads, lambda item: item, budget, cancel=lambda: None)
+
+
+def test_every_result_is_there_and_no_more_are_at_work_than_there_are_threads():
+    three, watched = threading.Barrier(3), Watched()
+
+    def work(item):
+        three.wait(60)  # passes when three are at work
+        return watched(item)
+
+    assert sorted(several(work, range(18), threads=3, budget=1000)) == list(range(18))
+    assert watched.most <= 3
+
+
+@pytest.mark.parametrize(("items", "most"), [([40, 40, 40, 40], 80), ([10, 500, 10, 90], 500), ([101, 102], 102)])
+def test_what_is_at_work_needs_no_more_than_the_budget_unless_it_is_alone(items, most):
+    watched = Watched()
+    assert sorted(several(watched, items)) == sorted(items)
+    assert watched.most_needed <= most
+
+
+def test_items_are_only_taken_when_there_is_room():
+    taken = []
+
+    def items():
+        for number in range(10):
+            taken.append(number)
+            yield 60
+
+    results = several(lambda item: item, items())
+    next(results)
+    assert len(taken) == 2  # the second waited for the first
+    results.close()
+
+
+@pytest.mark.parametrize("ends", ["close", "error"])
+def test_those_at_work_are_told_to_stop_before_they_are_waited_for(ends):
+    stop = threading.Event()
+
+    def work(item):
+        if ends == "error" and item == 2:
+            raise KeyError(item)
+        return item if item == 1 else stop.wait(60)
+
+    results = in_threads(work, [1, 2, 3, 4], 3, lambda item: 0, 0, cancel=stop.set)
+    assert next(results) == 1
+    if ends == "close":
+        results.close()
+    else:
+        with pytest.raises(KeyError):
+            list(results)
+    assert stop.is_set()
