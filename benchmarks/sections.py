@@ -14,7 +14,7 @@ import torch
 from codeformer_core.options import FixOptions
 from codeformer_core.pipeline import fix_faces
 
-from . import parity, synthetic_weights
+from . import folder, parity, synthetic_weights
 from .alternate import Row, measure
 from .cases import PRECISIONS, Case
 from .lines import Line
@@ -148,11 +148,17 @@ def _steps(run: Run) -> Found:
 
 
 def _whole(run: Run) -> Found:
-    size, large, frames = ((320, 240), (320, 240), 4) if run.tiny else (HD, LARGE, 120)
+    size, frames = ((320, 240), 4) if run.tiny else (HD, 120)
     cases = [Case("picture", run.device, precision=one, size=size, faces=4) for one in ("balanced", "exact")]
-    cases += [Case("folder", run.device, precision="balanced", size=large, faces=4)]
     cases += [Case("fixed video", run.device, precision="balanced", size=size, faces=count, frames=frames) for count in (1, 12)]
     yield from _measured(run, "whole", cases, _milliseconds("whole"))
+
+
+def _folder(run: Run) -> Found:
+    if time.monotonic() > run.deadline:
+        yield "not measured, the time is up (--minutes)"
+        return
+    yield from folder.measure(Resources(run.device, run.folder, run.tiny), folder.TINY if run.tiny else folder.FULL)
 
 
 @torch.inference_mode()
@@ -200,6 +206,7 @@ SECTIONS: dict[str, Callable[[Run], Found]] = {
     "steps": _steps,
     "transfers": _transfers,
     "roofline": _roofline,
+    "folder": _folder,
     "graph": _graph,
     "tests": _tests,
     "compiled": _compiled,

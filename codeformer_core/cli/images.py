@@ -36,7 +36,7 @@ from .run import Load, process_all
 
 def run(arguments: Arguments, load: Load = load_networks) -> int:
     """The exit status, see `process_all`."""
-    return process_all(arguments, images_for(arguments.page), _PROCESS[arguments.command], load)
+    return process_all(arguments, images_for(arguments.page), PROCESS[arguments.command], load)
 
 
 def _fix(image: Tensor, task: ImageTask, context: RunContext) -> tuple[Fixed, list[str]]:
@@ -214,7 +214,8 @@ def _write_crops(crops: Tensor, numbers: list[int], like: ImageFile, prefix: Pat
         image_io.write(crop, path, context.arguments.overwrite)
 
 
-_PROCESS = {
+#: Command -> what it does with an image.
+PROCESS = {
     "fix": partial(process_image, _fix),
     "colorize": partial(process_image, colorize),
     "inpaint": partial(process_image, inpaint),

@@ -58,9 +58,10 @@ def test_wrong_options_are_refused_before_measuring(tmp_path, monkeypatch, capsy
 
 def test_whole_images_folders_and_videos_are_measured(tmp_path):
     file = tmp_path / "gpu.json"
-    assert main([*TINY, "--sections", "whole", "--out", str(file)]) == 0
-    steps = [line["what"].split(",")[0] for line in json.loads(file.read_text())["lines"]]
-    assert steps == ["picture", "picture", "fix folder", *["fix video", "networks in it"] * 2]
+    assert main([*TINY, "--sections", "whole,folder", "--out", str(file)]) == 0
+    steps = [line["what"].partition(",")[0] for line in json.loads(file.read_text())["lines"]]
+    assert steps[:-8] == ["picture", "picture", *["fix video", "networks in it"] * 2]
+    assert steps[-8::4] == ["2 images of 320 x 240", "2 images of 160 x 120"]
 
 
 def test_the_goldens_hold_on_this_device():
