@@ -10,7 +10,7 @@ import sys
 SPINS = "1000"
 
 #: Names of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 
 def let_threads_sleep() -> None:
@@ -40,4 +40,5 @@ def keep_memory() -> None:
     if platform.libc_ver()[0] == "glibc" and not chosen:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_MAX, 0)
+        mallopt(M_ARENA_MAX, 1)  # those of other threads give back what is large
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

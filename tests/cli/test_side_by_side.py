@@ -67,15 +67,38 @@ def test_results_and_report_are_those_of_one_image_after_the_other(
     assert len(list(together.glob("*.png"))) == 12 and len(list((tmp_path / "crops").iterdir())) == 18
 
 
-def test_in_larger_batches_a_result_is_within_a_level_of_that_of_an_image_alone(
+def test_a_result_is_within_a_level_of_that_of_an_image_alone_on_all_cores(
     tmp_path: Path, portraits: Path, networks: list[str]
 ) -> None:
-    """What a batch holds depends on what else waits, and its size on the order in which the network adds."""
-    assert main(["fix", str(portraits), "-o", str(tmp_path / "together"), *networks, "--batch", "4"]) == 0
+    """The number of threads changes the order in which a network adds."""
+    assert main(["fix", str(portraits), "-o", str(tmp_path / "together"), *networks]) == 0
+    torch.set_num_threads(4)
     for source in sorted(portraits.iterdir()):
         assert main(["fix", str(source), "-o", str(tmp_path / "alone"), *networks]) == 0
         one, other = (np.asarray(Image.open(tmp_path / name / source.name), np.int16) for name in ("together", "alone"))
         assert np.abs(one - other).max() <= 1
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(("cores", "images", "shares"), [(8, 2, [4, 4]), (2, 5, [1] * 5), (8, 5, [1] * 5), (1, 2, [1, 1])])
+def test_the_cores_are_shared_out_among_the_images_and_given_back(
+    tmp_path: Path, without_faces: list[str], monkeypatch: pytest.MonkeyPatch, cores: int, images: int, shares: list[int]
+) -> None:
+    seen, attempt = [], local.attempt
+
+    def watched(*args):
+        seen.append(torch.get_num_threads())
+        return attempt(*args)
+
+    for index in range(images):
+        draw(tmp_path / "in" / f"{index}.png")
+    monkeypatch.setattr(local, "attempt", watched)
+    torch.set_num_threads(cores)
+    try:
+        assert main(["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces]) == 0
+        assert seen == shares and torch.get_num_threads() == cores
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_a_program_fault_is_raised_and_not_a_failed_image(
@@ -88,26 +111,31 @@ def test_a_program_fault_is_raised_and_not_a_failed_image(
         main(["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces])
 
 
-def test_images_that_are_larger_than_the_memory_for_all_are_worked_on_alone(
+def test_images_at_work_need_no_more_memory_than_there_is_for_all(
     tmp_path: Path, without_faces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The memory of an image is told by the head of its file, and by how much it is enlarged."""
-    for index in range(6):
-        draw(tmp_path / "in" / f"{index}.png")  # 40 x 30
-    at_work, most, attempt = set(), [0], local.attempt
+    """What an image needs is told by the head of its file, and by how much it is enlarged; one is always at work."""
+    sizes = [(40, 30), (40, 30), (400, 300), (400, 300), (800, 600), (40, 30)]
+    for index, size in enumerate(sizes):
+        draw(tmp_path / "in" / f"{index}.png", size=size)
+    at_work, most, attempt = {}, [0, 0], local.attempt
 
     def watched(task, context, process):
-        at_work.add(task)
-        most[0] = max(most[0], len(at_work))
+        at_work[task] = 4 * sizes[int(task.source.stem)][0] * sizes[int(task.source.stem)][1]
+        most[:] = max(most[0], len(at_work)), max(most[1], sum(at_work.values()) if len(at_work) > 1 else 0)
         outcome = attempt(task, context, process)
-        at_work.remove(task)
+        del at_work[task]
         return outcome
 
     monkeypatch.setattr(local, "attempt", watched)
-    monkeypatch.setattr(local, "MOST_BYTES", 2 * 40 * 30 * 4 * local.PIXEL_BYTES - 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    argv = ["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces, "--upscale", "2"]
-    assert main(argv) == 0 and most == [1]
+    monkeypatch.setattr(local, "MOST_BYTES", 50_000_000)
+    torch.set_num_threads(4)
+    try:
+        argv = ["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces, "--upscale", "2"]
+        assert main(argv) == 0
+    finally:
+        torch.set_num_threads(1)
+    assert most[0] > 1 and most[1] * local.PIXEL_BYTES <= 50_000_000
 
 
 def test_results_that_may_have_to_be_told_apart_are_made_by_one_thread(tmp_path: Path) -> None:
