@@ -14,6 +14,7 @@ from PIL import Image
 from ..image_io import decode
 from ..image_io.encode import FORMATS as IMAGE_FORMATS
 from ..image_io.numbered import is_pattern, pattern_in
+from ..runtime.addresses import contents, is_remote
 
 #: Images as cameras, phones and editors store them; the content of raw ones looks like a TIFF file.
 FOREIGN = (
@@ -120,6 +121,8 @@ def kind_of(path: Path) -> str:
         to nothing; "": anything else.
     """
     end = path.suffix.lower()
+    if is_remote(path):  # by its name alone, without a download
+        return "image" if end in IMAGE_FORMATS else "foreign" if end in FOREIGN else "video" if end in VIDEO_ENDS else ""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "special"
@@ -188,6 +191,9 @@ def _files(folder: Path, recursive: bool, without: Collection[Path], unreadable:
             raise ValueError(sentence) from error
         unreadable.append(sentence)
 
+    if is_remote(folder):
+        yield from (path for path in contents(folder, recursive) if not path.name.startswith("."))
+        return
     for place, folders, names in os.walk(folder, onerror=refuse):
         inner = [name for name in folders if not name.startswith(".") and (Path(place) / name).resolve() not in without]
         folders[:] = inner if recursive else []

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..extras import Extras
 from ..faces import Face
 from ..options import FixOptions
+from ..runtime.addresses import make_folder
 from ..runtime.progress import Progress, no_progress
 from .arguments import Arguments
 from .masks import read_mask
@@ -64,4 +65,4 @@ class RunContext:
                 f"it would be written to {path}, which is an input or the result of another input. Add another --suffix."
             )
         self.reserved.add(path.resolve())
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)

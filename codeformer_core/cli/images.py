@@ -19,6 +19,7 @@ from ..imaging.resize import resize
 from ..options import FixOptions
 from ..pipeline import Fixed, detect_all, fix_aligned, fix_faces, select_faces
 from ..recognition.likeness import describe_likeness
+from ..runtime.addresses import make_folder, read_bytes
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..selection.report import LINES
 from .arguments import Arguments
@@ -106,7 +107,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
         if target.is_file():  # in the format that the image needs
             return ImageResult(target, before=True)
         refuse_existing(target)  # a folder, before the work and not after it
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     image = source.image.to(context.device)
     fixed, lines = step(image, task, context)
     written, result, records, changed = source, image, [], 0
@@ -130,7 +131,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
     if arguments.compare:
         _write_compared(image, replace(written, image=result, alpha=alpha), target, context)
     if same_format and not arguments.page and result.shape == image.shape and torch.equal(result, image):
-        write_bytes(target, task.source.read_bytes(), arguments.overwrite)  # not even stored anew, so nothing is lost
+        write_bytes(target, read_bytes(task.source), arguments.overwrite)  # not even stored anew, so nothing is lost
         outcome += ", copied as it was"
     else:
         notices = image_io.write(replace(written, image=result, alpha=alpha), target, arguments.overwrite)

@@ -33,6 +33,9 @@ PIXEL_BYTES = 64
 #: What the images at work may take together: five of 12 megapixels, and never more than half of the machine's memory.
 MOST_BYTES = 4 << 30
 
+#: The size that is assumed of an image of which it cannot be told.
+UNKNOWN = 4000, 3000
+
 #: At most so many images at a time, on whatever machine.
 MOST_AT_ONCE = 16
 
@@ -109,7 +112,7 @@ def side_by_side(
         return list(one_by_one(tasks, outcomes, replace(context, found={}), process))
 
     def needed(tasks: list[ImageTask]) -> int:
-        width, height = size_of(tasks[0].source) or (0, 0)
+        width, height = size_of(tasks[0].source) or UNKNOWN
         return in_network + int(PIXEL_BYTES * width * height * upscale)
 
     def cancel() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import image_io
 from ..image_io.encode import FORMATS
+from ..runtime.addresses import is_remote
 from .arguments import Arguments
 from .plan import ImageTask
 
@@ -36,7 +37,7 @@ def read_mask(path: Path | None, task: ImageTask, image: Tensor) -> Tensor | Non
 def mask_file(path: Path, task: ImageTask) -> Path:
     """The file of the mask for an image, see `read_mask`."""
     if path.is_dir():
-        folder, source = path / task.below, task.source
+        folder, source = path.joinpath(*task.below.parts), task.source
         names = dict.fromkeys([source.name, *(source.stem + end for end in FORMATS)])
         found = next((folder / name for name in names if (folder / name).is_file()), None)
         if found is None:
@@ -83,7 +84,9 @@ def misfit(arguments: Arguments, task: ImageTask, size_of: Callable[[Path], tupl
 
 
 def size_of_image(path: Path) -> tuple[int, int] | None:
-    """(W, H) of an image as stored; None where Pillow does not know it."""
+    """(W, H) of an image as stored; None where Pillow does not know it, or a store would have to be asked for it."""
+    if is_remote(path):
+        return None
     with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(path) as image:
         return image.size if getattr(image, "n_frames", 1) == 1 else None
     return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..image_io.numbered import is_pattern
+from ..runtime.addresses import is_remote
 from .arguments import FORMATS, Arguments, Fidelity
 from .commands import COMMANDS
 from .contents import Media, describe, look_into, wrong_command
@@ -90,7 +91,7 @@ def plan(arguments: Arguments, media: Media) -> Plan:
         keeps = source.path.suffix.lower() in media.written or media.is_pattern(source.path)
         kept = source.path.suffix if keeps else media.other
         ending = "".join(f"_{part}" for part in (mark, suffix, COMMANDS[arguments.command].ending) if part)
-        return out / source.below / f"{source.path.stem}{ending}{end or kept}"
+        return out.joinpath(*source.below.parts, f"{source.path.stem}{ending}{end or kept}")
 
     sources = _without_results(sources, {target(source).with_suffix("").resolve() for source in sources}, arguments, made)
     if len(sources) > 1 and (arguments.save_faces or arguments.faces_from):
@@ -131,7 +132,9 @@ def _tasks(arguments: Arguments, source: _Source, target: Path, forced: bool) ->
     crops = arguments.save_crops
     for fidelity in arguments.fidelities or (None,):
         path = target if fidelity is None else target.with_name(f"{target.stem}_w{_label(fidelity)}{target.suffix}")
-        yield ImageTask(source.path, path, forced, crops / source.below / path.stem if crops else None, source.below, fidelity)
+        yield ImageTask(
+            source.path, path, forced, crops.joinpath(*source.below.parts, path.stem) if crops else None, source.below, fidelity
+        )
 
 
 def _label(fidelity: Fidelity) -> str:
@@ -162,7 +165,7 @@ def _without_results(sources: list[_Source], results: set[Path], arguments: Argu
 
 def has_result(arguments: Arguments, task: ImageTask) -> bool:
     """Whether a task was done before; with --overwrite none. Which faces `codeformer crop` writes is not known yet."""
-    return not arguments.overwrite and arguments.command != "crop" and os.path.isfile(task.target)
+    return not arguments.overwrite and arguments.command != "crop" and task.target.is_file()
 
 
 def too_long(arguments: Arguments, task: ImageTask) -> str | None:
@@ -170,6 +173,8 @@ def too_long(arguments: Arguments, task: ImageTask) -> str | None:
     crop = task.crops and task.crops.with_name(f"{task.crops.name}_01_restored.png")
     compared = task.target.with_stem(f"{task.target.stem}_compare") if arguments.compare else None
     for path in filter(None, (task.target, crop, compared)):
+        if is_remote(path):
+            continue
         folder = next((folder for folder in path.parents if folder.is_dir()), Path())
         try:
             os.lstat(folder / path.name)
@@ -190,7 +195,7 @@ def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
             found[frames.resolve()] = _Source(frames, Path())
             continue
         if wrong := problem(path):
-            hint = "" if os.path.exists(path) else _swapped(arguments)
+            hint = _swapped(arguments) if wrong == "does not exist" else ""
             raise ValueError(f"{path} {wrong}.{hint}")
         if path.is_dir():
             contents = look_into(path, arguments.recursive, media, results)
@@ -200,7 +205,7 @@ def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
             for kind, files in contents.left_out.items():
                 left_out.setdefault(kind, []).extend(files)
             for file in contents.taken:
-                found.setdefault(file.resolve(), _Source(file, file.parent.relative_to(path), True))
+                found.setdefault(file.resolve(), _Source(file, Path(*file.parent.parts[len(path.parts) :]), True))
         elif sentence := wrong_command(path, media):
             raise ValueError(sentence)
         else:
@@ -235,7 +240,7 @@ def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         matches = [path]
-        if not os.path.exists(path) and glob.has_magic(str(path)):
+        if not is_remote(path) and not os.path.exists(path) and glob.has_magic(str(path)):
             matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
             if not matches:
                 raise ValueError(f"{path} matches no file.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..runtime.addresses import make_folder
 from ..runtime.atomic_write import write_bytes
 from . import gallery, report
 from .arguments import Arguments
@@ -58,5 +59,5 @@ def _read(path: Path | None, parse: Any) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_bytes(path, text.encode(), overwrite=True)

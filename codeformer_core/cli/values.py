@@ -3,13 +3,13 @@
 import argparse
 import difflib
 import math
-import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from .. import checkpoints
+from ..runtime.addresses import is_remote, to_path
 
 
 def number(kind: type, low: float = -math.inf, high: float = math.inf, zero: bool = False) -> Callable[[str], Any]:
@@ -55,7 +55,7 @@ def named(text: str) -> Path:
     """A path. An empty one, as an unset variable of a shell gives, is refused: to pathlib it is the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("found an empty name, expected a file or folder; the current folder is called .")
-    return Path(text)
+    return _to_path(text)
 
 
 def existing(text: str) -> Path:
@@ -69,11 +69,15 @@ def existing(text: str) -> Path:
 def problem(path: Path) -> str | None:
     """Why a path is not that of a file or folder that can be read, to follow its name; None where it is."""
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return f"cannot be read ({error.strerror or error})"
+    except Exception as error:
+        if not is_remote(path):
+            raise
+        return f"cannot be reached ({type(error).__name__}: {error})"
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
     return "is neither a file nor a folder: save what it gives as a file first"
@@ -90,10 +94,17 @@ def html_file(text: str) -> Path:
 
 
 def _ending(text: str, end: str) -> Path:
-    path = Path(text)
+    path = _to_path(text)
     if path.suffix.lower() != end:
         raise argparse.ArgumentTypeError(f"{text} does not end in {end}")
     return path
+
+
+def _to_path(text: str) -> Path:
+    try:
+        return to_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def model(name: str) -> checkpoints.ModelFile:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..runtime.addresses import read_bytes
 from ..runtime.atomic_write import write_bytes
 from . import decode, foreign, tiff
 from .encode import FORMATS
@@ -60,8 +61,8 @@ def read(path: str | Path, page: int | None = None) -> ImageFile:
         OSError: the file cannot be opened.
         ValueError: it is not one still image, or it is damaged; the message names the file.
     """
-    path = Path(path)
-    data = path.read_bytes()
+    path = Path(path) if isinstance(path, str) else path
+    data = read_bytes(path)
     try:
         decoded = (tiff if data.startswith(tiff.SIGNATURES) else decode).decode(data, page)
     except Image.UnidentifiedImageError as error:
@@ -108,7 +109,7 @@ def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[s
         ValueError: the format is not known, or it cannot hold the image.
         OSError: the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise ValueError(f"{path.name} does not end in the suffix of an image format. Use one of {', '.join(FORMATS)}.")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .addresses import is_remote, put_bytes, read_bytes
+
 #: Temporary names that are in use by this process.
 _in_use: set[str] = set()
 
@@ -62,7 +64,7 @@ def _to_disk(path: Path) -> None:
 def remove_abandoned(folder: Path) -> int:
     """Remove the temporary files of processes that were killed while they wrote into a folder; returns how many there were."""
     count = 0
-    for part in folder.glob(".codeformer-*.part"):
+    for part in () if is_remote(folder) else folder.glob(".codeformer-*.part"):
         with suppress(OSError):  # another process was faster; or Windows, which keeps what somebody has open
             if not _is_being_written(part):
                 part.unlink()
@@ -94,8 +96,12 @@ def _host() -> str:
 
 def write_bytes(path: Path, data: bytes, overwrite: bool = False) -> None:
     """`path.write_bytes(data)`, atomically; errors as in `atomic_write`, but a file with these very bytes is no error."""
-    if not overwrite and path.is_file() and path.read_bytes() == data:
+    if not overwrite and path.is_file() and read_bytes(path) == data:
         return
+    if is_remote(path):
+        if not overwrite:
+            refuse_existing(path)
+        return put_bytes(path, data)
     with atomic_write(path, overwrite) as temporary:
         temporary.write_bytes(data)
 

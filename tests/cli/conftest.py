@@ -1,6 +1,11 @@
 """What every test of the command line needs."""
 
 import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,3 +83,41 @@ def cluster() -> Iterator[Any]:
             yield started
         finally:
             started.shutdown()
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The address of a bucket in an S3 server on this machine, with credentials in the environment."""
+    for package in ("moto", "s3fs", "upath"):
+        pytest.importorskip(package, reason='needs pip install -e ".[cluster]" "moto[s3,server]"')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": "the-access-key",
+            "AWS_SECRET_ACCESS_KEY": "the-secret-key",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            patch.setenv(name, value)
+        try:
+            import s3fs
+
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address)
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            s3fs.S3FileSystem().mkdir("photos")
+            yield "s3://photos"
+        finally:
+            process.terminate()
+            process.wait()
