@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import claims, figures, gpu, sampling, starter
+from benchmarks import claims, figures, gpu, sampling, starter, stragglers
 from benchmarks.__main__ import ALLOCATORS
 from benchmarks.arguments import parser as benchmarks_parser
 from codeformer_core import cli
@@ -63,6 +63,7 @@ PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
     ("python", "-m", "benchmarks.figures"): figures.parser,
     ("python", "-m", "benchmarks.sampling"): sampling.parser,
     ("python", "-m", "benchmarks.starter"): starter.parser,
+    ("python", "-m", "benchmarks.stragglers"): stragglers.parser,
 }
 
 

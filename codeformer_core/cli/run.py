@@ -113,7 +113,7 @@ def _process_each(
     quiet = context.arguments.quiet
     hidden = quiet or None  # None: where there is no terminal
     clustered = bool(context.arguments.cluster and todo)
-    alone = len(todo) == 1 or media.name == "video"  # where all cores have work, and its own progress is shown
+    alone = len(todo) <= 1 or media.name == "video"  # where all cores have work, and its own progress is shown
 
     def stopping() -> None:
         if not quiet:
