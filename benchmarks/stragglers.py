@@ -77,9 +77,8 @@ def main(argv: Sequence[str]) -> int:
     measured = [item["seconds"] for item in json.loads(args.report.read_text())["items"] if item["status"] == "done"]
     times = random.Random(0).choices(measured, k=args.items)
     work = sum(times)
-    print(
-        f"{len(measured)} measured: mean {work / len(times):.2f} s, longest {max(measured):.2f} s; {args.items} drawn from them"
-    )
+    mean, longest = work / len(times), max(measured)
+    print(f"{args.items} drawn from {len(measured)} measured: mean {mean:.2f} s, longest {longest:.2f} s")
     print("workers      hours  efficiency  as one split beforehand  deaths  lost")
     curves: dict[str, list[tuple[int, float]]] = {"queue": [], "split beforehand": []}
     for workers in args.workers:
