@@ -1,9 +1,10 @@
 """What a file is, by its name where that tells and else by its content; which files of a folder a command takes."""
 
 import codecs
+import glob
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -217,3 +218,20 @@ def wrong_command(path: Path, media: Media) -> str | None:
     kind = kind_of(path)
     advice = "" if kind in media.kinds else media.advice.get(kind, "")
     return f"{path} is {_NAMES[kind][0]}: {advice}." if advice.startswith((_USE_VIDEO, _USE_FIX)) else None
+
+
+def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The paths, with wildcards replaced by what they match, as shells do it and Windows does not.
+
+    Raises:
+        ValueError: one matches nothing.
+    """
+    found: list[Path] = []
+    for path in paths:
+        matches = [path]
+        if not is_remote(path) and not os.path.exists(path) and glob.has_magic(str(path)):
+            matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+            if not matches:
+                raise ValueError(f"{path} matches no file.")
+        found += matches
+    return tuple(found)

@@ -24,10 +24,9 @@ from ..recognition.groups import group_people, to_json
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..video_io import probe, read_frames
 from .arguments import Arguments
-from .contents import IMAGES, VIDEOS, kind_of, look_into
+from .contents import IMAGES, VIDEOS, expanded, kind_of, look_into
 from .context import RunContext
 from .networks import device_of, load_networks
-from .plan import expanded
 
 #: Frames of a video that are searched, spread evenly: at most, at least (where it has them), and between them for each second.
 FRAMES, FEWEST, PER_SECOND = 600, 20, 2

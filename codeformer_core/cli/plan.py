@@ -1,7 +1,6 @@
 """Which file is written for which, decided and checked before any work begins."""
 
 import errno
-import glob
 import os
 import re
 import shlex
@@ -229,23 +228,6 @@ def _swapped(arguments: Arguments) -> str:
         return ""
     files = shlex.join([str(arguments.out), "-o", str(arguments.paths[0])])
     return f" Are the two in the wrong places? Say `codeformer {arguments.command} {files}`."
-
-
-def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The paths, with wildcards replaced by what they match, as shells do it and Windows does not.
-
-    Raises:
-        ValueError: one matches nothing.
-    """
-    found: list[Path] = []
-    for path in paths:
-        matches = [path]
-        if not is_remote(path) and not os.path.exists(path) and glob.has_magic(str(path)):
-            matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
-            if not matches:
-                raise ValueError(f"{path} matches no file.")
-        found += matches
-    return tuple(found)
 
 
 def _refuse_collisions(arguments: Arguments, tasks: Iterable[ImageTask]) -> None:

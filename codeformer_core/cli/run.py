@@ -19,12 +19,12 @@ from .arguments import Arguments
 from .cluster import ClusterError
 from .cluster import on_cluster as images_on_cluster
 from .commands import COMMANDS
-from .contents import Media
+from .contents import Media, expanded
 from .context import RunContext
 from .local import Process, one_by_one, side_by_side
 from .masks import misfit, size_of_image
 from .networks import device_of, load_networks
-from .plan import ImageTask, expanded, has_result, plan, too_long
+from .plan import ImageTask, has_result, plan, too_long
 from .process import keep_memory
 from .report import ImageResult, Outcome
 from .review import begin_review, write_review
