@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from codeformer_core.cli.values import existing, listed, number
+from codeformer_core.cli.values import listed, number, problem
 from codeformer_core.runtime.atomic_write import write_bytes
 
 #: Workers that are simulated.
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     command = argparse.ArgumentParser(prog="python -m benchmarks.stragglers", description=__doc__, allow_abbrev=False)
     add = command.add_argument
-    add("report", type=existing, metavar="REPORT.json", help="of a job whose seconds are drawn from (--report)")
+    add("report", type=Path, metavar="REPORT.json", help="of a job whose seconds are drawn from (--report)")
     add("--items", type=number(int, 1), default=10_000, metavar="N", help="images of the job (default 10000)")
     add("--workers", type=listed(number(int, 1)), default=WORKERS, metavar="N,N", help="numbers of workers")
     add("--block", type=number(int, 1), default=1, metavar="N", help="images that are handed out together (default 1)")
@@ -74,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Print a table, and draw a plot of it."""
     args = parser().parse_args(argv)
+    if wrong := problem(args.report):
+        print(f"benchmarks.stragglers: {args.report} {wrong}", file=sys.stderr)
+        return 2
     measured = [item["seconds"] for item in json.loads(args.report.read_text())["items"] if item["status"] == "done"]
     times = random.Random(0).choices(measured, k=args.items)
     work = sum(times)
