@@ -22,7 +22,8 @@ MODELS = json.loads((ROOT / "weights/manifest.json").read_text(encoding="utf-8")
 INTERNAL = {
     *("codeformer_core/__init__.py", "codeformer_core/networks/vqgan.py", "codeformer_core/networks/precision.py"),
     *("codeformer_core/options/steadiness.py", "codeformer_core/video/code_averaging.py"),
-    *("codeformer_core/video/film.py", "codeformer_core/video_io/parts.py"),  # of the command line alone
+    # Of the command line alone:
+    *("codeformer_core/runtime/addresses.py", "codeformer_core/video/film.py", "codeformer_core/video_io/parts.py"),
 }
 
 #: Such messages in other files.
