@@ -100,7 +100,7 @@ def _mark(record: FaceRecord, size: tuple[int, int]) -> str:
 def _table(result: ImageResult, done: str) -> str:
     rows = [
         f"<tr><td>{number}<td>{face.score:.2f}<td>{face.pixels:.0f} px<td>{escape(alone) or done}"
-        for number, face, alone, _ in sorted(result.faces)
+        for number, face, alone, _likeness in sorted(result.faces)
     ]
     if not rows:
         return ""
