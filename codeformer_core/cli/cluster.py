@@ -108,11 +108,15 @@ def work_on_cluster(
     with connected(arguments.cluster or "local") as ray:
         rows = [{"index": index, "item": pickle.dumps(item)} for index, item in enumerate(items)]
         dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
-        workers, gpus = _pool(arguments, ray.cluster_resources())
+        workers, gpus = _pool(arguments, ray.cluster_resources(), len(items))
         done = dataset.map(
             _Actor,
             fn_constructor_args=(arguments, pickle.dumps(work), os.getcwd(), reserved),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(workers, len(rows))),
+            # One item at a time: what waits at an actor that dies would be taken for a cause of its death. All actors at once,
+            # since Ray adds actors only where items wait at them.
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=1
+            ),
             num_cpus=1,
             num_gpus=gpus,
             ray_remote_args_fn=lambda: {"max_task_retries": MOST_RETRIES},
@@ -130,12 +134,12 @@ def work_on_cluster(
         yield from left.items()
 
 
-def _pool(arguments: Arguments, resources: dict[str, float]) -> tuple[int, float]:
-    """How many actors at most, and the share of a GPU of each: one for each GPU, else for each core, unless the user says."""
+def _pool(arguments: Arguments, resources: dict[str, float], items: int) -> tuple[int, float]:
+    """How many actors, and the share of a GPU of each: one for each GPU, else for each core, unless the user says."""
     each = arguments.gpus_per_worker
     share = float(resources.get("GPU", 0) > 0) if each is None else each
     most = resources.get("GPU", 0) / share if share else resources.get("CPU", 1)
-    return arguments.workers or max(1, int(most)), share
+    return min(arguments.workers or max(1, int(most)), items), share
 
 
 @contextmanager

@@ -117,8 +117,8 @@ def test_networks_that_no_worker_can_load_are_said_once(
 
 @needs_ray
 def test_an_item_that_kills_its_workers_is_given_up_and_the_others_are_done(cluster: Any) -> None:
-    with closing(work_on_cluster(["a", "poison", "b"], fatal, Arguments(command="crop", cluster=cluster.address))) as rows:
-        assert sorted(rows) == [(0, "a"), (1, None), (2, "b")]
+    with closing(work_on_cluster(["a", "poison", *"bcdef"], fatal, Arguments(command="crop", cluster=cluster.address))) as rows:
+        assert sorted(rows) == [(0, "a"), (1, None), *enumerate("bcdef", 2)]
 
 
 @needs_ray
