@@ -138,6 +138,15 @@ class Arguments:
     crf: int | None = option(
         None, "Quality: lower is better and larger (default: a hardly visible loss).", span=(0, 63, 1), group="videos"
     )
+    preset: str = option(
+        "medium", "Slower ones make smaller files of the same quality.", choices=("fast", "medium", "slow"), group="videos"
+    )
+    hardware: bool = option(
+        False,
+        "Encodes on the graphics card (NVENC, Quick Sync, AMF, VideoToolbox), which is faster and makes larger files; where "
+        "none can, on the processor, which is said.",
+        group="videos",
+    )
     bg_upscaler: str | None = option(
         None,
         "Enlarges the image with this network, as much as it can unless --upscale says how much; --upscale 1 only cleans it.",

@@ -49,6 +49,8 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--workers and --gpus-per-worker are for a cluster: say which with --cluster, such as --cluster local."
     if arguments.cluster and not arguments.resume:
         return "--cluster shares out the parts of a video: leave out --no-resume."
+    if arguments.cluster and arguments.hardware:
+        return "--cluster joins parts of several machines, whose graphics cards encode differently: leave out --hardware."
     if arguments.cluster and (save_faces or faces_from):
         return "--save-faces and --faces-from are for one image, which needs no cluster: leave out --cluster."
     if arguments.holes and "tolerance" in arguments.typed:

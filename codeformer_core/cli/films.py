@@ -83,7 +83,8 @@ def film_of(task: ImageTask, context: RunContext, extras: Extras) -> Film:
 
 def output_of(source: Path, arguments: Arguments) -> dict[str, Any]:
     """The arguments about the file that is written, and of what part of the video."""
-    output = {name: getattr(arguments, name) for name in ("start", "duration", "fps", "codec", "crf", "overwrite")}
+    names = ("start", "duration", "fps", "codec", "crf", "overwrite", "preset", "hardware")
+    output = {name: getattr(arguments, name) for name in names}
     return output | ({"fps": 0.0} if is_pattern(source) else {})  # of numbered frames it is their own rate
 
 

@@ -67,11 +67,14 @@ class Film:
     codec: str | None = None
     crf: int | None = None
     overwrite: bool = False
+    preset: str = "medium"
+    hardware: bool = False
 
     @property
     def folder(self) -> Path:
         """Where the parts are; of another target or identity it is another one."""
-        return self.path.with_name(f"{self._folders}{fingerprint(self.identity, self.codec, self.crf, self._range)[:16]}.parts")
+        encoded = self.codec, self.crf, self.preset, self.hardware
+        return self.path.with_name(f"{self._folders}{fingerprint(self.identity, *encoded, self._range)[:16]}.parts")
 
     def work(
         self,
@@ -192,6 +195,8 @@ class Film:
             duration=self.duration,
             rate=self._rate,
             overwrite=self.overwrite,
+            preset=self.preset,
+            hardware=self.hardware,
         )
 
     def _read(self, place: Place | None, skipped: int, end: int | None) -> tuple[FrameReader, Iterator[Frame]]:

@@ -185,6 +185,8 @@ def fix_video(
     codec: str | None = None,
     crf: int | None = None,
     overwrite: bool = False,
+    preset: str = "medium",
+    hardware: bool = False,
     device: torch.device | str = "cpu",
     tick: Tick = no_tick,
     show: Callable[[FrameState[Frame]], object] = lambda done: None,
@@ -204,6 +206,7 @@ def fix_video(
         codec, crf: a row of `video_io.CODECS`, and its quality: lower is better and larger. None is the container's first
             codec, and the codec's default.
         overwrite: replace an existing file.
+        preset, hardware: see `VideoWriter`.
         device: where frames are worked on.
         tick: called with the frames done and the total (0 when the file does not say); what it raises stops the work.
         show: called with every frame when it is written.
@@ -223,7 +226,18 @@ def fix_video(
     if is_pattern(path):
         writer = FrameFilesWriter(path, source, overwrite)
     else:
-        writer = VideoWriter(path, source, codec=codec, crf=crf, start=start, duration=duration, rate=rate, overwrite=overwrite)
+        writer = VideoWriter(
+            path,
+            source,
+            codec=codec,
+            crf=crf,
+            start=start,
+            duration=duration,
+            rate=rate,
+            overwrite=overwrite,
+            preset=preset,
+            hardware=hardware,
+        )
     with (
         writer,
         prefetch(reader if rate is None else resample(reader, rate), PREFETCHED) as prefetched,

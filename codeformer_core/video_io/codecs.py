@@ -1,5 +1,6 @@
 """Codecs, their encoders in this build of PyAV with the pixel formats they take, and containers."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,6 +11,13 @@ from av.error import FFmpegError
 
 from .planes import has_alpha, is_planar, subsampling
 
+#: How long an encoder looks for ways to make a file smaller.
+PRESETS = ("fast", "medium", "slow")
+
+
+def _crf(quality: int) -> dict[str, str]:
+    return {"crf": str(quality)}
+
 
 class Encoder(NamedTuple):
     """An encoder of FFmpeg.
@@ -18,23 +26,40 @@ class Encoder(NamedTuple):
         name: FFmpeg's.
         crf: the default quality; lower is better.
         max_crf: the worst quality.
-        options: of the encoder, beside the quality.
+        presets: the name of the option that `PRESETS` are said by, and its value for each of them.
+        options: of the encoder, beside preset and quality.
+        quality: the options that say a quality.
         min_side: the smallest side in pixels; x265 ends the whole process below 24.
         odd_sizes: 4:2:0 frames may have an odd number of rows and columns.
         interlaced: it has an interlaced mode.
         max_rate: the most frames per second.
         alpha: the pixel format in which it keeps transparency, in Matroska and WebM; empty where it does not.
+        hardware: it works on a graphics card, and takes frames of 8 bits in 4:2:0.
+        surface: the pixel format that it takes them in, where that is not planar: the same samples in another order.
     """
 
     name: str
     crf: int
     max_crf: int
-    options: dict[str, str]
+    presets: tuple[str, str, str, str]
+    options: dict[str, str] = {}
+    quality: Callable[[int], dict[str, str]] = _crf
     min_side: int = 2
     odd_sizes: bool = False
     interlaced: bool = False
     max_rate: float = float("inf")
     alpha: str = ""
+    hardware: bool = False
+    surface: str = ""
+
+    def settings(self, quality: int, preset: str) -> dict[str, str]:
+        """The options for a quality and one of `PRESETS`."""
+        option, *values = self.presets
+        return {**self.quality(min(quality, self.max_crf)), option: values[PRESETS.index(preset)], **self.options}
+
+    def accepts(self, pixel_format: str) -> str:
+        """The pixel format that it takes frames of one from `pixel_format` in."""
+        return self.surface or pixel_format
 
     @property
     def codec(self) -> str:
@@ -42,22 +67,25 @@ class Encoder(NamedTuple):
         return av.Codec(self.name, "w").canonical_name
 
 
+_X26 = ("preset", "veryfast", "medium", "slow")
+
 #: Codec, by the name that users choose -> its encoders in order of preference. The qualities keep luma at a PSNR of 50 dB,
 #: visually lossless: 45 frames of a face at 1280 x 720 (0.9 Mbit/s) came out as h264 16: 52.4 dB, 1.9 Mbit/s; hevc 18: 50.9 dB,
 #: 0.9; av1 22: 50.2 dB, 0.5; vp9 20: 50.2 dB, 0.7. The faster next preset of each costs a tenth of the size, or saves no time.
 CODECS: dict[str, tuple[Encoder, ...]] = {
-    "h264": (Encoder("libx264", 16, 51, {"preset": "medium"}, interlaced=True),),
-    "hevc": (Encoder("libx265", 18, 51, {"preset": "medium", "x265-params": "log-level=error"}, min_side=32),),
+    "h264": (Encoder("libx264", 16, 51, _X26, interlaced=True),),
+    "hevc": (Encoder("libx265", 18, 51, _X26, {"x265-params": "log-level=error"}, min_side=32),),
     "av1": (
-        Encoder("libsvtav1", 22, 63, {"preset": "6"}, odd_sizes=True, max_rate=240),
-        Encoder("libaom-av1", 20, 63, {"cpu-used": "6", "row-mt": "1"}, odd_sizes=True),
+        Encoder("libsvtav1", 22, 63, ("preset", "9", "6", "4"), odd_sizes=True, max_rate=240),
+        Encoder("libaom-av1", 20, 63, ("cpu-used", "8", "6", "4"), {"row-mt": "1"}, odd_sizes=True),
     ),
     "vp9": (
         Encoder(
             "libvpx-vp9",
             20,
             63,
-            {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+            ("cpu-used", "5", "4", "2"),
+            {"b": "0", "deadline": "good", "row-mt": "1"},
             odd_sizes=True,
             alpha="yuva420p",
         ),
@@ -82,8 +110,10 @@ def pixel_format(encoder: Encoder, source: str, height: int, width: int) -> str:
     """
     if encoder.alpha and has_alpha(av.VideoFormat(source, 16, 16)):
         return encoder.alpha
+    if encoder.hardware and source in ("yuv420p", "yuvj420p") and height % 2 == width % 2 == 0:
+        return "yuv420p"
     fitting = []
-    for offered in av.Codec(encoder.name, "w").video_formats or ():
+    for offered in () if encoder.hardware else av.Codec(encoder.name, "w").video_formats or ():
         down, across = subsampling(offered)
         planar = is_planar(offered) and len(offered.components) == 3 and not offered.name.startswith("yuvj")
         if planar and (encoder.odd_sizes or (height % down == 0 and width % across == 0)):
@@ -99,10 +129,14 @@ def opens(encoder: Encoder, source: str, height: int, width: int, rate: Fraction
     try:
         context = av.CodecContext.create(encoder.name, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.height, context.width, context.pix_fmt = height, width, pixel_format(encoder, source, height, width)
+        context.height, context.width = height, width
+        context.pix_fmt = encoder.accepts(pixel_format(encoder, source, height, width))
         context.framerate, context.time_base = rate or Fraction(30), 1 / (rate or Fraction(30))
-        context.options = dict(encoder.options)
+        context.options = encoder.settings(encoder.crf, "medium")
         context.open()
+        if encoder.hardware:  # some drivers fail at the first frame only
+            context.encode(av.VideoFrame(width, height, context.pix_fmt))
+            context.encode(None)
     except (FFmpegError, ValueError):
         return False
     return True

@@ -22,18 +22,23 @@ class VideoEncoder:
     """
 
     def __init__(
-        self, output: OutputContainer, container: Container, encoder: Encoder, crf: int, composer: FrameComposer
+        self,
+        output: OutputContainer,
+        container: Container,
+        encoder: Encoder,
+        settings: dict[str, str],
+        composer: FrameComposer,
     ) -> None:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes its settings to the terminal past FFmpeg's log; 1 is errors only
         video, colours = composer.video, composer.colours
         stream = output.add_stream(encoder.name, rate=video.rate or _ASSUMED_RATE)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = composer.size
-        stream.pix_fmt = composer.pixel_format
+        self._format = stream.pix_fmt = encoder.accepts(composer.pixel_format)
         stream.time_base = video.time_base
         context = stream.codec_context
         context.time_base = video.time_base
-        context.options = {"crf": str(crf), **encoder.options}
+        context.options = settings
         context.thread_type = "AUTO"  # PyAV's default makes x264 use sliced threads, which costs quality
         if composer.interlaced:
             context.flags |= _FIELDS
@@ -57,7 +62,7 @@ class VideoEncoder:
         if frame is not None and frame.pts is not None and frame.duration:
             self._durations[frame.pts] = frame.duration
             self.end = frame.pts + frame.duration
-        packets = self.stream.encode(frame)
+        packets = self.stream.encode(frame if frame is None else self._accepted(frame))
         for packet in packets:
             if packet.pts in self._durations:  # encoders derive it from the rate, and that of the last frame would be lost
                 packet.duration = self._durations.pop(packet.pts)
@@ -68,6 +73,14 @@ class VideoEncoder:
         if frame is None and packets and self._begin is not None:
             self.end_with(packets[-1], *self._begin, self.end)
         return packets[:-1] if frame is not None else packets
+
+    def _accepted(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame with its samples in the order that the encoder takes."""
+        if frame.format.name == self._format:
+            return frame
+        other = frame.reformat(format=self._format)
+        other.pts, other.time_base, other.duration = frame.pts, frame.time_base, frame.duration
+        return other
 
     def end_with(self, packet: av.Packet, first_pts: int, first_dts: int, end: int) -> None:
         """MP4 stores durations in decoding order: those from the first packet to this last one add up to that of the video."""

@@ -17,9 +17,10 @@ from av.error import FFmpegError
 from torch import Tensor
 
 from ..runtime.atomic_write import atomic_write, refuse_existing
-from .codecs import CONTAINERS, opens
+from .codecs import CONTAINERS, PRESETS, Encoder, opens
 from .compose import FrameComposer
 from .encode import VideoEncoder
+from .hardware import find_hardware
 from .probe import probe
 from .reader import Frame
 from .remux import StreamCopier
@@ -64,6 +65,8 @@ class VideoWriter:
         duration: float = 0.0,
         rate: Fraction | None = None,
         overwrite: bool = False,
+        preset: str = "medium",
+        hardware: bool = False,
     ) -> None:
         """Nothing is written yet.
 
@@ -75,6 +78,8 @@ class VideoWriter:
             start, duration: the time range that the frames were read with, in seconds; all streams are cut to it.
             rate: that of the frames, where they were resampled.
             overwrite: replace an existing file.
+            preset: one of `codecs.PRESETS`.
+            hardware: encode on a graphics card where one can; `notices` says where none can.
 
         Raises:
             FileExistsError: there is a file and `overwrite` is not set, or it is the source itself.
@@ -95,6 +100,9 @@ class VideoWriter:
         self._encoder, self._crf = encoder, encoder.crf if crf is None else crf
         if not 0 <= self._crf <= encoder.max_crf:
             raise ValueError(f"A crf of {crf} for {encoder.codec}, expected 0 to {encoder.max_crf}.")
+        if preset not in PRESETS:
+            raise ValueError(f"{preset!r} is no preset. Use one of: {', '.join(PRESETS)}.")
+        self._preset, self._hardware = preset, hardware
         if isinstance(source, (str, Path)) and self.path.exists() and self.path.samefile(source):
             raise FileExistsError(f"{self.path} is the source video and is being read. Choose another name.")
         if not overwrite:
@@ -185,12 +193,21 @@ class VideoWriter:
         return composer, frames()
 
     def _composer_for(self, frame: Frame, image: Tensor | None) -> FrameComposer:
-        composer = FrameComposer(self._video, self._window, self._encoder, frame, image, self._rate, self._container)
+        def compose_for(encoder: Encoder) -> FrameComposer:
+            return FrameComposer(self._video, self._window, encoder, frame, image, self._rate, self._container)
+
+        composer = compose_for(self._encoder)
+        if self._hardware and not composer.interlaced:
+            faster = find_hardware(self._encoder.codec, *composer.kind)
+            if faster is not None:
+                self._encoder, composer = faster, compose_for(faster)
+        if self._hardware and not self._encoder.hardware:
+            self.notices.append(f"No graphics card here encodes this video in {self._encoder.codec}: the processor did it.")
         self._composer = composer
         return composer
 
     def _encoder_for(self, output: OutputContainer, composer: FrameComposer) -> VideoEncoder:
-        return VideoEncoder(output, self._container, self._encoder, self._crf, composer)
+        return VideoEncoder(output, self._container, self._encoder, self._encoder.settings(self._crf, self._preset), composer)
 
     @staticmethod
     def _encoded(frames: Iterator[av.VideoFrame], encoder: VideoEncoder) -> Iterator[tuple[Fraction | None, list[av.Packet]]]:
