@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .option import option
 
 #: How the faces of an image are counted; the keys are `selection.select.ORDERS`.
-ORDERS = ("found", "size", "left", "top", "confidence", "center")
+ORDERS = ("found", "size", "left", "top", "confidence", "center", "smallest", "right", "bottom", "uncertain")
 
 #: Which of the faces of an image are candidates at all.
 CHOICES = ("all", "largest", "center")
@@ -39,7 +39,8 @@ class Selection:
     order: str = option(
         "found",
         "What the faces of an image are counted by. found: in the order of detection, as in the preview; size: from the "
-        "largest; left, top: from that side; confidence: from the most certain; center: from the middle.",
+        "largest; left, top, right, bottom: from that side; confidence: from the most certain; center: from the middle; "
+        "smallest, uncertain: size and confidence the other way round.",
         choices=ORDERS,
         advanced=False,
         node=False,

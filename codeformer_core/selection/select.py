@@ -38,6 +38,10 @@ ORDERS: dict[str, Order] = {
     "top": Order(lambda face, size: face.centre[1], "from the top", "the topmost face"),
     "confidence": Order(lambda face, size: -face.score, "from the most certain", "the most certain face"),
     "center": Order(_from_centre, "from the centre", "the face nearest to the centre"),
+    "smallest": Order(_visible_area, "from the smallest", "the smallest face of the image"),
+    "right": Order(lambda face, size: -face.centre[0], "from the right", "the rightmost face"),
+    "bottom": Order(lambda face, size: -face.centre[1], "from the bottom", "the lowest face"),
+    "uncertain": Order(lambda face, size: face.score, "from the least certain", "the least certain face"),
 }
 
 

@@ -39,6 +39,10 @@ def reasons(faces, selection, **given) -> dict[Face, str]:
         ("top", [B, C, A]),
         ("confidence", [B, C, A]),
         ("center", [C, A, B]),
+        ("smallest", [C, A, B]),
+        ("right", [A, C, B]),
+        ("bottom", [A, C, B]),
+        ("uncertain", [A, C, B]),
     ],
 )
 def test_faces_come_in_the_order_asked_for(order, expected):
