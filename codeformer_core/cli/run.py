@@ -121,7 +121,7 @@ def _process_each(
 
     with (
         tqdm(total=len(todo), unit=media.name, disable=hidden, position=0) as bar,
-        tqdm(total=0, disable=hidden or not alone or clustered, position=1, leave=False) as parts,
+        tqdm(total=0, disable=hidden if alone and not clustered else True, position=1, leave=False) as parts,
     ):
         context = replace(context, progress=partial(_progress, parts))
         if clustered:

@@ -50,5 +50,5 @@ def from_json(text: str | bytes) -> dict[int, Tensor]:
         if not people or any(len(row) != 128 or not all(map(math.isfinite, row)) for row in people.values()):
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError("it is no file that `codeformer people` has written: let it write a new one") from error
+        raise ValueError("it is no people.json of this version: let it be written anew") from error
     return {number: torch.tensor([row]) for number, row in people.items()}

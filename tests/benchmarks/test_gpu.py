@@ -95,4 +95,5 @@ def test_the_operations_are_those_that_pytorch_counts(tmp_path):
 
 
 def test_every_section_has_a_name_that_can_be_asked_for():
-    assert set(SECTIONS) == {"parity", "restore", "whole", "steps", "transfers", "roofline", "graph", "tests", "compiled"}
+    asked = "parity restore whole folder steps transfers roofline graph tests compiled"
+    assert set(SECTIONS) == set(asked.split())

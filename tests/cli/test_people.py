@@ -93,7 +93,7 @@ def test_people_of_a_film(photos, tmp_path, capsys) -> None:
         (["--like", CREW], f"{CREW} shows 7 faces. Expected that of the person"),
         (["--like", "empty.png"], "empty.png shows no face. Expected that of the person"),
         (["--like", "tiny.png"], "tiny.png shows no face."),
-        (["--like", "no.json", "--person", "1"], "no.json: it is no file that `codeformer people` has written"),
+        (["--like", "no.json", "--person", "1"], "no.json: it is no people.json of this version"),
         (["--like", "no.json"], "--person takes numbers of the file"),
         (["--like", ASTRONAUT, "--person", "1"], "--person takes numbers of the file"),
         (["--person", "1"], "name a photo with --like"),

@@ -76,7 +76,7 @@ def test_loading_is_strict(change, says):
 
 
 def test_an_unknown_file_is_refused():
-    with pytest.raises(ValueError, match="not a face network this pack knows .*It has 1 tensors, the first are weight"):
+    with pytest.raises(ValueError, match="not a network this pack knows .*It has 1 tensors, the first are weight"):
         networks.load({"weight": torch.zeros(1)}, name="other.pth")
 
 
