@@ -1,7 +1,8 @@
 """Networks for the whole photo, through spandrel: LaMa and MAT fill holes, DDColor gives colours."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 import torch
@@ -66,10 +67,14 @@ def _generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"model.{key.removeprefix(prefix)}": value for key, value in state.items() if key.startswith(f"{prefix}model.")}
 
 
+#: Torch's random numbers are the same for all threads: one at a time has them seeded.
+_SEEDING = Lock()
+
+
 @contextmanager
 def _seeded(device: torch.device) -> Iterator[None]:
     """Meanwhile torch's random numbers are those of one seed: MAT draws some, and would fill a hole anew in every run."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with _SEEDING, torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         yield
 
@@ -118,7 +123,7 @@ class BackgroundInpainter(_Background):
     def fill(self, images: Tensor, holes: Tensor) -> Tensor:
         """Images (N, 3, h, w) RGB in [0, 1] and holes (N, 1, h, w) of 0 and 1 -> images with something in the holes."""
         known = images * (1 - holes)
-        with _seeded(images.device):
+        with _seeded(images.device) if self.kind == "MAT" else nullcontext():
             return torch.cat([self.descriptor(*pair) for pair in zip(known.split(1), holes.split(1), strict=True)])
 
 

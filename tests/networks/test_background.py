@@ -1,5 +1,7 @@
 """LaMa, MAT and DDColor through spandrel: recognised, of the right range, the same in every run."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,11 +72,26 @@ def test_mat_sees_squares_of_512_and_fills_alike_in_every_run(mat):
     assert mat.network.z.dtype == torch.float32 and mat.kind == "MAT"
 
 
-def test_random_numbers_of_others_are_left_alone(lama):
+def test_mat_fills_alike_in_several_threads(mat):
+    def forward(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        first = torch.rand(())
+        time.sleep(0.05)  # while the other thread may seed
+        return (first + torch.rand(())).expand_as(image) / 2
+
+    mat.network.forward = forward
+    image, holes = picture(37, 61)
+    expected = mat.fill(image, holes)
+    with ThreadPoolExecutor(2) as pool:
+        assert all(torch.equal(filled, expected) for filled in pool.map(lambda _: mat.fill(image, holes), range(4)))
+
+
+def test_random_numbers_of_others_are_left_alone(lama, mat):
+    mat.network.forward = lambda image, mask: torch.rand_like(image)
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    lama.fill(*picture(16, 16 + 24))
+    for network in (lama, mat):
+        network.fill(*picture(16, 16 + 24))
     assert torch.equal(torch.rand(2), expected)
 
 
