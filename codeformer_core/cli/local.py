@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import torch
 
+from ..extras import Extras
 from ..faces import Size
 from ..runtime.prefetch import in_threads
 from ..runtime.sharing import SharedNetwork
@@ -150,17 +151,19 @@ def apart(todo: list[ImageTask]) -> list[list[ImageTask]]:
 
 
 def _shared(context: RunContext) -> RunContext:
+    """The same with networks that take turns; a recogniser locks itself."""
     turn = Lock()
 
     def share(network: Any) -> Any:
         return None if network is None else SharedNetwork(network, turn, context.options.batch)
 
-    networks = {name: share(getattr(context.networks, name)) for name in ("parser", "upscaler", "face_upscaler")}
+    others = {one.name: share(getattr(context.networks, one.name)) for one in fields(Extras) if one.name != "people"}
     return replace(
         context,
         restorer=share(context.restorer),
         detector=share(context.detector),
-        networks=replace(context.networks, **networks),
+        background=share(context.background),
+        networks=replace(context.networks, **others),
     )
 
 

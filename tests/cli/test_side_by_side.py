@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from threading import Barrier, Lock
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,13 @@ from codeformer_core import image_io
 from codeformer_core.cli import local, main
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.contents import IMAGES
-from codeformer_core.cli.plan import plan
+from codeformer_core.cli.context import RunContext
+from codeformer_core.cli.plan import ImageTask, plan
+from codeformer_core.cli.report import ImageResult
+from codeformer_core.extras import Extras
+from codeformer_core.options import FixOptions
+from codeformer_core.recognition import People
+from codeformer_core.runtime.sharing import SharedNetwork
 
 
 @pytest.fixture
@@ -101,6 +109,24 @@ def test_the_cores_are_shared_out_among_the_images_and_given_back(
         torch.set_num_threads(1)
 
 
+def test_on_other_devices_every_network_takes_turns(tmp_path: Path) -> None:
+    """Only one call at a time, or several images at once would need more memory than the device has."""
+    seen: list[RunContext] = []
+
+    def process(task: ImageTask, context: RunContext) -> ImageResult:
+        seen.append(context)
+        return ImageResult(task.target)
+
+    network = SimpleNamespace(side=8)
+    extras = Extras(parser=network, upscaler=network, face_upscaler=network, occluder=network, people=People(network))
+    context = RunContext(Arguments(), torch.device("cuda"), FixOptions(), network, network, extras, background=network)
+    task = ImageTask(tmp_path / "a.png", tmp_path / "b.png", False, None)
+    assert list(local.side_by_side([task], {}, context, process, lambda _: (8, 8), lambda: None)) == [task]
+    (at_work,) = seen
+    given = [getattr(at_work.networks, name) for name in ("parser", "upscaler", "face_upscaler", "occluder")]
+    assert all(isinstance(one, SharedNetwork) for one in (at_work.restorer, at_work.detector, at_work.background, *given))
+
+
 def test_a_program_fault_is_raised_and_not_a_failed_image(
     tmp_path: Path, without_faces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,13 +144,18 @@ def test_images_at_work_need_no_more_memory_than_there_is_for_all(
     sizes = [(40, 30), (40, 30), (400, 300), (400, 300), (800, 600), (40, 30)]
     for index, size in enumerate(sizes):
         draw(tmp_path / "in" / f"{index}.png", size=size)
-    at_work, most, attempt = {}, [0, 0], local.attempt
+    at_work, most, attempt, counting, both = {}, [0, 0], local.attempt, Lock(), Barrier(2)
 
     def watched(task, context, process):
-        at_work[task] = 4 * sizes[int(task.source.stem)][0] * sizes[int(task.source.stem)][1]
-        most[:] = max(most[0], len(at_work)), max(most[1], sum(at_work.values()) if len(at_work) > 1 else 0)
+        index = int(task.source.stem)
+        with counting:
+            at_work[task] = 4 * sizes[index][0] * sizes[index][1]
+            most[:] = max(most[0], len(at_work)), max(most[1], sum(at_work.values()) if len(at_work) > 1 else 0)
+        if index < 2:
+            both.wait(60)  # else the first may be done before the second begins
         outcome = attempt(task, context, process)
-        del at_work[task]
+        with counting:
+            del at_work[task]
         return outcome
 
     monkeypatch.setattr(local, "attempt", watched)
