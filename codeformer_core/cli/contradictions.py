@@ -11,6 +11,8 @@ _NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "mask", *_BACKGROUND)
 
 def contradiction(arguments: Arguments) -> str | None:
     """Why options do not go together and what to do, in a sentence; None where they do."""
+    if arguments.command == "evaluate":
+        return _of_evaluation(arguments)
     options, selection = arguments.options, arguments.options.selection
     faces_from, save_faces = arguments.faces_from, arguments.save_faces
     if arguments.aligned:
@@ -55,4 +57,21 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--save-faces and --faces-from are for one image, which needs no cluster: leave out --cluster."
     if arguments.holes and "tolerance" in arguments.typed:
         return "--tolerance is for white brush strokes, which --mask takes the place of: leave out one of them."
+    return None
+
+
+def _of_evaluation(arguments: Arguments) -> str | None:
+    """Why the options of `codeformer evaluate` do not go together."""
+    if not arguments.research.degrade:
+        if not arguments.paths:
+            return "name folders of restored images, or say --degrade RECIPE --truth DIR to restore and score in one go."
+        flags = {"options.fidelity": "-w", "model": "--model", "research.seed": "--seed", "precision": "--precision"}
+        if useless := [flag for name, flag in flags.items() if name in arguments.typed]:
+            return f"{', '.join(useless)} is for --degrade: say which recipe, or leave it out."
+    elif arguments.paths or arguments.research.input:
+        return "--degrade makes the input and the results itself: leave out --degrade, or the folders of both."
+    elif not arguments.research.truth:
+        return "--degrade degrades the truth: say --truth DIR."
+    if "out" in arguments.typed and arguments.out.exists() and not arguments.out.is_dir():
+        return f"{arguments.out} is a file: name a folder with -o."
     return None

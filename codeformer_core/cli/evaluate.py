@@ -29,10 +29,7 @@ _REAL = ""
 
 
 def run(arguments: Arguments) -> int:
-    """The exit status: 0 scored, 1 something failed, 2 the options do not go together."""
-    if sentence := _contradiction(arguments):
-        print(f"codeformer evaluate: {sentence}", file=sys.stderr)
-        return 2
+    """The exit status: 0 scored, 1 something failed."""
     try:
         device = device_of(arguments.device)
         samples = of_network(arguments, device) if arguments.research.degrade else of_folders(arguments)
@@ -61,23 +58,6 @@ def run(arguments: Arguments) -> int:
         print(f"codeformer evaluate: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _contradiction(arguments: Arguments) -> str | None:
-    """Why the options do not go together, in a sentence."""
-    if not arguments.research.degrade:
-        if not arguments.paths:
-            return "name folders of restored images, or say --degrade RECIPE --truth DIR to restore and score in one go."
-        flags = {"options.fidelity": "-w", "model": "--model", "research.seed": "--seed", "precision": "--precision"}
-        if useless := [flag for name, flag in flags.items() if name in arguments.typed]:
-            return f"{', '.join(useless)} is for --degrade: say which recipe, or leave it out."
-    elif arguments.paths or arguments.research.input:
-        return "--degrade makes the input and the results itself: leave out --degrade, or the folders of both."
-    elif not arguments.research.truth:
-        return "--degrade degrades the truth: say --truth DIR."
-    if "out" in arguments.typed and arguments.out.exists() and not arguments.out.is_dir():
-        return f"{arguments.out} is a file: name a folder with -o."
-    return None
 
 
 def _metrics(arguments: Arguments, device: torch.device, has_truth: bool) -> tuple[dict[str, metrics.Score], dict[str, str]]:
