@@ -7,13 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .. import image_io
 from ..image_io import ImageFile
 from ..training import config_file
 from ..training.codebook import Autoencoder
-from ..training.dataset import opaque, resize_face
+from ..training.dataset import opaque, resize_face, to_image
 from ..training.degrade import degrade_named
 from .arguments import Arguments
 from .contents import images_for
@@ -66,9 +65,5 @@ def _write(change: Change, task: ImageTask, context: RunContext) -> ImageResult:
     """Read a square, opaque face; write what becomes of it."""
     pixels = opaque(image_io.read(task.source, context.arguments.page or None), task.source.name, square=True)
     task.target.parent.mkdir(parents=True, exist_ok=True)
-    image_io.write(ImageFile(_image(change(pixels, task.source.stem))), task.target, context.arguments.overwrite)
+    image_io.write(ImageFile(to_image(change(pixels, task.source.stem))), task.target, context.arguments.overwrite)
     return ImageResult(task.target, [f"{task.source} -> {task.target}"], 1, 1)
-
-
-def _image(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..imaging.resize import resize
 from ..training import config_file
-from ..training.dataset import read_face, resize_face
+from ..training.dataset import read_face, resize_face, to_image
 from ..training.degrade import degrade_named
 from .arguments import Arguments
 from .contents import IMAGES, describe, look_into
@@ -84,11 +84,7 @@ def read(path: Path, side: int = 0) -> Tensor:
     """An image (1, 3, H, W) in [0, 1]; with a side, a square one at this size."""
     pixels = read_face(path, square=side > 0)
     scaled = resize_face(pixels, side) if side else pixels.astype(np.float32) / 255
-    return _tensor(scaled)
-
-
-def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+    return to_image(scaled)
 
 
 def of_folders(arguments: Arguments) -> Samples:
@@ -167,7 +163,7 @@ def of_network(arguments: Arguments, device: torch.device) -> Samples:
 
     def load(name: str) -> Sample:
         clear = resize_face(read_face(truth[name]), network.side)
-        degraded = _in_levels(_tensor(degrade_named(clear, recipe, arguments.research.seed, name)))
+        degraded = _in_levels(to_image(degrade_named(clear, recipe, arguments.research.seed, name)))
         images = {f"w = {w:g}": _in_levels(network.restore(degraded.to(device), w).cpu()) for w in fidelities}
         if images[f"w = {fidelities[0]:g}"].shape != degraded.shape:
             raise ValueError(
@@ -175,7 +171,7 @@ def of_network(arguments: Arguments, device: torch.device) -> Samples:
             )
         side = arguments.research.scored_side or network.side
         scaled = {one: resize(image, side) for one, image in ({"degraded": degraded} | images).items()}
-        return Sample(name, scaled, resize(_in_levels(_tensor(clear)), side))
+        return Sample(name, scaled, resize(_in_levels(to_image(clear)), side))
 
     return Samples(list(truth), ["degraded", *(f"w = {w:g}" for w in fidelities)], load, True, fidelities)
 

@@ -85,6 +85,11 @@ def resize_face(pixels: np.ndarray, side: int) -> Image:
     return resized.astype(np.float32) / 255
 
 
+def to_image(pixels: Image) -> Tensor:
+    """An image (H, W, 3) in [0, 1] -> (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+
+
 def to_tensor(images: list[Image]) -> Tensor:
     """Images (S, S, 3) in [0, 1] -> (B, 3, S, S) in [-1, 1]."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous() * 2 - 1
