@@ -39,13 +39,12 @@ def degrade(clear: Image, how: Degradation, rng: Generator) -> Image:
 
 
 def degrade_named(clear: Image, how: Degradation, seed: int, name: str) -> Image:
-    """The degraded face of a file; it depends on the seed and the file's name alone, not on the other files of a set."""
-    return degrade(clear, how, named_rng(seed, name))
+    """The degraded face of a file; it depends on the seed and the file's name alone, not on the other files of a set.
 
-
-def named_rng(seed: int, name: str) -> Generator:
-    """The random numbers of a file, by its name without suffix."""
-    return default_rng((seed, zlib.crc32(name.encode("utf-8", "surrogateescape"))))
+    Args:
+        name: of the file, without suffix.
+    """
+    return degrade(clear, how, default_rng((seed, zlib.crc32(name.encode("utf-8", "surrogateescape")))))
 
 
 def degrade_small(clear: Image, how: Degradation, rng: Generator) -> Image:
