@@ -61,7 +61,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The page with links as the site needs them, and with the table of options."""
+    """The page with links as the site needs them, and with tables from the code."""
     place = page.file.src_uri
     source = PAGES.get(place, f"docs/{place}")
     folder = "web/docs" if source.startswith("web/docs/") else posixpath.dirname(source)
@@ -76,8 +76,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return posixpath.relpath(there, posixpath.dirname(place) or ".") + heading
         return f"{config.repo_url}/blob/main/{path}{heading}"
 
-    markdown = LINK.sub(relinked, markdown).replace("<!-- options -->", options_tables())
-    return markdown.replace("<!-- settings -->", settings_tables()) if "<!-- settings -->" in markdown else markdown
+    markdown = LINK.sub(relinked, markdown)
+    for marker, tables in (("<!-- options -->", options_tables), ("<!-- settings -->", settings_tables)):
+        if marker in markdown:
+            markdown = markdown.replace(marker, tables())
+    return markdown
 
 
 #: The headings of the tables of options, by the field of `FixOptions` that holds them.
