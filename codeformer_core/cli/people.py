@@ -134,11 +134,10 @@ def _often(seen: list[_Seen], rows: list[int]) -> str:
 
 def _sheet(seen: list[_Seen], groups: list[list[int]]) -> Tensor:
     """(1, 3, H, W): the largest face of each person, with number and how often it was seen."""
+    from torchvision.utils import make_grid
+
     cells = []
     for number, rows in enumerate(groups[:SHOWN], 1):
         best = max(rows, key=lambda row: seen[row].pixels)
         cells.append(draw_labels(seen[best].crop / 255, [f"{number}: {_often(seen, rows)}"]))
-    cells += [torch.ones_like(cells[0])] * (-len(cells) % min(COLUMNS, len(cells)))
-    columns = min(COLUMNS, len(cells))
-    lines = [torch.cat(cells[start : start + columns], -1) for start in range(0, len(cells), columns)]
-    return torch.cat(lines, -2)
+    return make_grid(torch.cat(cells), nrow=COLUMNS, padding=0, pad_value=1)[None]
