@@ -57,7 +57,7 @@ class Samples:
         """What the user should know of the images."""
         grey = sorted(self.grey)
         which = "1 image is grey while its" if len(grey) == 1 else f"{len(grey)} images are grey while their"
-        return [*self.said, *([f"{which} truth is in colour: {_some(grey)}."] if grey else [])]
+        return [*self.said, *([f"{which} truth is in colour: {_first_names(grey)}."] if grey else [])]
 
 
 def listed(folder: Path) -> dict[str, Path]:
@@ -102,7 +102,7 @@ def of_folders(arguments: Arguments) -> Samples:
     names = [name for name in common if name in truth] if truth else common
     if not names:
         where = [arguments.research.truth, *arguments.paths] if truth else arguments.paths
-        examples = "; ".join(f"{folder}: {_some(listed(folder))}" for folder in where if folder)
+        examples = "; ".join(f"{folder}: {_first_names(listed(folder))}" for folder in where if folder)
         raise ValueError(
             f"no image is in all folders under the same name ({examples}). Expected equal names, but for the suffix."
         )
@@ -181,7 +181,7 @@ def _in_levels(image: Tensor) -> Tensor:
     return (image * 255).round() / 255
 
 
-def _some(names: Iterable[str]) -> str:
+def _first_names(names: Iterable[str]) -> str:
     """The first names of several."""
     known = list(names)
     return ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")

@@ -41,7 +41,7 @@ CELL, COLUMNS, SHOWN = 160, 6, 60
 MEDIA = IMAGES._replace(name="image or video", kinds=(*IMAGES.kinds, *VIDEOS.kinds), advice={})
 
 
-class _Seen(NamedTuple):
+class _FoundFace(NamedTuple):
     """A face: the image or frame that it was seen in, its size there, and its crop (1, 3, CELL, CELL) as bytes."""
 
     image: int
@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> int:
             if not arguments.overwrite:
                 refuse_existing(path)
         context = load_networks(arguments, device_of(arguments.device))
-        seen, descriptions, count = _look_at(files, context)
+        seen, descriptions, count = _find_faces(files, context)
         groups = group_people(descriptions)
         lines = [f"{count} images and frames, {len(seen)} faces: {len(groups)} {'person' if len(groups) == 1 else 'people'}"]
         if groups:
@@ -68,7 +68,7 @@ def run(arguments: Arguments) -> int:
             write_bytes(sheet.with_suffix(".json"), to_json(descriptions, groups).encode(), arguments.overwrite)
             image_io.write(ImageFile(_sheet(seen, groups)), sheet, arguments.overwrite)
             lines[0] += f" -> {sheet}, {sheet.with_suffix('.json').name}"
-            lines += [f"person {number}: {_often(seen, rows)}" for number, rows in enumerate(groups[:SHOWN], 1)]
+            lines += [f"person {number}: {_image_count(seen, rows)}" for number, rows in enumerate(groups[:SHOWN], 1)]
             lines += [f"and {len(groups) - SHOWN} more, in the file only"] if len(groups) > SHOWN else []
             lines += [f"To choose one: --like {sheet.with_suffix('.json')} --person 1"]
     except (OSError, ValueError, ImportError) as error:
@@ -94,12 +94,12 @@ def _files(arguments: Arguments, without: set[Path]) -> list[Path]:
     return list(files.values())
 
 
-def _look_at(files: list[Path], context: RunContext) -> tuple[list[_Seen], Tensor, int]:
+def _find_faces(files: list[Path], context: RunContext) -> tuple[list[_FoundFace], Tensor, int]:
     """Every face, the descriptions (N, 128), and how many images and frames were searched."""
     selection = replace(context.options.selection, min_size=float(SMALLEST))
     options, people = replace(context.options, selection=selection), context.networks.people
     assert people is not None
-    seen, rows, count = list[_Seen](), list[Tensor](), 0
+    seen, rows, count = list[_FoundFace](), list[Tensor](), 0
     with tqdm(files, unit="file", disable=context.arguments.quiet or None, leave=False) as bar:
         for file in bar:
             for image in _images(file, context):
@@ -109,7 +109,7 @@ def _look_at(files: list[Path], context: RunContext) -> tuple[list[_Seen], Tenso
                     crops = align(image, faces, SIDE).originals
                     rows.append(people.recogniser.describe(crops))
                     small = (resize(crops, CELL).clamp(0, 1) * 255).byte().cpu()
-                    seen += [_Seen(count, face.pixels, crop[None]) for face, crop in zip(faces, small, strict=True)]
+                    seen += [_FoundFace(count, face.pixels, crop[None]) for face, crop in zip(faces, small, strict=True)]
     return seen, torch.cat(rows) if rows else torch.zeros(0, 128), count
 
 
@@ -126,18 +126,18 @@ def _images(file: Path, context: RunContext) -> Iterator[Tensor]:
             yield frame.image(context.device)
 
 
-def _often(seen: list[_Seen], rows: list[int]) -> str:
+def _image_count(seen: list[_FoundFace], rows: list[int]) -> str:
     """In how many images somebody is."""
     images = len({seen[row].image for row in rows})
     return f"in {images} {'image' if images == 1 else 'images'}"
 
 
-def _sheet(seen: list[_Seen], groups: list[list[int]]) -> Tensor:
+def _sheet(seen: list[_FoundFace], groups: list[list[int]]) -> Tensor:
     """(1, 3, H, W): the largest face of each person, with number and how often it was seen."""
     from torchvision.utils import make_grid
 
     cells = []
     for number, rows in enumerate(groups[:SHOWN], 1):
         best = max(rows, key=lambda row: seen[row].pixels)
-        cells.append(draw_labels(seen[best].crop / 255, [f"{number}: {_often(seen, rows)}"]))
+        cells.append(draw_labels(seen[best].crop / 255, [f"{number}: {_image_count(seen, rows)}"]))
     return make_grid(torch.cat(cells), nrow=COLUMNS, padding=0, pad_value=1)[None]
