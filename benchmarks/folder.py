@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from codeformer_core import checkpoints, image_io
+from codeformer_core import image_io, load
 from codeformer_core.cli import images, local
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.contents import IMAGES
@@ -93,7 +92,7 @@ def _context(resources: Resources, folder: Folder) -> RunContext:
     for path in first:
         path.unlink()
     if resources.device.type == "cpu":
-        restorer, detector = (checkpoints.load(_found(name)) for name in ("starter", "mtcnn"))
+        restorer, detector = (load(name, precision="exact") for name in ("starter", "mtcnn"))
     else:
         restorer, detector = resources.network(synthetic_weights.RESTORER), resources.network(synthetic_weights.DETECTOR)
     options = FixOptions(fidelity=FIDELITY, always=True)
@@ -101,9 +100,3 @@ def _context(resources: Resources, folder: Folder) -> RunContext:
         command="fix", paths=(source,), out=source.with_suffix(".out"), overwrite=True, quiet=True, options=options
     )
     return RunContext(arguments, resources.device, options, restorer, WithKnownFaces(detector, scene.faces))
-
-
-def _found(name: str) -> Path:
-    path = checkpoints.find(name)
-    assert path, name
-    return path
