@@ -50,7 +50,8 @@ def means(scores: Scores, whole: Mapping[str, float]) -> dict[str, Mean]:
     found = {name for row in scores.values() for name in row}
     of_sets = {name: Mean(value, math.nan, math.nan, len(scores)) for name, value in whole.items()}
     of_images = {name: mean([row.get(name, math.nan) for row in scores.values()]) for name in found}
-    return {name: both[name] for name in HIGHER_IS_BETTER if name in (both := of_images | of_sets)}
+    known = of_images | of_sets
+    return {name: known[name] for name in HIGHER_IS_BETTER if name in known}
 
 
 def table(sets: Mapping[str, Mapping[str, Mean]]) -> str:
