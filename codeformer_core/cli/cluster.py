@@ -18,7 +18,7 @@ from typing import Any
 
 from .arguments import Arguments
 from .context import RunContext
-from .local import Process, attempt
+from .local import Process, attempt, failed
 from .networks import device_of, load_networks
 from .plan import ImageTask
 from .process import keep_memory
@@ -39,9 +39,6 @@ MOST_DEATHS = 8
 
 #: Shared memory of a cluster of this machine alone: only rows pass through it, no images.
 ROWS_BYTES = 512 << 20
-
-#: What is said of an item whose actors die.
-DIED = f"its worker has died {MOST_RETRIES + 1} times. If it ran out of memory, use fewer workers on a machine."
 
 #: What is raised when Ray is not there.
 MISSING = 'needs Ray: pip install "codeformer-suite[cluster]", here and on every node of the cluster'
@@ -64,8 +61,14 @@ def on_cluster(
     with closing(work_on_cluster(items, work, context.arguments, context.reserved)) as rows:
         for index, outcome in rows:
             task = todo[index]
-            outcomes[task] = outcome or Outcome(task.source, "failed", error=f"{task.source}: {DIED}")
+            outcomes[task] = outcome or died(task)
             yield task
+
+
+def died(task: ImageTask) -> Outcome:
+    """The outcome of a task whose actors died again and again."""
+    said = f"its worker has died {MOST_RETRIES + 1} times. If it ran out of memory, use fewer workers on a machine."
+    return failed(task, ClusterError(said))
 
 
 def _attempt(item: tuple[ImageTask, bool], context: RunContext, process: Process) -> Outcome:

@@ -47,6 +47,10 @@ class RunContext:
         masks = {name: getattr(self.arguments, name) for name in ("inside", "keep_out", "fidelity_mask")}
         return replace(self.networks, **{name: read_mask(path, task, image) for name, path in masks.items()})
 
+    def for_task(self, task: ImageTask) -> "RunContext":
+        """With the fidelity of a task, where it has its own."""
+        return self if task.fidelity is None else replace(self, options=replace(self.options, fidelity=task.fidelity))
+
     def free_name(self, path: Path, source: Path) -> Path:
         """Reserve a name for the result of a source that was not planned: this one, or one with the source's suffix in it."""
         if path.resolve() in self.reserved:

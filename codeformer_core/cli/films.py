@@ -26,7 +26,7 @@ from ..video.film import Film, Stretch
 from ..video.pipeline import FixedVideo
 from ..video_io import Source, frame_rate, probe, read_frames
 from .arguments import Arguments
-from .cluster import DIED, connected, work_on_cluster
+from .cluster import connected, died, work_on_cluster
 from .context import RunContext
 from .local import FAILURES, attempt, failed
 from .networks import SavedFaces
@@ -137,18 +137,19 @@ def films_on_cluster(
                 if isinstance(plan, list):
                     stretches += [(todo[index], *one) for one in plan]
                 else:
-                    outcomes[todo[index]] = plan or failed(todo[index], ValueError(DIED))
+                    outcomes[todo[index]] = plan or died(todo[index])
                     yield todo[index]
         if not stretches:
             return
         left = Counter(task for task, *_ in stretches)
         failures: dict[ImageTask, Outcome] = {}
-        with closing(work_on_cluster(stretches, _worked, context.arguments, context.reserved)) as rows:
-            for index, failure in rows:
+        with closing(work_on_cluster(stretches, _attempt_stretch, context.arguments, context.reserved)) as rows:
+            for index, outcome in rows:
                 task, film, _ = stretches[index]
                 left[task] -= 1
-                if failure:
-                    failures[task] = failure
+                outcome = outcome or died(task)
+                if outcome.status == "failed":
+                    failures[task] = outcome
                 if not left[task]:
                     joined = partial(_joined, film=film)
                     outcome = failures.get(task) or attempt(task, context, joined)
@@ -162,29 +163,23 @@ def _planned(task: ImageTask, context: RunContext) -> list[tuple[Film, Stretch]]
         if not in_parts(task, context.arguments):
             raise ValueError("numbered frames are worked on in one go: leave out --cluster.")
         task.target.parent.mkdir(parents=True, exist_ok=True)
-        context = _for_task(task, context)
+        context = context.for_task(task)
         film = film_of(task, context, extras_of(task, context))
         return [(film, stretch) for stretch in film.stretches()]
     except FAILURES as error:
         return failed(task, error)
 
 
-def _worked(item: tuple[ImageTask, Film, Stretch], context: RunContext) -> Outcome | None:
-    """Work on a stretch; returns why it failed."""
+def _attempt_stretch(item: tuple[ImageTask, Film, Stretch], context: RunContext) -> Outcome:
     task, film, stretch = item
-    try:
-        context = _for_task(task, context)
-        how = context.restorer, context.options, extras_of(task, context)
-        with torch.inference_mode():
-            film.work(partial(detector_from, context), *how, device=context.device, stretch=stretch)
-    except FAILURES as error:
-        return failed(task, error)
-    return None
+    return attempt(task, context, partial(_work_on, film=film, stretch=stretch))
+
+
+def _work_on(task: ImageTask, context: RunContext, film: Film, stretch: Stretch) -> ImageResult:
+    how = context.restorer, context.options, extras_of(task, context)
+    film.work(partial(detector_from, context), *how, device=context.device, stretch=stretch)
+    return ImageResult(task.target)
 
 
 def _joined(task: ImageTask, context: RunContext, film: Film) -> ImageResult:
     return result_of(task, context, *film.join())
-
-
-def _for_task(task: ImageTask, context: RunContext) -> RunContext:
-    return context if task.fidelity is None else replace(context, options=replace(context.options, fidelity=task.fidelity))

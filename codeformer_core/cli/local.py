@@ -49,10 +49,8 @@ def attempt(task: ImageTask, context: RunContext, process: Process) -> Outcome:
     """Do a task; a failure is its outcome."""
     begun = time.perf_counter()
     try:
-        if task.fidelity is not None:
-            context = replace(context, options=replace(context.options, fidelity=task.fidelity))
         with torch.inference_mode():
-            result = process(task, context)
+            result = process(task, context.for_task(task))
     except FAILURES as error:
         return failed(task, error, time.perf_counter() - begun)
     return Outcome(task.source, "done before" if result.before else "done", time.perf_counter() - begun, result)

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 from PIL import Image
 from small_clips import SOUND
 
-from codeformer_core.cli import main
+from codeformer_core.cli import films, main
+from codeformer_core.cli.plan import ImageTask
+from codeformer_core.video.film import Film, Stretch
 
 SIDE, RATE = 96, 30
 
@@ -83,6 +87,18 @@ def test_what_fails_is_a_line_of_the_report(tmp_path: Path, cluster: Any, withou
     assert main(argv) == 1
     said = capsys.readouterr()
     assert "0 of 1 done, 1 failed" in said.out and "wrong.mp4: wrong.mp4" not in said.err and "cannot be opened" in said.err
+
+
+def test_a_film_of_which_a_part_kills_its_workers_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def deadly(items: Any, *_: Any) -> Iterator[tuple[int, Any]]:
+        for index, item in enumerate(items):  # tasks to be planned, then stretches
+            yield index, [(Film(item.source, item.target, ""), Stretch())] if isinstance(item, ImageTask) else None
+
+    monkeypatch.setattr(films, "connected", lambda _: nullcontext())
+    monkeypatch.setattr(films, "work_on_cluster", deadly)
+    (tmp_path / "in.mp4").write_text("")
+    assert main(["video", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out"), "--cluster", "local"]) == 1
+    assert "in.mp4: its worker has died 4 times" in capsys.readouterr().err
 
 
 def test_in_one_go_is_refused_on_a_cluster(tmp_path: Path, capsys) -> None:
