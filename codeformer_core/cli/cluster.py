@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .arguments import Arguments
 from .context import RunContext
 from .local import Process, attempt, failed
@@ -186,6 +188,7 @@ class _Actor:
     def __init__(self, arguments: Arguments, work: bytes, folder: str, reserved: Set[Path]) -> None:
         with suppress(OSError):  # a node without that folder works on absolute paths
             os.chdir(folder)
+        torch.set_num_threads(1)  # as many as its num_cpus, whatever OMP_NUM_THREADS says, which Ray hands on
         self._failure: ClusterError | None = None
         try:
             device = device_of(arguments.device)
