@@ -51,6 +51,11 @@ class RunContext:
         """With the fidelity of a task, where it has its own."""
         return self if task.fidelity is None else replace(self, options=replace(self.options, fidelity=task.fidelity))
 
+    def faces_file(self, task: ImageTask) -> Path | None:
+        """Where the faces of a task are saved; those of several fidelities are the same."""
+        arguments = self.arguments
+        return arguments.save_faces if task.fidelity in (None, *arguments.fidelities[:1]) else None
+
     def free_name(self, path: Path, source: Path) -> Path:
         """Reserve a name for the result of a source that was not planned: this one, or one with the source's suffix in it."""
         if path.resolve() in self.reserved:

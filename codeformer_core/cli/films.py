@@ -97,14 +97,9 @@ def extras_of(task: ImageTask, context: RunContext) -> Extras:
     return context.extras(task, first.image(context.device))
 
 
-def saved_to(task: ImageTask, arguments: Arguments) -> Path | None:
-    """Where the faces are saved; those of several fidelities are the same."""
-    return arguments.save_faces if task.fidelity in (None, *arguments.fidelities[:1]) else None
-
-
 def result_of(task: ImageTask, context: RunContext, done: FixedVideo, restored: Sequence[Sequence[Face]] = ()) -> ImageResult:
     """The result of a task, with the sentences for the user. `restored`: the faces of each frame, which --save-faces saves."""
-    arguments, saving = context.arguments, saved_to(task, context.arguments)
+    arguments, saving = context.arguments, context.faces_file(task)
     lines = [*left_as_they_are(done.left_alone), *done.notices]
     if isinstance(context.detector, SavedFaces):
         left = sum(face.image_index >= done.frames for face in context.detector.faces)

@@ -189,13 +189,12 @@ def _write_beside(
     fixed: Fixed, records: list[FaceRecord], source: ImageFile, written: ImageFile, task: ImageTask, context: RunContext
 ) -> list[str]:
     """The files that are asked for beside the result: crops of the faces, and where they are."""
-    aligned, path = fixed.aligned, context.arguments.save_faces
-    first = context.arguments.fidelities[:1]
+    aligned, path = fixed.aligned, context.faces_file(task)
     if task.crops:
         numbers = [record.number for record in records[: len(aligned)]]
         _write_crops(aligned.originals, numbers, source, task.crops, "_aligned", context)
         _write_crops(aligned.crops, numbers, written, task.crops, f"_{COMMANDS[context.arguments.command].done}", context)
-    if path is None or (first and task.fidelity != first[0]):  # the same for every fidelity
+    if path is None:
         return []
     context.reserve(path)
     write_bytes(path, to_json(aligned.faces, aligned.image_size).encode(), context.arguments.overwrite)

@@ -10,7 +10,7 @@ from ..video_io import CONTAINERS, probe
 from .arguments import Arguments
 from .contents import VIDEOS
 from .context import RunContext
-from .films import detector_from, extras_of, film_of, films_on_cluster, in_parts, output_of, result_of, saved_to, source_of
+from .films import detector_from, extras_of, film_of, films_on_cluster, in_parts, output_of, result_of, source_of
 from .plan import ImageTask
 from .report import ImageResult
 from .run import process_all
@@ -33,7 +33,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 
 def _fix(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, extras = context.arguments, extras_of(task, context)
-    saving = saved_to(task, arguments)
+    saving = context.faces_file(task)
     if saving:
         context.reserve(saving)
         if not arguments.overwrite:
