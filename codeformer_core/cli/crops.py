@@ -10,6 +10,7 @@ import torch
 
 from .. import image_io
 from ..image_io import ImageFile
+from ..runtime.addresses import make_folder
 from ..training import config_file
 from ..training.codebook import Autoencoder
 from ..training.dataset import opaque, resize_face, to_image
@@ -64,6 +65,6 @@ def _reconstruct(arguments: Arguments) -> Change:
 def _write(change: Change, task: ImageTask, context: RunContext) -> ImageResult:
     """Read a square, opaque face; write what becomes of it."""
     pixels = opaque(image_io.read(task.source, context.arguments.page or None), task.source.name, square=True)
-    task.target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(task.target.parent)
     image_io.write(ImageFile(to_image(change(pixels, task.source.stem))), task.target, context.arguments.overwrite)
     return ImageResult(task.target, [f"{task.source} -> {task.target}"], 1, 1)

@@ -20,6 +20,7 @@ from ..networks.precision import suited
 from ..options import DetectionOptions
 from ..recognition import People, is_installed
 from ..restoration import MixedRestorer
+from ..runtime.addresses import read_bytes
 from ..upscaler import load_upscaler
 from .arguments import Arguments
 from .commands import COMMANDS
@@ -78,7 +79,7 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         networks["people"] = People(recogniser, references(arguments, detector, recogniser, device))
     if arguments.faces_from:
         try:
-            detector = SavedFaces(*from_json(arguments.faces_from.read_bytes()))
+            detector = SavedFaces(*from_json(read_bytes(arguments.faces_from)))
             if arguments.command != "video" and any(face.image_index for face in detector.faces):
                 raise ValueError("Found faces of several images. Expected those of one, as --save-faces writes them.")
         except ValueError as error:

@@ -21,6 +21,7 @@ from ..imaging.resize import resize
 from ..pipeline import detect
 from ..recognition import SIDE
 from ..recognition.groups import group_people, to_json
+from ..runtime.addresses import make_folder
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..video_io import probe, read_frames
 from .arguments import Arguments
@@ -64,7 +65,7 @@ def run(arguments: Arguments) -> int:
         groups = group_people(descriptions)
         lines = [f"{count} images and frames, {len(seen)} faces: {len(groups)} {'person' if len(groups) == 1 else 'people'}"]
         if groups:
-            sheet.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(sheet.parent)
             write_bytes(sheet.with_suffix(".json"), to_json(descriptions, groups).encode(), arguments.overwrite)
             image_io.write(ImageFile(_sheet(seen, groups)), sheet, arguments.overwrite)
             lines[0] += f" -> {sheet}, {sheet.with_suffix('.json').name}"

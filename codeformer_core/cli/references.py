@@ -11,6 +11,7 @@ from ..options import Selection
 from ..pipeline import detect
 from ..recognition import Recogniser, describe_photo
 from ..recognition.groups import from_json
+from ..runtime.addresses import read_bytes
 from .arguments import Arguments
 
 
@@ -29,7 +30,7 @@ def references(arguments: Arguments, detector: Detector, recogniser: Recogniser,
             rows.append(describe_photo(image, faces, recogniser, str(path)))
             continue
         try:
-            known = from_json(path.read_bytes())
+            known = from_json(read_bytes(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         numbers = arguments.person or tuple(known)

@@ -16,6 +16,7 @@ from ..imaging.overlay import draw_heatmap, draw_labels
 from ..imaging.resize import resize
 from ..pipeline import detect_all, select_faces
 from ..recognition.likeness import measure_likeness
+from ..runtime.addresses import make_folder
 from ..runtime.atomic_write import refuse_existing
 from .arguments import Arguments
 from .contents import images_for
@@ -52,7 +53,7 @@ def _show(show: Show, task: ImageTask, context: RunContext) -> ImageResult:
     source, target = image_io.read(task.source, context.arguments.page or None), task.target
     if not context.arguments.overwrite:
         refuse_existing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     image = source.image.to(context.device)
     aligned, skipped, found = _faces(image, task, context)
     records = face_records(aligned, skipped, found, context)
