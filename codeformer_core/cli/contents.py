@@ -69,9 +69,9 @@ class Media(NamedTuple):
 
     def pattern_in(self, path: Path) -> Path | None:
         """The pattern that a path is, or that the images in this folder have which holds no video; None where there is none."""
-        if self.is_pattern(path) or not (self.numbered and path.is_dir()):
-            return path if self.is_pattern(path) else None
-        pattern = pattern_in(path)
+        if self.is_pattern(path):
+            return path
+        pattern = pattern_in(path) if self.numbered and path.is_dir() else None
         return pattern if pattern and not look_into(path, False, self, ()).taken else None
 
 
