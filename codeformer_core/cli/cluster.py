@@ -42,7 +42,7 @@ MOST_DEATHS = 8
 #: Shared memory of a cluster of this machine alone: only rows pass through it, no images.
 ROWS_BYTES = 512 << 20
 
-#: What is raised when Ray is not there.
+#: What is raised where Ray is not installed.
 MISSING = 'needs Ray: pip install "codeformer-suite[cluster]", here and on every node of the cluster'
 
 
@@ -82,11 +82,11 @@ def _attempt(item: tuple[ImageTask, bool], context: RunContext, process: Process
 
 def _untouched(todo: Sequence[ImageTask]) -> list[bool]:
     """Which tasks have no result, in any format, and no face crop in the folder of their results."""
-    there: dict[Path, set[str]] = {}
+    taken: dict[Path, set[str]] = {}  # in each folder
     for folder in {task.target.parent for task in todo}:
         names = [path.stem for path in folder.iterdir()] if folder.is_dir() else []
-        there[folder] = {*names, *(re.sub(r"_\d+$", "", name) for name in names)}
-    return [task.target.stem not in there[task.target.parent] for task in todo]
+        taken[folder] = {*names, *(re.sub(r"_\d+$", "", name) for name in names)}
+    return [task.target.stem not in taken[task.target.parent] for task in todo]
 
 
 def work_on_cluster(

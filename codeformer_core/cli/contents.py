@@ -15,7 +15,7 @@ from PIL import Image
 from ..image_io import decode
 from ..image_io.encode import FORMATS as IMAGE_FORMATS
 from ..image_io.numbered import is_pattern, pattern_in
-from ..runtime.addresses import contents, is_remote
+from ..runtime.addresses import is_remote, list_objects
 
 #: Images as cameras, phones and editors store them; the content of raw ones looks like a TIFF file.
 FOREIGN = (
@@ -193,7 +193,7 @@ def _files(folder: Path, recursive: bool, without: Collection[Path], unreadable:
         unreadable.append(sentence)
 
     if is_remote(folder):
-        yield from (path for path in contents(folder, recursive) if not path.name.startswith("."))
+        yield from (path for path in list_objects(folder, recursive) if not path.name.startswith("."))
         return
     for place, folders, names in os.walk(folder, onerror=refuse):
         inner = [name for name in folders if not name.startswith(".") and (Path(place) / name).resolve() not in without]

@@ -139,19 +139,19 @@ def find_restorer(arguments: Arguments, task: str) -> str:
 def find_detector(arguments: Arguments) -> str:
     """The name of the best detector that is installed, as the last of them always is."""
     names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
-    notice = "Detector: {here}. `codeformer models fetch {best}` for the one that misses fewest faces."
+    notice = "Detector: {installed}. `codeformer models fetch {best}` for the one that misses fewest faces."
     return _best_installed(names, notice, arguments)
 
 
 def _best_installed(names: list[str], notice: str, arguments: Arguments) -> str:
     """The first of these names, best first, that is installed, with a notice unless it is the best; that with --download."""
     best = names[0]
-    here = next((name for name in names if checkpoints.find(name, arguments.weights)), best)
-    if arguments.download or here == best:
+    installed = next((name for name in names if checkpoints.find(name, arguments.weights)), best)
+    if arguments.download or installed == best:
         return best
     if not arguments.quiet:
-        tqdm.write(notice.format(here=here, best=best), file=sys.stderr)
-    return here
+        tqdm.write(notice.format(installed=installed, best=best), file=sys.stderr)
+    return installed
 
 
 def load_network(path: Path, role: str, task: str, device: torch.device, precision: str = "exact") -> Any:

@@ -30,7 +30,7 @@ from .report import ImageResult, Outcome
 from .review import begin_review, write_review
 from .signals import interrupted_status
 
-#: Does tasks on a cluster, as the functions of `local` do them here.
+#: Does tasks on a cluster, as the functions of `local` do them on this machine.
 OnCluster = Callable[[list[ImageTask], dict[ImageTask, Outcome], RunContext], Generator[ImageTask, None, None]]
 
 #: Loads the networks of a command onto a device.
@@ -70,8 +70,8 @@ def process_all(
         todo = [task for task in tasks if outcomes[task].status == "not begun"]
         if device.type == "cpu":
             keep_memory()
-        here = todo and not arguments.cluster
-        context = load(arguments, device) if here else RunContext(arguments, device, arguments.options)
+        local = todo and not arguments.cluster
+        context = load(arguments, device) if local else RunContext(arguments, device, arguments.options)
     except (OSError, ValueError, ImportError) as error:
         tqdm.write(f"codeformer {arguments.command}: {error}", file=sys.stderr)
         return status

@@ -52,7 +52,7 @@ def put_bytes(path: Path, data: bytes) -> None:
         raise _as_os_error(path, error) from error
 
 
-def contents(folder: Path, recursive: bool) -> list[Path]:
+def list_objects(folder: Path, recursive: bool) -> list[Path]:
     """The objects below an address, by one listing."""
     found = folder.fs.find(folder.path, maxdepth=None if recursive else 1)  # pyright: ignore[reportAttributeAccessIssue]
     return [folder.joinpath(*name[len(folder.path) :].strip("/").split("/")) for name in found]  # pyright: ignore[reportAttributeAccessIssue]

@@ -78,11 +78,11 @@ class SharedNetwork:
         return restored
 
     def _companions(self, mine: _Call) -> list[_Call]:
-        room, found = self.batch - len(mine.crops), []
-        for other in list(self._waiting) if room > 0 else ():
-            if len(other.crops) <= room and other.joins(mine):
+        free, found = self.batch - len(mine.crops), []  # faces that still go into the batch
+        for other in list(self._waiting) if free > 0 else ():
+            if len(other.crops) <= free and other.joins(mine):
                 found.append(other)
-                room -= len(other.crops)
+                free -= len(other.crops)
         return found
 
     def _work_on(self, mine: _Call, others: list[_Call]) -> None:
