@@ -1,7 +1,6 @@
 """Files of a run: the training state, the network for inference, contact sheets, the log; weights are written atomically."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +16,8 @@ from ..runtime.atomic_write import atomic_write
 
 def save(content: Any, path: Path) -> None:
     """`torch.save` through an atomic rename: readers find the old file or the new one; it is on disk before it is renamed."""
-    with atomic_write(path, overwrite=True) as temporary, temporary.open("wb") as file:
+    with atomic_write(path, overwrite=True, durable=True) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def save_network(parameters: Mapping[str, Tensor], parts: Sequence[str], path: Path) -> None:
