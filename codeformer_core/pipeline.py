@@ -26,7 +26,7 @@ from .recognition.likeness import restore_measured, without_strangers
 from .restoration import Restorer
 from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
-from .selection.harm import without_harmed
+from .selection.harm import can_harm, without_harmed
 from .selection.select import select
 from .selection.sharpness import measure_sharpness
 
@@ -190,11 +190,12 @@ def paste_unharmed(
     images: Tensor, background: Tensor, aligned: AlignedFaces, options: FixOptions, parser: Parser | None = None
 ) -> Fixed:
     """`paste` into a background, but for the faces that get softer than in `images`, see `selection.harm`."""
-    how = options.mask, parser, options.keep_detail
-    pasted, changed = paste(background, aligned, *how)
+    how, grain = (options.mask, parser, options.keep_detail), 0 if options.match_grain else None
+    tested = can_harm(aligned, options.always)
+    pasted, changed = paste(background, aligned, *how, None if tested else grain)  # grain would pass for detail
     kept, harmed = without_harmed(images, background, pasted, aligned, options.always)
-    if harmed or options.match_grain:  # added last, since it would pass for detail
-        pasted, changed = paste(background, kept, *how, 0 if options.match_grain else None)
+    if harmed or (tested and grain is not None):
+        pasted, changed = paste(background, kept, *how, grain)
     return Fixed(pasted, changed, kept, harmed)
 
 
@@ -233,8 +234,9 @@ def apply_to_aligned(
         if aligned.within is not None:
             weight = weight * aligned.within[face.image_index if len(aligned.within) > 1 else 0]
         image = result[face.image_index]
-        crop, original = (resize(crops[row : row + 1], *size)[0] for crops in (aligned.crops, aligned.originals))
-        crop = with_detail(crop, image, original) if detailed[row] else crop
+        crop = resize(aligned.crops[row : row + 1], *size)[0]
+        if detailed[row]:
+            crop = with_detail(crop, image, resize(aligned.originals[row : row + 1], *size)[0])
         mixed = with_grain(torch.lerp(image, crop, weight), lacking_grain(image, crop, weight, noise), weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight

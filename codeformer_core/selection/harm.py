@@ -46,11 +46,16 @@ def harm_reasons(images: Tensor, before: Tensor, after: Tensor, aligned: Aligned
     return reasons
 
 
+def can_harm(aligned: AlignedFaces, always: bool) -> bool:
+    """Whether faces are tested at all: those that a small network drew, unless they were edited or `always` keeps them."""
+    return aligned.small and not aligned.edited and not always
+
+
 def without_harmed(
     images: Tensor, before: Tensor, after: Tensor, aligned: AlignedFaces, always: bool
 ) -> tuple[AlignedFaces, list[Skipped]]:
-    """The faces to keep, and those that `harm_reasons` leaves alone; edited ones, and with `always` all, are kept."""
-    if always or aligned.edited or not aligned.small:
+    """The faces to keep, and those that `harm_reasons` leaves alone, see `can_harm`."""
+    if not can_harm(aligned, always):
         return aligned, []
     reasons = harm_reasons(images, before, after, aligned)
     kept = [row for row, reason in enumerate(reasons) if reason is None]

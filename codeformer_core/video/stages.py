@@ -194,20 +194,21 @@ def _pasted(
     """
     tracked = state.tracked
     how = options.mask, extras.parser, options.keep_detail
-    pasted, mask = paste(image, aligned, *how)
-    if harm is not None and aligned.small:
-        reasons = harm_reasons(frame, image, pasted, aligned)
-        weights = harm.push([one.track for one in tracked], reasons)
-        if min(weights) < 1:
-            kept = [row for row, weight in enumerate(weights) if weight > 0]
-            alone = {one.track: why for one, why, weight in zip(tracked, reasons, weights, strict=True) if why and not weight}
-            left = [Harmed(one.face._replace(image_index=0), alone[one.track]) for one in tracked if one.track in alone]
-            state = state._replace(skipped=[*state.skipped, *left], tracked=[tracked[row] for row in kept], harmed=alone)
-            if not kept:
-                return state._replace(aligned=None)
-            aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
-            pasted, mask = paste(image, aligned, *how)
-    if grain is not None:  # last, since it would pass for detail
+    if harm is None or not aligned.small:
+        pasted, mask = paste(image, aligned, *how, grain)
+        return state._replace(aligned=aligned, image=pasted, mask=mask)
+    pasted, mask = paste(image, aligned, *how)  # without grain, which would pass for detail
+    reasons = harm_reasons(frame, image, pasted, aligned)
+    weights = harm.push([one.track for one in tracked], reasons)
+    if min(weights) < 1:
+        kept = [row for row, weight in enumerate(weights) if weight > 0]
+        alone = {one.track: why for one, why, weight in zip(tracked, reasons, weights, strict=True) if why and not weight}
+        left = [Harmed(one.face._replace(image_index=0), alone[one.track]) for one in tracked if one.track in alone]
+        state = state._replace(skipped=[*state.skipped, *left], tracked=[tracked[row] for row in kept], harmed=alone)
+        if not kept:
+            return state._replace(aligned=None)
+        aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
+    if min(weights) < 1 or grain is not None:
         pasted, mask = paste(image, aligned, *how, grain)
     return state._replace(aligned=aligned, image=pasted, mask=mask)
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from fake_cuda import DEVICE, FakeCuda
 from PIL import Image
 
+from codeformer_core import pipeline
 from codeformer_core.align import FFHQ_TEMPLATE
 from codeformer_core.faces import Face
 from codeformer_core.imaging.grain import lacking_grain
@@ -19,6 +20,7 @@ from codeformer_core.imaging.resize import rescale
 from codeformer_core.networks.encoded import EncodedFaces
 from codeformer_core.options import FixOptions
 from codeformer_core.pipeline import fix_aligned, fix_faces
+from codeformer_core.video import stages
 from codeformer_core.video.pipeline import fix_frames
 
 SIDE = 320
@@ -120,6 +122,16 @@ def test_a_grey_image_stays_grey_and_the_grain_is_the_same_in_every_run():
     done = fixed(image)
     assert torch.equal(done.images[:, :1].expand(-1, 3, -1, -1), done.images)
     assert torch.equal(done.images, fixed(image).images)
+
+
+def test_faces_that_are_not_tested_for_harm_are_pasted_once(monkeypatch):
+    counts = []
+    for module in (pipeline, stages):
+        paste = module.paste
+        monkeypatch.setattr(module, "paste", lambda *values, paste=paste: counts.append(1) or paste(*values))
+    fixed(portrait())
+    fix_frames(portrait(), OneFace(), Smooth(), OPTIONS)
+    assert len(counts) == 2
 
 
 def test_a_clean_image_gets_none(photo):
