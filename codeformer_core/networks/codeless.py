@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from .codeformer import FILES, check_side
 from .encoded import EncodedFaces
 
+#: Task -> what a restorer without codes lacks for it.
+LACKING = {"colorization": "training for colours", "inpainting": "training for holes"}
+
 
 class CodelessRestorer(nn.Module, ABC):
     """A restorer without fidelity weight and codes.
@@ -69,15 +72,23 @@ class CodelessRestorer(nn.Module, ABC):
 
     def colorize(self, *_: object) -> NoReturn:
         """Refused."""
-        self._refuse("training for colours", FILES["colorization"])
+        self._refuse_task("colorization")
 
     def inpaint(self, *_: object) -> NoReturn:
         """Refused."""
-        self._refuse("training for holes", FILES["inpainting"])
+        self._refuse_task("inpainting")
+
+    def require_task(self, task: str) -> None:
+        """A ValueError for another task than "restoration"."""
+        if task != self.task:
+            self._refuse_task(task)
 
     def compiled(self) -> NoReturn:
         """Refused."""
         raise AttributeError(f"{self.file} is a {self.kind}, which is not compiled")
+
+    def _refuse_task(self, task: str) -> NoReturn:
+        self._refuse(LACKING[task], FILES[task])
 
     def _refuse(self, lacking: str, instead: str = FILES["restoration"]) -> NoReturn:
         raise ValueError(f"{self.file} is a {self.kind} without {lacking}: choose {instead} for this.")

@@ -85,6 +85,13 @@ def test_what_it_cannot_do_is_said_where_it_is_asked_for(restorer, crops, call, 
         getattr(restorer, call)(crops, *([[0, 1]] if call == "sweep" else []))
 
 
+def test_another_task_is_refused_before_any_work(restorer):
+    restorer.require_task("restoration")
+    for task, lacks in (("colorization", "colours"), ("inpainting", "holes")):
+        with pytest.raises(ValueError, match=f"without training for {lacks}: choose codeformer_{task}.pth for this"):
+            restorer.require_task(task)
+
+
 def test_a_face_of_a_photo_is_restored_and_the_rest_stays(restorer, photo):
     image = photo("photos/astronaut_1face.png")
     fixed = fix_faces(image, load("mtcnn"), restorer)
