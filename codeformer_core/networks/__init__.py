@@ -75,10 +75,9 @@ def load(state: State, operations: Any = nn, name: str = "This file", precision:
     """
     if precision not in PRECISIONS:
         raise ValueError(f"{precision!r} is no precision. Use one of: {', '.join(PRECISIONS)}.")
-    if kind := spandrel_restorer.kind_of(state):
-        return spandrel_restorer.load(state, kind, name).float().eval().requires_grad_(False)
-    if kind := background.kind_of(state):
-        return background.load(state, kind, name).float().eval().requires_grad_(False)
+    for module in (spandrel_restorer, background):
+        if kind := module.kind_of(state):
+            return module.load(state, kind, name).float().eval().requires_grad_(False)
     for family, mark, build in FAMILIES:
         if mark not in state:
             continue

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .spandrel_restorer import MALFORMED, describe
+from .spandrel_restorer import MALFORMED, describe, import_spandrel
 
 #: Network -> how the name of a parameter ends that only it has, and its task.
 KINDS: dict[str, tuple[str, str]] = {
@@ -36,23 +36,13 @@ def load(state: Mapping[str, Tensor], kind: str, name: str) -> "BackgroundInpain
         ImportError: spandrel, or for some kinds spandrel_extra_arches, is not installed.
         ValueError: the weights do not fit.
     """
-    package = "spandrel_extra_arches" if kind in EXTRA else "spandrel"
-    try:
-        if kind in EXTRA:
-            import spandrel_extra_arches
-
-            spandrel_extra_arches.install(ignore_duplicates=True)
-        from spandrel import UnsupportedModelError
-    except ModuleNotFoundError as error:
-        if error.name not in ("spandrel", "spandrel_extra_arches"):
-            raise
-        raise ImportError(f"{name} is a {kind}, which needs the package {package}: pip install {package}") from error
+    unsupported = import_spandrel(kind, name, kind in EXTRA)
     if kind == "LaMa":
         state = _generator(state)
     try:
         with _seeded(torch.device("cpu")):
             descriptor = describe(state)
-    except (UnsupportedModelError, *MALFORMED) as error:
+    except (unsupported, *MALFORMED) as error:
         raise ValueError(
             f"{name} looks like {kind} but does not fit. Expected a complete, unchanged file: get it again, or choose another "
             "that `codeformer models` lists."

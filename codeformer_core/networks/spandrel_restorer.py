@@ -23,6 +23,30 @@ def kind_of(state: Mapping[str, Tensor]) -> str:
     return next((kind for kind, (mark, _) in KINDS.items() if any(key.startswith(mark) for key in state)), "")
 
 
+def import_spandrel(kind: str, name: str, extra: bool = False) -> type[Exception]:
+    """Import spandrel for a network of this kind; the exception that it raises for those that it does not know.
+
+    Args:
+        name: what the error calls the file.
+        extra: the kind is in spandrel's second package.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    package = "spandrel_extra_arches" if extra else "spandrel"
+    try:
+        if extra:
+            import spandrel_extra_arches
+
+            spandrel_extra_arches.install(ignore_duplicates=True)
+        from spandrel import UnsupportedModelError
+    except ModuleNotFoundError as error:
+        if error.name not in ("spandrel", package):
+            raise
+        raise ImportError(f"{name} is a {kind}, which needs the package {package}: pip install {package}") from error
+    return UnsupportedModelError
+
+
 def describe(state: Mapping[str, Tensor]) -> Any:
     """spandrel's description of the network that weights belong to, with the network.
 
@@ -46,15 +70,10 @@ def load(state: Mapping[str, Tensor], kind: str, name: str) -> "SpandrelRestorer
         ImportError: spandrel is not installed.
         ValueError: the weights fit no network of this kind.
     """
-    try:
-        from spandrel import UnsupportedModelError
-    except ModuleNotFoundError as error:
-        if error.name != "spandrel":
-            raise
-        raise ImportError(f"{name} is a {kind}, which needs the package spandrel: pip install spandrel") from error
+    unsupported = import_spandrel(kind, name)
     try:
         descriptor = describe(state)
-    except (UnsupportedModelError, *MALFORMED) as error:
+    except (unsupported, *MALFORMED) as error:
         raise ValueError(
             f"{name} looks like {kind} but does not fit. Expected a complete, unchanged file of GFPGAN 1.2 to 1.4 or of "
             "RestoreFormer: get it again, or choose another that `codeformer models` lists."
