@@ -87,6 +87,10 @@ class Hosted:
         """`call(part, images of that part on the device)` for the parts of images (N, 3, H, W), as `in_parts`."""
         return self.in_parts(lambda part: call(part, self.to_device(images[part])), len(images), *images.shape[-2:])
 
+    def joined(self, call: Callable[[slice, Tensor], Tensor], images: Tensor) -> Tensor:
+        """The results of `over_parts`, joined, where and as the images are."""
+        return torch.cat(self.over_parts(lambda part, given: call(part, given).to(images), images))
+
     def limit(self) -> BatchLimit:
         """The largest batch of the running execution: halved when memory runs out, full again in the next execution.
 

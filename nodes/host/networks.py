@@ -49,7 +49,7 @@ class HostedRestorer(memory.Hosted):
         def restore_part(part: slice, faces: Tensor) -> Tensor:
             return self.network.restore(faces, _weight(fidelity, part, len(crops)), match_style)
 
-        return self._joined(crops, restore_part)
+        return self.joined(restore_part, crops)
 
     def encode_faces(self, crops: Tensor, fidelity: float | Tensor) -> EncodedFaces:
         """The first half of `restore`: crops (N, 3, S, S) in [0, 1] -> their encodings, where the network ran."""
@@ -66,23 +66,19 @@ class HostedRestorer(memory.Hosted):
 
     def sweep(self, crops: Tensor, fidelities: Sequence[float], match_style: bool = True) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> restored with each of W fidelities (N, W, 3, S, S), where and as the crops are."""
-        return self._joined(crops, lambda _, faces: self.network.sweep(faces, fidelities, match_style))
+        return self.joined(lambda _, faces: self.network.sweep(faces, fidelities, match_style), crops)
 
     def colorize(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> with colours, where and as the crops are."""
-        return self._joined(crops, lambda _, faces: self.network.colorize(faces))
+        return self.joined(lambda _, faces: self.network.colorize(faces), crops)
 
     def inpaint(self, crops: Tensor, holes: Tensor) -> Tensor:
         """Crops (N, 3, S, S) and holes (N, 1, S, S), in [0, 1] -> filled, where and as the crops are."""
-        return self._joined(crops, lambda part, faces: self.network.inpaint(faces, self.to_device(holes[part])))
+        return self.joined(lambda part, faces: self.network.inpaint(faces, self.to_device(holes[part])), crops)
 
     def certainty(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) in [0, 1] -> how sure each cell of the face is (N, 1, s, s), where and as the crops are."""
-        return self._joined(crops, lambda _, faces: self.network.certainty(faces))
-
-    def _joined(self, crops: Tensor, call: Callable[[slice, Tensor], Tensor]) -> Tensor:
-        """The results of `over_parts`, joined, where and as the crops are."""
-        return torch.cat(self.over_parts(lambda part, faces: call(part, faces).to(crops), crops))
+        return self.joined(lambda _, faces: self.network.certainty(faces), crops)
 
 
 def _weight(fidelity: float | Tensor, part: slice, faces: int) -> float | Tensor:
@@ -175,12 +171,11 @@ class HostedBackground(memory.Hosted):
 
     def fill(self, images: Tensor, holes: Tensor) -> Tensor:
         """Images (N, 3, h, w) in [0, 1] and holes (N, 1, h, w) -> filled, where and as the images are."""
-        parts = self.over_parts(lambda part, seen: self.network.fill(seen, self.to_device(holes[part])).to(images), images)
-        return torch.cat(parts)
+        return self.joined(lambda part, seen: self.network.fill(seen, self.to_device(holes[part])), images)
 
     def chroma(self, grey: Tensor) -> Tensor:
         """Photos (N, 1, side, side) in [0, 1] -> their a and b (N, 2, side, side), where and as the photos are."""
-        return torch.cat(self.over_parts(lambda _, seen: self.network.chroma(seen).to(grey), grey))
+        return self.joined(lambda _, seen: self.network.chroma(seen), grey)
 
 
 #: What wraps the networks of a role.
