@@ -146,7 +146,9 @@ def extras(values: Mapping[str, Any], people: People | None = None) -> Extras:
     """The optional networks among the inputs of the nodes that do the whole job."""
     models = [values.get(upscaler.id) for upscaler in UPSCALERS]
     upscaler, face_upscaler = (networks.HostedUpscaler(model) if model else None for model in models)
-    return Extras(values.get("parser"), upscaler, face_upscaler, people=people or recognition(values.get("likeness", "off")))
+    return Extras(
+        values.get("parser"), upscaler, face_upscaler, people=people or recognition(values.get("likeness", "off") != "off")
+    )
 
 
 def people(person: Tensor, detector: networks.HostedDetector) -> People:
@@ -169,14 +171,12 @@ def people_in_video(options: FixOptions, person: Tensor | None, detector: networ
     """`people`; without a photo a recogniser for who leaves and returns, where that matters and its packages are there."""
     if person is not None:
         return people(person, detector)
-    if options.selection.counts and is_installed():
-        return People(networks.recogniser())
-    return None
+    return recognition(options.selection.counts and is_installed())
 
 
-def recognition(likeness: str) -> People | None:
-    """What tells people apart, where the widget *likeness* asks for it."""
-    return None if likeness == "off" else People(networks.recogniser())
+def recognition(wanted: bool) -> People | None:
+    """What tells people apart, where it is asked for."""
+    return People(networks.recogniser()) if wanted else None
 
 
 def whole_image(background_model: networks.HostedBackground | None, image: Tensor | None, task: str) -> Tensor | None:

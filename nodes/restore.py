@@ -87,7 +87,7 @@ class CodeFormerRestore(io.ComfyNode):
                 model,
                 weight,
                 options,
-                inputs.recognition(likeness),
+                inputs.recognition(likeness != "off"),
                 batch=model.batch,
                 tick=progress.progress(),
             ),

@@ -74,7 +74,7 @@ class CodeFormerFidelitySweep(io.ComfyNode):
             return io.NodeOutput(tensors.image_or_blocker(faces.crops), tensors.image_or_blocker(faces.crops))
         values = inputs.parse_numbers(fidelities)
         crops = sweep(faces, model, number, values, **options)
-        people = inputs.recognition("measure" if measured else "off")
+        people = inputs.recognition(measured)
         distances = measure_likeness(crops, faces.originals[number - 1 : number], people) if people else [None] * len(values)
         cells = [f"w = {value:g}" + ("" if d is None else f": {d:.2f}") for value, d in zip(values, distances, strict=True)]
         labelled = tensors.to_host(overlay.draw_labels(crops, cells))

@@ -70,9 +70,14 @@ def describe(images: Tensor, faces: Sequence[Face], recogniser: Recogniser) -> T
     return recogniser.describe(align(images, faces, SIDE).originals)
 
 
+def distances(descriptions: Tensor, references: Tensor) -> list[float]:
+    """How far N descriptions (N, 128) are from the nearest of R references (R, 128)."""
+    return torch.cdist(descriptions, references).amin(1).tolist()
+
+
 def with_distances(faces: Sequence[Face], descriptions: Tensor, references: Tensor) -> list[Face]:
     """N faces described by (N, 128) with the `distance` from the nearest of R references (R, 128)."""
-    nearest = torch.cdist(descriptions, references).amin(1).tolist()
+    nearest = distances(descriptions, references)
     return [face._replace(distance=distance) for face, distance in zip(faces, nearest, strict=True)]
 
 

@@ -14,7 +14,7 @@ from ..options import FixOptions
 from ..restoration import Restorer, restore
 from ..runtime.finite import check_finite
 from ..runtime.progress import Tick, no_tick
-from . import People
+from . import People, distances
 
 #: Halvings of the range of fidelities: the result is at most an eighth of it above the lowest that will do.
 HALVINGS = 3
@@ -58,8 +58,7 @@ def restore_measured(
     restored = restore(aligned, restorer, fidelity, match_style=options.match_style, grey=options.grey, batch=batch, tick=tick)
     if options.likeness == "off" or people is None or not len(aligned):
         return restored
-    distances = measure_likeness(restored.crops, aligned.originals, people)
-    return replace(restored, likeness=tuple(Likeness(distance) for distance in distances))
+    return replace(restored, likeness=tuple(map(Likeness, measure_likeness(restored.crops, aligned.originals, people))))
 
 
 def measure_likeness(crops: Tensor, originals: Tensor, people: People) -> list[float]:
@@ -70,7 +69,7 @@ def measure_likeness(crops: Tensor, originals: Tensor, people: People) -> list[f
     """
     described = people.recogniser.describe(crops)
     if people.references is not None:
-        return torch.cdist(described, people.references).amin(1).tolist()
+        return distances(described, people.references)
     return (described - people.recogniser.describe(originals)).norm(dim=1).tolist()
 
 
