@@ -1,4 +1,4 @@
-"""Give colours to whole photos: a network says the hues, the photo keeps its luminance."""
+"""Colorization of whole photos: a network says the hues, the photo keeps its luminance."""
 
 from dataclasses import replace
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Fill holes anywhere in images, window by window around the holes, at the images' own size."""
+"""Inpainting: fill holes anywhere in images, window by window around the holes, at the images' own size."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -65,8 +65,8 @@ def _fill(image: Tensor, left: np.ndarray, area: _Area, inpainter: Inpainter, gr
     filled = check_finite(inpainter.fill(piece, holes), inpainter, piece)[0].to(image)
     filled = filled.mean(0, keepdim=True).expand_as(filled) if grey else filled
     inner = tuple(slice(part.start - seen.start, part.stop - seen.start) for part, seen in zip(area, window, strict=True))
-    there = image[(slice(None), *area)]
-    there.copy_(torch.where(holes[0][(slice(None), *inner)] > 0, filled[(slice(None), *inner)], there))
+    region = image[(slice(None), *area)]
+    region.copy_(torch.where(holes[0][(slice(None), *inner)] > 0, filled[(slice(None), *inner)], region))
     left[area] = False
 
 

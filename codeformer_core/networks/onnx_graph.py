@@ -26,8 +26,8 @@ RANGES = ("-1,1", "0,1")
 
 def providers(device: torch.device) -> list[Any]:
     """What onnxruntime may run on: the device's own provider where it has one, else the CPU."""
-    here = onnxruntime.get_available_providers()
-    own = [(name, {"device_id": str(device.index or 0)}) for name in PROVIDERS.get(device.type, ()) if name in here]
+    available = onnxruntime.get_available_providers()
+    own = [(name, {"device_id": str(device.index or 0)}) for name in PROVIDERS.get(device.type, ()) if name in available]
     return [*own[:1], "CPUExecutionProvider"]
 
 
@@ -76,10 +76,10 @@ class OnnxGraph:
         """Images (N, 3, S, S) -> the first output (N, C, s, s) in float32, on the images' device."""
         given = images.movedim(1, -1) if self.channels_last else images
         pixels = given.cpu().numpy().astype(self._dtype)
-        at_once = self.batch or len(pixels)
+        size = self.batch or len(pixels)
         try:
             session = self.session(device)
-            parts = [self._run(session, pixels[row : row + at_once]) for row in range(0, len(pixels), at_once)]
+            parts = [self._run(session, pixels[row : row + size]) for row in range(0, len(pixels), size)]
         except ERRORS as error:
             said = str(error).strip().partition("\n")[0]
             if "alloc" in said.lower() or "out of memory" in said.lower():

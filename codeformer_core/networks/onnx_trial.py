@@ -48,7 +48,7 @@ class Layout(NamedTuple):
 
 
 def create(path: str, providers: list[Any], threads: int = 0) -> onnxruntime.InferenceSession:
-    """A session; the first provider that is there runs it. `threads` 0: as many as there are cores."""
+    """A session; the first provider that is available runs it. `threads` 0: as many as there are cores."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, threads  # its warnings are for whoever exported the file
     return onnxruntime.InferenceSession(path, options, providers=providers)

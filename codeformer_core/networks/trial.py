@@ -1,4 +1,4 @@
-"""Try a model file in a process of its own: what makes a library end the process then ends only that one."""
+"""Try a model file in a subprocess: a file on which a library crashes (segmentation fault, abort) then ends only that one."""
 
 import os
 import subprocess

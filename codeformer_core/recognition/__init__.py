@@ -1,4 +1,4 @@
-"""Recognition: who a face is, as 128 numbers that lie close together for the faces of one person."""
+"""Face recognition: embeddings of 128 numbers (`descriptions`) that lie close together for the faces of one person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Recogniser(Protocol):
     """A face recognition network."""
 
     def describe(self, crops: Tensor) -> Tensor:
-        """Aligned faces (N, 3, S, S) RGB in [0, 1], see `align` -> descriptions (N, 128) float32 on the CPU."""
+        """Aligned faces (N, 3, S, S) RGB in [0, 1], see `align` -> their embeddings (N, 128) float32 on the CPU."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Likeness: how far a restored face is from the person, and the lowest fidelity at which it is still the same one."""
+"""Likeness (identity preservation): how far a restored face is from the person, and the lowest fidelity that keeps it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -80,13 +80,13 @@ def _alike(
 
     It takes one encoding, and one to five decodings. Where even 1 does not do, the face is the one of 1.
     """
-    draw, limit = _decoder(face, restorer, options.match_style), options.selection.distance
+    decode, limit = _decoder(face, restorer, options.match_style), options.selection.distance
     if people.references is None:
         people = replace(people, references=people.recogniser.describe(face.originals))
 
     def at(share: float) -> tuple[Tensor, Likeness]:
         weight = least + (1 - least) * share
-        crop = check_finite(draw(weight).to(face.crops), restorer, face.crops, "face")
+        crop = check_finite(decode(weight).to(face.crops), restorer, face.crops, "face")
         crop = keep_grey(crop, face.originals, face.grey, options.grey)
         return crop, Likeness(measure_likeness(crop, face.originals, people)[0], float(weight.mean()))
 
