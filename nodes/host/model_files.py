@@ -139,12 +139,12 @@ def _status(path: Path) -> str:
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
-def read(role: str, name: str, precision: str = "exact", say: Callable[[str], None] = progress.log_and_show) -> Any:
+def read(role: str, name: str, precision: str = "exact", show: Callable[[str], None] = progress.log_and_show) -> Any:
     """The network of a file that the user chose; a published file that is not on disk is fetched.
 
     Args:
         precision: see the core's `networks.load`.
-        say: called with what is fetched.
+        show: called with what is fetched.
 
     Raises:
         ValueError, OSError: a sentence for the user: no such file, not a network of this role, or it cannot be fetched.
@@ -153,10 +153,10 @@ def read(role: str, name: str, precision: str = "exact", say: Callable[[str], No
     if not isinstance(path, Path):
         folder = _folders(role)[0]
         if not path.requirement:
-            say(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
+            show(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
         path = checkpoints.fetch(path, Path(folder), progress.progress())
         _FETCHED[path] = _status(path)
-        say(f"{name} is downloaded and checked.")
+        show(f"{name} is downloaded and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)
     if network.role != role:
         raise ValueError(f"{name} is a face {network.role}; a face {role} is needed here. Choose another file in this node.")

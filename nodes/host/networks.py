@@ -187,15 +187,15 @@ WRAPPERS: dict[str, type[memory.Hosted]] = {
 }
 
 
-def load(role: str, name: str, precision: str = "auto", say: Callable[[str], None] = progress.log_and_show) -> Any:
+def load(role: str, name: str, precision: str = "auto", show: Callable[[str], None] = progress.log_and_show) -> Any:
     """The network of a file that the user chose, in the wrapper of its role; errors as in `model_files.read`.
 
     Args:
         precision: one of `precision.CHOICES`.
-        say: called with what is fetched.
+        show: called with what is fetched.
     """
     wrapper = WRAPPERS[role]
-    network = model_files.read(role, name, suited(precision, wrapper.home()), say)
+    network = model_files.read(role, name, suited(precision, wrapper.home()), show)
     if isinstance(network, CodelessRestorer):
         wrapper = HostedOnnxRestorer if isinstance(network, OnnxRestorer) else HostedPlainRestorer
     return wrapper(network)
