@@ -1,4 +1,4 @@
-"""Small videos for tests: a few frames of moving stripes, and a tone, on any clock."""
+"""Small videos for tests: a few frames of moving stripes, and a tone, on any clock; and the frames of any video."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -84,3 +84,9 @@ def write_clip(
         for packet, _ in sorted(packets, key=lambda one: one[0].dts * one[0].time_base):
             output.mux(packet)
     return path
+
+
+def read_clip(path: Path) -> np.ndarray:
+    """(B, H, W, 3) uint8: the frames of a video, as FFmpeg decodes them."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])

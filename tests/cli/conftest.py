@@ -64,9 +64,15 @@ def portrait(data: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
+@pytest.fixture
+def close_up(portrait: np.ndarray) -> Image.Image:
+    """The portrait's face and a little around it, 312 x 312 pixels, in which MTCNN finds it."""
+    return Image.fromarray(portrait).crop((100, 0, 412, 312))
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A Ray cluster of two nodes on this machine, with room for one worker each."""
+    """A Ray cluster of two nodes on this machine, with a CPU for one worker each."""
     if not find_spec("ray") or os.name != "posix":
         pytest.skip('needs Ray (pip install -e ".[cluster]") and POSIX')
     from ray.cluster_utils import Cluster

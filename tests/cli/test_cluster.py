@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from children import child
+from children import ROOT, child
 from drawn import draw
 from fatal import fatal
 from PIL import Image, ImageEnhance
@@ -23,12 +22,6 @@ from PIL import Image, ImageEnhance
 from codeformer_core.cli import main
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.cluster import ClusterError, work_on_cluster
-
-ROOT = Path(__file__).resolve().parents[2]
-
-needs_ray = pytest.mark.skipif(
-    not find_spec("ray") or os.name != "posix", reason='needs Ray (pip install -e ".[cluster]") and POSIX'
-)
 
 
 def test_a_job_on_this_machine_imports_neither_ray_nor_s3(tmp_path: Path, without_faces: list[str]) -> None:
@@ -65,12 +58,11 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 @pytest.fixture
-def portraits(tmp_path: Path, data: Path) -> Path:
+def portraits(tmp_path: Path, close_up: Image.Image) -> Path:
     """Sixty small images, each of one face, and a file that is no image."""
     folder = tmp_path / "in"
     folder.mkdir()
-    with Image.open(data / "photos" / "astronaut_1face.png") as photo:
-        face = photo.convert("RGB").crop((100, 0, 412, 312)).resize((112, 112))
+    face = close_up.resize((112, 112))
     for index in range(60):
         ImageEnhance.Brightness(face).enhance(0.7 + index / 100).save(folder / f"{index:02}.png")
     (folder / "wrong.png").write_text("<html>")
@@ -105,7 +97,6 @@ def report(path: Path) -> list[dict[str, Any]]:
     return [{**item, "seconds": 0, "result": item["result"] and Path(item["result"]).name} for item in items]
 
 
-@needs_ray
 def test_networks_that_no_worker_can_load_are_said_once(
     tmp_path: Path, cluster: Any, portraits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,37 +106,37 @@ def test_networks_that_no_worker_can_load_are_said_once(
     assert said.err.count("absent.pth") == 1 and "0 of 61 done, 0 failed, 61 not begun" in said.out
 
 
-@needs_ray
-def test_an_item_that_kills_its_workers_is_given_up_and_the_others_are_done(cluster: Any) -> None:
+def test_an_item_that_kills_its_workers_is_given_up_and_the_others_are_done(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codeformer_core.cli.cluster.MOST_RETRIES", 1)  # each retry waits for a new worker
     with closing(work_on_cluster(["a", "poison", *"bcdef"], fatal, Arguments(command="crop", cluster=cluster.address))) as rows:
         assert sorted(rows) == [(0, "a"), (1, None), *enumerate("bcdef", 2)]
 
 
-@needs_ray
 def test_a_fault_of_the_program_ends_the_job(cluster: Any) -> None:
     with pytest.raises(ClusterError, match="ZeroDivisionError"):
         list(work_on_cluster(["a", "bug"], fatal, Arguments(command="crop", cluster=cluster.address)))
 
 
-@needs_ray
-def test_a_worker_and_a_node_are_lost_and_every_result_is_there_once(
+def test_a_worker_and_a_node_are_lost_and_every_result_is_made_once(
     tmp_path: Path, cluster: Any, portraits: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """First the command is ended by Ctrl-C, then the same one finishes the job in spite of the losses."""
-    here, there = tmp_path / "here", tmp_path / "there"
+    alone, shared_out = tmp_path / "alone", tmp_path / "shared_out"
     networks = ["--model", str(tiny_checkpoint), "--detector", "mtcnn", "--always"]
-    assert main(["fix", str(portraits), "-o", str(here), *networks, "--report", str(tmp_path / "here.json"), "-q"]) == 1
+    assert main(["fix", str(portraits), "-o", str(alone), *networks, "--report", str(tmp_path / "alone.json"), "-q"]) == 1
 
-    argv = ["fix", str(portraits), "-o", str(there), *networks, "--report", str(tmp_path / "there.json")]
+    argv = ["fix", str(portraits), "-o", str(shared_out), *networks, "--report", str(tmp_path / "shared_out.json")]
     argv += ["--gallery", "--cluster", cluster.address]
     with child([sys.executable, "-m", "codeformer_core", *argv], env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
-        once(there, 3, lambda: process.send_signal(signal.SIGINT)).join()
+        once(shared_out, 3, lambda: process.send_signal(signal.SIGINT)).join()
         said, _ = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT
     done, left = re.findall(r"(\d+) of 61 done, 0 failed, (\d+) not begun", said)[0]
     assert int(done) + int(left) == 61
 
-    begun = len(list(there.glob("[0-9]*")))
+    begun = len(list(shared_out.glob("[0-9]*")))
     killed: list[int] = []
 
     def kill() -> None:
@@ -154,18 +145,18 @@ def test_a_worker_and_a_node_are_lost_and_every_result_is_there_once(
 
     capsys.readouterr()
     losses = [
-        once(there, begun + 8, kill),
-        once(there, begun + 20, lambda: cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)),
+        once(shared_out, begun + 8, kill),
+        once(shared_out, begun + 20, lambda: cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)),
     ]
     assert main(argv) == 1
     for loss in losses:
         loss.join()
     assert killed and not cluster.worker_nodes
     assert f"{60 - begun} of 61 done, 1 failed, {begun} done before" in capsys.readouterr().out
-    results = {path.name: path.read_bytes() for path in there.glob("*.png")}
-    assert results == {path.name: path.read_bytes() for path in here.glob("*.png")} and len(results) == 60
-    assert (there / "gallery.html").read_text().count("<section") == 61
-    items = report(tmp_path / "there.json")
-    assert [item["source"] for item in items] == [item["source"] for item in report(tmp_path / "here.json")]
-    for mine, theirs in zip(items, report(tmp_path / "here.json"), strict=True):
+    results = {path.name: path.read_bytes() for path in shared_out.glob("*.png")}
+    assert results == {path.name: path.read_bytes() for path in alone.glob("*.png")} and len(results) == 60
+    assert (shared_out / "gallery.html").read_text().count("<section") == 61
+    items, expected = report(tmp_path / "shared_out.json"), report(tmp_path / "alone.json")
+    assert [item["source"] for item in items] == [item["source"] for item in expected]
+    for mine, theirs in zip(items, expected, strict=True):
         assert mine == theirs or mine["status"] == "done before"

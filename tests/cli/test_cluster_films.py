@@ -23,10 +23,9 @@ SIDE, RATE = 96, 30
 
 
 @pytest.fixture
-def clip(tmp_path: Path, data: Path) -> Path:
+def clip(tmp_path: Path, close_up: Image.Image) -> Path:
     """Ten seconds of 300 frames in three shots: a face that moves, before another background in each, with a tone."""
-    with Image.open(data / "photos" / "astronaut_1face.png") as photo:
-        face = photo.convert("RGB").crop((100, 0, 412, 312)).resize((80, 80))
+    face = close_up.resize((80, 80))
     path, noise = tmp_path / "in.mp4", np.random.default_rng(0)
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "12"})
@@ -49,18 +48,18 @@ def clip(tmp_path: Path, data: Path) -> Path:
 
 
 def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_is_killed(
-    tmp_path: Path, cluster: Any, clip: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cluster: Any, clip: Path, smallest_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--model", str(tiny_checkpoint), "--detector", "mtcnn", "--always", "--device", "cpu"]
-    here, there = tmp_path / "here.mp4", tmp_path / "there" / "film.mp4"
-    assert main(["video", str(clip), "-o", str(here), *options]) == 0
-    said_here = capsys.readouterr().out
+    options = ["--model", str(smallest_checkpoint), "--detector", "mtcnn", "--always", "--device", "cpu"]
+    alone, shared_out = tmp_path / "alone.mp4", tmp_path / "out" / "film.mp4"
+    assert main(["video", str(clip), "-o", str(alone), *options]) == 0
+    said_alone = capsys.readouterr().out
     killed, seen = [], set[str]()
 
     def kill() -> None:
         deadline = time.monotonic() + 240
-        while time.monotonic() < deadline and not there.exists():
-            at_work = list(there.parent.glob(".codeformer-*.parts/.codeformer-*.part"))
+        while time.monotonic() < deadline and not shared_out.exists():
+            at_work = list(shared_out.parent.glob(".codeformer-*.parts/.codeformer-*.part"))
             seen.update(path.name.split("-")[-2] for path in at_work)
             if at_work and not killed:
                 killed.append(int(at_work[0].name.split("-")[-2]))
@@ -69,13 +68,13 @@ def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_is_kill
 
     watching = threading.Thread(target=kill)
     watching.start()
-    assert main(["video", str(clip), "-o", str(there), *options, "--cluster", cluster.address]) == 0
+    assert main(["video", str(clip), "-o", str(shared_out), *options, "--cluster", cluster.address]) == 0
     watching.join()
     assert killed and len(seen) >= 2
-    assert there.read_bytes() == here.read_bytes()
-    assert list(there.parent.iterdir()) == [there]
-    said = capsys.readouterr().out
-    assert said_here.splitlines()[0] in said.replace(str(there), str(here)).splitlines()  # beside what Ray says of the loss
+    assert shared_out.read_bytes() == alone.read_bytes()
+    assert list(shared_out.parent.iterdir()) == [shared_out]
+    said = capsys.readouterr().out.replace(str(shared_out), str(alone))
+    assert said_alone.splitlines()[0] in said.splitlines()  # beside what Ray says of the loss
     assert "300 frames, faces in 300 of them: 3 found and restored" in said
 
 
@@ -101,7 +100,7 @@ def test_a_film_of_which_a_part_kills_its_workers_says_so(tmp_path: Path, monkey
     assert "in.mp4: its worker has died 4 times" in capsys.readouterr().err
 
 
-def test_in_one_go_is_refused_on_a_cluster(tmp_path: Path, capsys) -> None:
+def test_no_resume_is_refused_on_a_cluster(tmp_path: Path, capsys) -> None:
     (tmp_path / "in.mp4").write_text("")
     argv = ["video", str(tmp_path / "in.mp4"), "-o", str(tmp_path / "out"), "--cluster", "local", "--no-resume"]
     assert main(argv) == 2 and "leave out --no-resume" in capsys.readouterr().err

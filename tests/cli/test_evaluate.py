@@ -28,7 +28,7 @@ def faces(tmp_path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def isolated(tmp_path, monkeypatch):
     """Nothing of this machine is found, neither weights nor packages for identity."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
@@ -58,7 +58,7 @@ def test_a_folder_is_scored_against_its_truth(faces, tmp_path, capsys):
         assert sheet.size == (2 * 256, 3 * 256)
 
 
-def test_degrading_restoring_and_scoring_in_one_go_is_the_same_as_one_by_one(faces, tmp_path, tiny_checkpoint):
+def test_degrading_restoring_and_scoring_in_one_command_is_the_same_as_one_by_one(faces, tmp_path, tiny_checkpoint):
     model = ["--model", str(tiny_checkpoint), "--device", "cpu"]
     recipe, weights = ["--seed", "3"], ["-w", "0", "-w", "1"]
     assert main(["evaluate", "--truth", "faces", "--degrade", "severe", *model, *recipe, *weights, "-o", "one"]) == 0

@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 from known_faces import KnownFaces
 from PIL import Image
-from small_clips import SIZE, stripes, write_clip
+from small_clips import SIZE, read_clip, stripes, write_clip
 
 from codeformer_core import checkpoints
 from codeformer_core.cli import main
 from codeformer_core.image_io.numbered import is_pattern, numbered_frames, pattern_in
 from codeformer_core.video_io import read_frames
-
-
-def decoded(path: Path) -> np.ndarray:
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def images(folder: Path) -> dict[str, np.ndarray]:
@@ -41,7 +36,7 @@ def test_frames_become_a_film_of_the_rate_that_is_asked_for(frames: Path, withou
         assert main(["video", str(source), "-o", str(out), *without_faces, *fps, "--crf", "0"]) == 0
         with av.open(str(out)) as container:
             assert container.streams.video[0].average_rate == rate
-        film = decoded(out).astype(int)
+        film = read_clip(out).astype(int)
         assert film.shape == (5, *SIZE, 3)
         assert np.abs(film - np.stack([stripes(number) for number in range(8, 13)])).mean() < 3
 
@@ -61,7 +56,7 @@ def test_a_film_becomes_frames_from_1_as_they_are_decoded(without_faces: list[st
     assert main(["video", str(film), "-o", str(tmp_path / "out" / "%05d.png"), *without_faces]) == 0
     found = images(tmp_path / "out")
     assert list(found) == ["00001.png", "00002.png", "00003.png"]
-    assert np.array_equal(np.stack(list(found.values())), decoded(film))
+    assert np.array_equal(np.stack(list(found.values())), read_clip(film))
     deep = write_clip(tmp_path / "deep.mkv", "ffv1", frames=2, pixel_format="yuv420p10le")
     assert main(["video", str(deep), "-o", str(tmp_path / "deep" / "%05d.png"), *without_faces]) == 0
     assert (tmp_path / "deep" / "00001.png").read_bytes()[24] == 16  # bits per channel

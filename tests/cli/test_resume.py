@@ -34,13 +34,13 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def options(tmp_path: Path, tiny_checkpoint: Path) -> list[str]:
+def options(tmp_path: Path, smallest_checkpoint: Path) -> list[str]:
     """A face that moves through all frames, from a file."""
     eyes, rest = ((20.0, 20.0), (40.0, 20.0)), ((30.0, 30.0), (22.0, 40.0), (38.0, 40.0))
     face = Face(0, (12.0, 8.0, 48.0, 52.0), (*eyes, *rest), 0.9)
     faces = [face.mapped(lambda x, y, step=step: (x + step, y))._replace(image_index=step) for step in range(FRAMES)]
     (tmp_path / "faces.json").write_text(to_json(faces, (64, 96)))
-    return ["--model", str(tiny_checkpoint), "--always", "--device", "cpu", "--faces-from", str(tmp_path / "faces.json")]
+    return ["--model", str(smallest_checkpoint), "--always", "--device", "cpu", "--faces-from", str(tmp_path / "faces.json")]
 
 
 def made(source: Path, out: Path, options: list[str]) -> bytes:
@@ -107,10 +107,10 @@ def test_killed_it_goes_on_with_what_was_finished(source, options, tmp_path, cap
 
 
 @pytest.mark.parametrize("changed", ["options", "input", "weights", "faces", "codec"])
-def test_parts_of_something_else_are_never_used(source, options, tmp_path, tiny_checkpoint, changed):
+def test_parts_of_something_else_are_never_used(source, options, tmp_path, smallest_checkpoint, changed):
     out = tmp_path / "out.mp4"
     model = tmp_path / "model.pth"
-    model.write_bytes(tiny_checkpoint.read_bytes())
+    model.write_bytes(smallest_checkpoint.read_bytes())
     options = ["--model", str(model), *options[2:]]
     old = stopped(source, out, options)
     if changed == "options":
@@ -152,7 +152,7 @@ def test_with_overwrite_it_goes_on_too_and_then_begins_anew(source, options, tmp
     assert made(source, out, [*options, "--overwrite"]) == expected
 
 
-def test_in_one_go_there_are_no_parts(source, options, tmp_path):
+def test_with_no_resume_there_are_no_parts(source, options, tmp_path):
     options += ["--no-resume"]
     (tmp_path / "out").mkdir()
     seen = []
@@ -169,7 +169,7 @@ def test_in_one_go_there_are_no_parts(source, options, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A file system with 128 kB of room."""
+    """A file system of 128 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = sys.platform == "linux" and subprocess.run(
@@ -189,12 +189,12 @@ def test_a_full_disk_keeps_what_is_finished(source, options, tmp_path, small_dis
     rest = small_disk / "rest"
     rest.write_bytes(bytes(int(128 * 1024 - 0.4 * len(expected)) // 4096 * 4096))
     argv = ["video", str(source), "-o", str(out), *options]
-    for room in ("in a part", "in the end"):
+    for ends in ("in a part", "at the join"):
         assert main(argv) == 1
         said = capsys.readouterr().err
-        assert "No space left on device. Make room, or choose another disk; what is finished is kept" in said, room
+        assert "No space left on device. Make room, or choose another disk; what is finished is kept" in said, ends
         assert not out.exists() and parts(small_disk) and len(list(small_disk.iterdir())) == 2
-        if room == "in a part":
+        if ends == "in a part":
             assert len(parts(small_disk)) < 5
             rest.write_bytes(bytes(max(0, int(128 * 1024 - 1.5 * len(expected)) // 4096 * 4096)))
     assert len(parts(small_disk)) == 5

@@ -25,12 +25,11 @@ from codeformer_core.runtime.sharing import SharedNetwork
 
 
 @pytest.fixture
-def portraits(tmp_path: Path, data: Path) -> Path:
+def portraits(tmp_path: Path, close_up: Image.Image) -> Path:
     """Six small images, of one or two faces."""
     folder = tmp_path / "in"
     folder.mkdir()
-    with Image.open(data / "photos" / "astronaut_1face.png") as photo:
-        face = photo.convert("RGB").crop((100, 0, 412, 312)).resize((112, 112))
+    face = close_up.resize((112, 112))
     for index in range(6):
         one = ImageEnhance.Brightness(face).enhance(0.7 + index / 10)
         pair = Image.new("RGB", (224, 112))

@@ -142,7 +142,7 @@ def test_what_is_at_work_needs_no_more_than_the_budget_unless_it_is_alone(items,
     assert watched.most_needed <= most
 
 
-def test_items_are_only_taken_when_there_is_room():
+def test_items_are_only_taken_when_the_budget_allows():
     taken = []
 
     def items():

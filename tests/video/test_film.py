@@ -1,4 +1,4 @@
-"""Films in parts: wherever the work stops and goes on, the result is that of work in one go, bit for bit."""
+"""Films in parts: wherever the work stops and goes on, the result is that of an uninterrupted run, bit for bit."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -9,9 +9,8 @@ import pytest
 import torch
 from small_clips import write_clip
 
+from codeformer_core import checkpoints
 from codeformer_core.faces import Face
-from codeformer_core.networks.codeformer import CodeFormer
-from codeformer_core.networks.vqgan import Architecture
 from codeformer_core.options import FixOptions, Selection
 from codeformer_core.runtime.fingerprint import fingerprint
 from codeformer_core.video import film_parts
@@ -31,11 +30,8 @@ def short_parts(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    """Crops of 32 pixels: what counts here is when it is called."""
-    torch.manual_seed(0)
-    codes = {"codebook_size": 64, "code_dim": 32, "code_side": 8}
-    return CodeFormer(Architecture((32, 32, 32), 1, (), **codes, embed_dim=64, layers=1, fuse_sides=(16,))).eval()
+def tiny(smallest_checkpoint):
+    return checkpoints.load(smallest_checkpoint)
 
 
 class Wandering:
@@ -49,11 +45,11 @@ class Wandering:
         for index, image in enumerate(images):
             self.asked.append(image)
             value = float(image[:, :, :8].mean())
-            for x, y, there in ((10 + 20 * value, 12.0, True), (50 - 12 * value, 20.0, round(value * 1e4) % 5 > 0)):
+            for x, y, seen in ((10 + 20 * value, 12.0, True), (50 - 12 * value, 20.0, round(value * 1e4) % 5 > 0)):
                 eyes = ((x + 8, y + 10), (x + 20, y + 10 + value))
                 mouth = ((x + 9, y + 23), (x + 19, y + 23))
                 face = Face(index, (x, y, x + 28, y + 30), (*eyes, (x + 14, y + 17), *mouth), 0.5 + value / 3)
-                found += [face] if there else []
+                found += [face] if seen else []
         return found
 
 
@@ -117,7 +113,7 @@ def test_parts_end_at_cuts_or_within_a_long_shot(tmp_path, tiny):
 
 @pytest.mark.parametrize("options", [OPTIONS, replace(OPTIONS, always=False, match_grain=True, keep_detail="off")])
 @pytest.mark.parametrize("more", [{}, {"fps": 30.0, "start": 0.12, "duration": 0.8}], ids=["all", "range and fps"])
-def test_a_film_in_parts_is_that_made_in_one_go(tmp_path, tiny, options, more):
+def test_a_film_in_parts_is_that_of_fix_video(tmp_path, tiny, options, more):
     """In a lossless encoding, since the encoder of a part does not know the frames before."""
     source = clip(tmp_path / "in.mp4")
     done, found = whole(film_of(source, tmp_path / "parts.mp4", crf=0, **more), tiny, options)

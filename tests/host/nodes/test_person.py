@@ -7,13 +7,10 @@ pytest.importorskip("dlib", reason="needs the extra `people`: pip install dlib-b
 
 
 @pytest.fixture(scope="module")
-def recorded(pack):
+def recorded(pack, data):
     """Photo -> IMAGE, and a detector that finds its recorded faces in every image."""
     from codeformer_core import image_io
     from codeformer_core.detection.faces_json import from_json
-    from tests.conftest import ROOT
-
-    data = ROOT / "tests" / "data"
 
     def read(name):
         (path,) = (data / "photos").glob(f"{name}.*")
@@ -33,8 +30,12 @@ def recorded(pack):
 def crew(pack, recorded):
     """The crew's seven faces, in an image and the same one again."""
     image, detector, _ = recorded("nasa_sts114_crew_7faces")
-    images = image.movedim(-1, 1).repeat(2, 1, 1, 1)
-    return pack.core("align").align(images, detector.detect(images, None))
+    return aligned(pack, image.repeat(2, 1, 1, 1), detector)
+
+
+def aligned(pack, image, detector, side=512):
+    images = image.movedim(-1, 1)
+    return pack.core("align").align(images, detector.detect(images, None), side)
 
 
 def select(pack, recorded, crew, **widgets):
@@ -63,13 +64,8 @@ def test_fix_faces_repairs_the_person_alone(pack, recorded, restorer, consecutiv
     fixed, mask, _, count = pack.run("CodeFormerFixFaces", **inputs, person=photo, consecutive=consecutive).result
     assert count == len(image)
     changed = [face for face in found if mask[0, int(face.centre[1]), int(face.centre[0])] > 0.5]
-    (face,) = select(pack, recorded, crew_of(pack, group, in_group))[0].faces
+    (face,) = select(pack, recorded, aligned(pack, group, in_group))[0].faces
     assert changed == [face._replace(distance=None)]
-
-
-def crew_of(pack, image, detector):
-    images = image.movedim(-1, 1)
-    return pack.core("align").align(images, detector.detect(images, None))
 
 
 def test_everyone_else_is_kept_in_the_order_they_came(pack, recorded, crew):
@@ -103,7 +99,7 @@ def test_cancel_stops_before_the_next_face(pack, recorded, crew):
 
 def test_the_likeness_is_measured_and_kept_by_the_nodes(pack, recorded, restorer, caplog):
     image, detector, _ = recorded("astronaut_1face")
-    faces = pack.core("align").align(image.movedim(-1, 1), detector.detect(image.movedim(-1, 1), None), 64)
+    faces = aligned(pack, image, detector, 64)
     with caplog.at_level("INFO"):
         (measured,) = pack.run("CodeFormerRestore", faces=faces, model=restorer, likeness="measure").result[0].likeness
     assert f"Face 1: {measured.distance:.2f} from the person" in caplog.text and measured.fidelity is None

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-import av
 import numpy as np
+from small_clips import read_clip
 
 WORKFLOW = Path(__file__).resolve().parents[4] / "workflows" / "Fix faces in a video.json"
 
@@ -21,12 +21,6 @@ SET = """([id, values]) => {
         widget.callback?.(value)
     }
 }"""
-
-
-def frames(path):
-    """(B, H, W, 3) of 0 to 255."""
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def start(frontend, fix):
@@ -54,8 +48,8 @@ def test_a_part_of_a_video_is_fixed_and_shown_meanwhile_and_cancel_says_how_far_
     page.get_by_text("4 frames, 4 of them with faces").first.wait_for()
     frontend.screenshot(f"part of a video {renderer}")
     (image,) = next(output for output in entry["outputs"].values() if "images" in output)["images"]
-    made = frames(server.base / "output" / image["subfolder"] / image["filename"])
-    source = frames(server.base / "input" / "example.mp4")[10:22:3]
+    made = read_clip(server.base / "output" / image["subfolder"] / image["filename"])
+    source = read_clip(server.base / "input" / "example.mp4")[10:22:3]
     assert made.shape == source.shape and np.median(np.abs(made.astype(int) - source)) < 3
 
     page.evaluate(SET, [fix, {"first_frame": 0, "frame_limit": 0, "every": 1}])
