@@ -1,6 +1,7 @@
 """What every test of the command line needs."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def cluster() -> Iterator[Any]:
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
     node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 100 << 20, "include_dashboard": False}
+    on_termination = signal.getsignal(signal.SIGTERM)  # a head node has its own, and leaves it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", paths)  # of the workers
@@ -89,6 +91,7 @@ def cluster() -> Iterator[Any]:
             yield started
         finally:
             started.shutdown()
+            signal.signal(signal.SIGTERM, on_termination)
 
 
 @pytest.fixture(scope="session")
