@@ -34,13 +34,13 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def options(tmp_path: Path, smallest_checkpoint: Path) -> list[str]:
+def options(tmp_path: Path, tiny_checkpoint: Path) -> list[str]:
     """A face that moves through all frames, from a file."""
     eyes, rest = ((20.0, 20.0), (40.0, 20.0)), ((30.0, 30.0), (22.0, 40.0), (38.0, 40.0))
     face = Face(0, (12.0, 8.0, 48.0, 52.0), (*eyes, *rest), 0.9)
     faces = [face.mapped(lambda x, y, step=step: (x + step, y))._replace(image_index=step) for step in range(FRAMES)]
     (tmp_path / "faces.json").write_text(to_json(faces, (64, 96)))
-    return ["--model", str(smallest_checkpoint), "--always", "--device", "cpu", "--faces-from", str(tmp_path / "faces.json")]
+    return ["--model", str(tiny_checkpoint), "--always", "--device", "cpu", "--faces-from", str(tmp_path / "faces.json")]
 
 
 def made(source: Path, out: Path, options: list[str]) -> bytes:
@@ -107,16 +107,16 @@ def test_killed_it_goes_on_with_what_was_finished(source, options, tmp_path, cap
 
 
 @pytest.mark.parametrize("changed", ["options", "input", "weights", "faces", "codec"])
-def test_parts_of_something_else_are_never_used(source, options, tmp_path, smallest_checkpoint, changed):
+def test_parts_of_something_else_are_never_used(source, options, tmp_path, tiny_checkpoint, changed):
     out = tmp_path / "out.mp4"
     model = tmp_path / "model.pth"
-    model.write_bytes(smallest_checkpoint.read_bytes())
+    model.write_bytes(tiny_checkpoint.read_bytes())
     options = ["--model", str(model), *options[2:]]
     old = stopped(source, out, options)
     if changed == "options":
         options += ["--blend", "0.5"]
     elif changed == "codec":
-        options += ["--codec", "hevc"]
+        options += ["--codec", "av1"]
     elif changed == "input":
         write_clip(source, "libx264", numbers=[0.1 * step + 3 for step in range(FRAMES)])
     elif changed == "weights":
