@@ -43,9 +43,16 @@ def suited(choice: str, device: torch.device) -> str:
 
 
 def _gains(device: torch.device) -> bool:
-    """Whether bfloat16 is much quicker than float32: products of it in hardware, not emulated."""
+    """Whether bfloat16 is known to be much quicker than float32. Each kind of device, and why: docs/performance.md#auto."""
     if device.type == "cuda":
-        return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere; AMD is untested
-    # PyTorch has no public name for it before 2.6; without the instructions the conversions cost more than they save.
-    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and asked is not None and bool(asked())
+        return torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)  # NVIDIA, Ampere
+    return device.type == "cpu" and _processor_gains()
+
+
+def _processor_gains() -> bool:
+    """With AMX, and with AVX-512 BF16 on AMD's (which SSE4a tells), whose dot products of bfloat16 have the full rate."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        has = torch.cpu.get_capabilities()
+        return bool(has.get("amx_bf16") or (has.get("avx512_bf16") and has.get("sse4a")))
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # PyTorch 2.6 and later tell no more than this
+    return asked is not None and bool(asked())

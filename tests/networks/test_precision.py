@@ -66,15 +66,58 @@ def test_an_unknown_precision_is_refused(tiny_checkpoint):
         precision.suited("half", CPU)
 
 
-@pytest.mark.parametrize(("gains", "suited"), [(True, "balanced"), (False, "exact")])
-def test_auto_is_balanced_where_the_device_gains(monkeypatch, gains, suited):
-    monkeypatch.setattr(precision, "_gains", lambda device: gains)
+AVX512 = {"architecture": "x86_64", "avx2": True, "avx512_f": True}
+
+#: Kind of processor -> what torch says of it, and what suits it.
+PROCESSORS = {
+    "AVX2 alone": ({"architecture": "x86_64", "avx2": True, "sse4a": True}, "exact"),
+    "Intel, AVX-512": (AVX512, "exact"),
+    "Intel, AVX-512 BF16 without AMX (Cooper Lake)": (AVX512 | {"avx512_bf16": True}, "exact"),
+    "Intel, AMX (from Sapphire Rapids on)": (AVX512 | {"avx512_bf16": True, "amx_tile": True, "amx_bf16": True}, "balanced"),
+    "AMD Zen 4 and 5": (AVX512 | {"sse4a": True, "avx512_bf16": True}, "balanced"),
+    "Apple": ({"architecture": "arm64", "neon": True, "bf16": True}, "exact"),
+    "ARM server": ({"architecture": "arm64", "neon": True, "bf16": True, "sve_bf16": True}, "exact"),
+}
+
+
+@pytest.mark.parametrize("kind", PROCESSORS)
+def test_auto_on_every_kind_of_processor(monkeypatch, kind):
+    found, suited = PROCESSORS[kind]
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
     assert precision.suited("auto", CPU) == suited
     assert precision.suited("fast", CPU) == "fast"
 
 
-def test_devices_without_bfloat16_gain_nothing():
-    assert precision.suited("auto", torch.device("mps")) == "exact"
+@pytest.mark.parametrize(("tells", "suited"), [(True, "balanced"), (False, "exact"), (None, "exact")])
+def test_auto_on_a_processor_of_which_an_older_torch_tells_less(monkeypatch, tells, suited):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    if tells is not None:
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: tells, raising=False)
+    assert precision.suited("auto", CPU) == suited
+
+
+#: Kind of card -> compute capability, the version of HIP, and what suits it.
+CARDS = {
+    "NVIDIA Turing": ((7, 5), None, "exact"),
+    "NVIDIA Ampere": ((8, 0), None, "balanced"),
+    "NVIDIA Ada": ((8, 9), None, "balanced"),
+    "NVIDIA Blackwell": ((12, 0), None, "balanced"),
+    "AMD": ((11, 0), "6.4", "exact"),
+}
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_auto_on_every_kind_of_card(monkeypatch, kind):
+    capability, hip, suited = CARDS[kind]
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.suited("auto", torch.device("cuda")) == suited
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu", "privateuseone"])
+def test_auto_is_exact_on_other_devices(device):
+    assert precision.suited("auto", torch.device(device)) == "exact"
 
 
 def test_the_command_line_s_precision_reaches_the_network(tiny_checkpoint):
