@@ -6,6 +6,7 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
@@ -32,10 +33,8 @@ ALLOCATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Results so far are shown even after Ctrl-C or a failure."""
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["gpu"]:
-        from . import gpu
-
-        return gpu.main(words[1:])
+    if words[:1] in (["gpu"], ["curves"]):
+        return import_module(f".{words[0]}", __package__).main(words[1:])
     try:
         args = arguments.parser(tuple(ALLOCATORS)).parse_args(words)
     except SystemExit as status:  # argparse has printed the reason

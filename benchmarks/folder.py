@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from codeformer_core import image_io, load
+from codeformer_core import image_io
 from codeformer_core.cli import images, local
 from codeformer_core.cli.arguments import Arguments
 from codeformer_core.cli.contents import IMAGES
@@ -39,10 +39,7 @@ TINY = Folder(2, (320, 240), 1), Folder(2, (160, 120), 1)
 
 
 def measure(resources: Resources, folders: Sequence[Folder]) -> Iterator[Line]:
-    """Lines about each folder: on a CPU with the starter model and MTCNN, else with CodeFormer and RetinaFace.
-
-    Both ways are run once in turns, after two images to warm up, so that a machine that slows down slows both.
-    """
+    """Lines about each folder, worked on in both ways, each after two images to warm up."""
     for folder in folders:
         context = _context(resources, folder)
         tasks = plan(context.arguments, IMAGES).tasks
@@ -91,10 +88,7 @@ def _context(resources: Resources, folder: Folder) -> RunContext:
         shutil.copy(path, source / f"{index:03}{path.suffix}")
     for path in first:
         path.unlink()
-    if resources.device.type == "cpu":
-        restorer, detector = (load(name, precision="exact") for name in ("starter", "mtcnn"))
-    else:
-        restorer, detector = resources.network(synthetic_weights.RESTORER), resources.network(synthetic_weights.DETECTOR)
+    restorer, detector = resources.network(synthetic_weights.RESTORER), resources.network(synthetic_weights.DETECTOR)
     options = FixOptions(fidelity=FIDELITY, always=True)
     arguments = Arguments(
         command="fix", paths=(source,), out=source.with_suffix(".out"), overwrite=True, quiet=True, options=options

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def _image(case: Case, resources: Resources) -> Round:
     detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), scene.faces)
     restorer = resources.network(synthetic_weights.RESTORER, case.precision)
     batch = 1 if resources.device.type == "cpu" else len(scene.faces)  # larger batches are no faster on a CPU
-    return resources.once(lambda: fix_faces(scene.image, detector, restorer, FixOptions(fidelity=FIDELITY, batch=batch)))
+    options = FixOptions(fidelity=FIDELITY, batch=batch, always=True)
+    return resources.once(lambda: fix_faces(scene.image, detector, restorer, options))
 
 
 def _folder(case: Case, resources: Resources) -> Round:
@@ -172,10 +174,12 @@ def _fixed_video(case: Case, resources: Resources) -> Round:
     scenes.clip(source, case.size or (1, 1), frames)
     detector = WithKnownFaces(resources.network(synthetic_weights.DETECTOR), resources.scene(case).faces)
     restorer = resources.network(synthetic_weights.RESTORER, case.precision)
+    options = FixOptions(always=True)
 
     def run() -> list[float]:
         networks: list[Any] = [TimedNetwork(network, resources.device) for network in (detector, restorer)]
-        seconds = timed(lambda: fix_video(source, target, *networks, overwrite=True, device=resources.device), resources.device)
+        fix = partial(fix_video, source, target, *networks, options, overwrite=True, device=resources.device)
+        seconds = timed(fix, resources.device)
         return [seconds / frames, sum(network.seconds for network in networks) / frames]
 
     return run

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codeformer_core import checkpoints
+from codeformer_core import checkpoints, load
 from codeformer_core.faces import Face
 from codeformer_core.options import DetectionOptions
 
@@ -22,20 +22,23 @@ Round = Callable[[], list[float]]
 #: w of every measurement.
 FIDELITY = 0.5
 
+#: The synthetic networks' counterparts that come with the project.
+BUNDLED = {synthetic_weights.RESTORER: "starter", synthetic_weights.DETECTOR: "mtcnn"}
+
 
 class Resources:
-    """Device, inputs and lazily loaded networks that the cases share."""
+    """Device, inputs and lazily loaded networks that the cases share; `bundled` ones or synthetic ones, see `BUNDLED`."""
 
-    def __init__(self, device: str, folder: Path, tiny: bool) -> None:
+    def __init__(self, device: str, folder: Path, tiny: bool, bundled: bool = False) -> None:
         self.device = torch.device(device)
-        self.folder, self.tiny = folder, tiny
+        self.folder, self.tiny, self.bundled = folder, tiny, bundled
         self._networks: dict[str, tuple[str, Any]] = {}
 
     def file(self, name: str) -> Path:
         return synthetic_weights.file(self.folder, name, self.tiny)
 
     def network(self, name: str, precision: str | None = None) -> Any:
-        """The network of a synthetic weight file; the last one of each file is cached."""
+        """The network in place of an official file; the last one of each file is cached."""
         key = precision or "exact"
         if name not in self._networks or self._networks[name][0] != key:
             self._networks.pop(name, None)  # never two at once
@@ -44,6 +47,8 @@ class Resources:
 
     def loaded(self, name: str, precision: str | None = None) -> Any:
         """The same, not cached."""
+        if self.bundled and not (self.tiny and name == synthetic_weights.RESTORER):
+            return load(BUNDLED[name], self.device, precision or "exact")
         return checkpoints.load(self.file(name), precision=precision or "exact").to(self.device)
 
     def scene(self, case: Case) -> scenes.Scene:

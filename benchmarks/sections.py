@@ -158,7 +158,8 @@ def _folder(run: Run) -> Found:
     if time.monotonic() > run.deadline:
         yield "not measured, the time is up (--minutes)"
         return
-    yield from folder.measure(Resources(run.device, run.folder, run.tiny), folder.TINY if run.tiny else folder.FULL)
+    resources = Resources(run.device, run.folder, run.tiny, bundled=run.device == "cpu")
+    yield from folder.measure(resources, folder.TINY if run.tiny else folder.FULL)
 
 
 @torch.inference_mode()

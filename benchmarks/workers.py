@@ -25,6 +25,7 @@ class Setting:
         tiny: whether the networks are tiny.
         reference: the official code's folder; None measures this project.
         environment: variables set before anything is imported.
+        bundled: whether the networks are those that come with the project.
     """
 
     device: str
@@ -32,6 +33,7 @@ class Setting:
     tiny: bool
     reference: Path | None
     environment: Mapping[str, str]
+    bundled: bool = False
 
 
 class Worker:
@@ -109,7 +111,7 @@ def _handlers(setting: Setting) -> dict[str, Callable[[Any], Any]]:
     prepares: Mapping[str, Callable[[Case, Any], Round]] = ours.PREPARE
     resources: Any
     if setting.reference is None:
-        resources = Resources(setting.device, setting.folder, setting.tiny)
+        resources = Resources(setting.device, setting.folder, setting.tiny, setting.bundled)
     else:
         from benchmarks import official
 

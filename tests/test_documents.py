@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks import claims, figures, gpu, sampling, starter, stragglers
+from benchmarks import claims, curves, figures, gpu, sampling, starter, stragglers
 from benchmarks.__main__ import ALLOCATORS
 from benchmarks.arguments import parser as benchmarks_parser
 from codeformer_core import cli
@@ -58,6 +58,7 @@ def tables(text: str) -> list[list[int]]:
 PROGRAMS: dict[tuple[str, ...], Callable[[], argparse.ArgumentParser]] = {
     ("codeformer",): cli.build_parser,
     ("python", "-m", "benchmarks", "gpu"): gpu.parser,
+    ("python", "-m", "benchmarks", "curves"): curves.parser,
     ("python", "-m", "benchmarks"): partial(benchmarks_parser, tuple(ALLOCATORS)),
     ("python", "-m", "benchmarks.claims"): claims.parser,
     ("python", "-m", "benchmarks.figures"): figures.parser,
