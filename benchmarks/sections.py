@@ -28,9 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HD, LARGE = (1920, 1080), (4000, 3000)
 
 #: Copies and waits that an image may cost between being on the device and being fixed there, whatever its number of faces: the
-#: detector's answers; whether the image is grey, by two tests; whether it, what the network drew and what is pasted are finite;
-#: and which faces have a mask.
-MOST_WAITS = 7
+#: detector's answers; whether the image is grey; whether what the network drew and what is pasted are finite.
+MOST_WAITS = 3
 
 
 class Run(NamedTuple):

@@ -75,10 +75,10 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
     )
 
 
-def _toned_fill(image: Tensor) -> list[float]:
-    """`FILL` in the tint of a black-and-white image (3, H, W), so that the crops of a grey one stay exactly grey."""
+def _toned_fill(image: Tensor) -> Tensor:
+    """`FILL` in the tint of a black-and-white image (3, H, W), so that the crops of a grey one stay exactly grey: (3,)."""
     mean = image[:, ::8, ::8].float().mean((1, 2))
-    return (mean / mean.mean().clamp(min=1e-3) * (sum(FILL) / 3)).clamp(max=1).tolist()
+    return (mean / mean.mean().clamp(min=1e-3) * (sum(FILL) / 3)).clamp(max=1)
 
 
 def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
@@ -112,7 +112,9 @@ def stretch_over_images(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     return resize(maps, *aligned.image_size)
 
 
-def _warp_to_crop(image: Tensor, affine: Tensor, crop: Tensor, fill: Sequence[float] | float = 0.0, *, antialias: bool) -> bool:
+def _warp_to_crop(
+    image: Tensor, affine: Tensor, crop: Tensor, fill: Tensor | Sequence[float] | float = 0.0, *, antialias: bool
+) -> bool:
     """Warp the part of an image (C, H, W) that a crop (C, S, S) float32 covers into it; False where it covers none."""
     side = crop.shape[-1]
     x0, y0, x1, y1 = warped_bounds(invert(affine[None])[0], side, side, (image.shape[1], image.shape[2]))

@@ -140,6 +140,7 @@ class AlignedFaces:
         sampling: "exact" or "reference", see `FixOptions.sampling`; faces are pasted the way they were aligned.
         edited: whether something else than a restorer changed the crops: colorized, inpainted, edited by hand.
         likeness: N, of the restored faces; empty where it was not asked for.
+        unchecked: the network that drew the crops, where `paste` is to see whether they are finite.
     """
 
     faces: tuple[Face, ...]
@@ -153,6 +154,7 @@ class AlignedFaces:
     sampling: str = "exact"
     edited: bool = False
     likeness: tuple[Likeness, ...] = ()
+    unchecked: object | None = None
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -219,6 +221,8 @@ class AlignedFaces:
     def subset(self, indices: Sequence[int]) -> "AlignedFaces":
         """These faces alone, in this order."""
         rows = list(indices)
+        if rows == list(range(len(self))):
+            return self
         faces, grey = (tuple(values[row] for row in rows) for values in (self.faces, self.grey))
         return replace(
             self,
@@ -226,13 +230,18 @@ class AlignedFaces:
             grey=grey,
             likeness=tuple(self.likeness[row] for row in rows) if self.likeness else (),
             affines=self.affines[rows],
-            masks=with_rows([self.masks], lambda masks: masks[0][rows]),
-            **_shared([self.originals], [self.crops], lambda parts: parts[0][rows]),
+            masks=with_rows([self.masks], lambda masks: _rows(masks[0], rows)),
+            **_shared([self.originals], [self.crops], lambda parts: _rows(parts[0], rows)),
         )
 
     def to(self, dtype: torch.dtype) -> "AlignedFaces":
         """The same faces with originals and crops of another precision."""
         return replace(self, **_shared([self.originals], [self.crops], lambda parts: parts[0].to(dtype)))
+
+
+def _rows(tensor: Tensor, rows: list[int]) -> Tensor:
+    """These rows of a tensor; without a tensor of indices, which would be copied to a GPU."""
+    return torch.cat([tensor[row : row + 1] for row in rows]) if rows else tensor[:0]
 
 
 def _shared(

@@ -19,7 +19,7 @@ from .imaging.resize import resize
 from .masks.parsing import Parser
 from .masks.styles import automatic_style, get_mask_style
 from .options.fix import switch_word
-from .runtime.finite import all_finite, check_pixels
+from .runtime.finite import check_finite, check_pixels, extremes
 from .runtime.prefetch import prefetch
 
 #: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
@@ -53,11 +53,40 @@ def paste(
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
         RuntimeError: crops or masks with values that are not finite.
     """
-    limits = [aligned.masks] if aligned.within is None else [aligned.masks, aligned.within]
-    if not all_finite(aligned.crops, *limits):
-        check_pixels(aligned.crops, "face")
-        for masks in limits:
-            check_pixels(masks, "mask")
+    result = paste_unchecked(images, aligned, mask, parser, keep_detail, grain)
+    check_faces(aligned, find_extremes(aligned))
+    return result
+
+
+def find_extremes(aligned: AlignedFaces) -> Tensor:
+    """What `check_faces` looks at, on the device of the faces: of crops and masks the least and the largest value."""
+    return extremes(aligned.crops, *_limits(aligned))
+
+
+def check_faces(aligned: AlignedFaces, found: Tensor) -> None:
+    """The RuntimeError of `paste` unless the extremes of the faces are finite."""
+    if bool(found.isfinite().all()):
+        return
+    if aligned.unchecked is not None:
+        check_finite(aligned.crops, aligned.unchecked, aligned.originals, "face")
+    check_pixels(aligned.crops, "face")
+    for masks in _limits(aligned):
+        check_pixels(masks, "mask")
+
+
+def _limits(aligned: AlignedFaces) -> list[Tensor]:
+    return [aligned.masks] if aligned.within is None else [aligned.masks, aligned.within]
+
+
+def paste_unchecked(
+    images: Tensor,
+    aligned: AlignedFaces,
+    mask: str = "auto",
+    parser: Parser | None = None,
+    keep_detail: str | bool = "off",
+    grain: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`paste` that asks nothing of a GPU: it is for the caller to call `check_faces`."""
     batch, _, height, width = images.shape
     originals, crops, masks = (tensor.to(images.dtype) for tensor in (aligned.originals, aligned.crops, aligned.masks))
     aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype
@@ -127,7 +156,8 @@ def _placements(
     masks = style.crop_mask(aligned, parser) if style.crop_mask else None
     within = None if aligned.within is None else resize(aligned.within.to(aligned.masks.dtype), *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
-    limited = (aligned.masks != 1).flatten(1).any(1).tolist()
+    on_cpu = aligned.masks.device.type == "cpu"
+    limited = (aligned.masks != 1).flatten(1).any(1).tolist() if on_cpu else [True] * len(aligned)  # a GPU is not asked
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     exact = aligned.sampling == "exact"
     # In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and

@@ -20,13 +20,13 @@ from .masks.occlusion import exclude_occluded
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
-from .paste import keeps_detail, paste, with_detail
+from .paste import keeps_detail, paste, paste_unchecked, with_detail
 from .recognition import People
 from .recognition.likeness import restore_measured, without_strangers
 from .restoration import Restorer
 from .runtime.batching import automatic_batch
 from .runtime.progress import Progress, no_progress
-from .selection.harm import can_harm, without_harmed
+from .selection.harm import can_harm, paste_measured, without_harmed
 from .selection.select import select
 from .selection.sharpness import measure_sharpness
 
@@ -96,7 +96,8 @@ def fix_faces(
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images are returned unchanged.
     """
-    step = _restoration_step(restorer, options, extras, progress)
+    # Without an upscaler after it, `paste_unharmed` sees whether the network's faces are finite.
+    step = _restoration_step(restorer, options, extras, progress, check=extras.face_upscaler is not None)
     background = upscale_background(images, options, extras, progress)
     return apply_to_faces(images, detector, restorer.side, step, options, extras, background)
 
@@ -122,8 +123,10 @@ def fix_aligned(
     return fixed._replace(aligned=aligned, skipped=fixed.skipped + harmed)
 
 
-def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress) -> Step:
-    """Restores crops at the fidelity of the options and the fidelity mask, and postprocesses them."""
+def _restoration_step(
+    restorer: Restorer, options: FixOptions, extras: Extras, progress: Progress, *, check: bool = True
+) -> Step:
+    """Restores crops at the fidelity of the options and the fidelity mask, and postprocesses them; `check`: see `restore`."""
 
     def step(aligned: AlignedFaces) -> AlignedFaces:
         chosen = options.fidelity if isinstance(options.fidelity, tuple) else (options.fidelity,)
@@ -131,7 +134,8 @@ def _restoration_step(restorer: Restorer, options: FixOptions, extras: Extras, p
         if extras.fidelity_mask is not None and len(aligned):
             fidelity = fidelity_maps(aligned, fidelity, extras.fidelity_mask, inside=1.0)
         batch, tick = batch_size(options, restorer), progress("face")
-        restored = restore_measured(aligned, restorer, fidelity, options, extras.people, batch=batch, tick=tick)
+        how = {"batch": batch, "tick": tick, "check": check}
+        restored = restore_measured(aligned, restorer, fidelity, options, extras.people, **how)
         return postprocess_crops(restored, options, extras, progress)
 
     return step
@@ -191,11 +195,12 @@ def paste_unharmed(
 ) -> Fixed:
     """`paste` into a background, but for the faces that get softer than in `images`, see `selection.harm`."""
     how, grain = (options.mask, parser, options.keep_detail), 0 if options.match_grain else None
-    tested = can_harm(aligned, options.always)
-    pasted, changed = paste(background, aligned, *how, None if tested else grain)  # grain would pass for detail
-    kept, harmed = without_harmed(images, background, pasted, aligned, options.always)
-    if harmed or (tested and grain is not None):
-        pasted, changed = paste(background, kept, *how, grain)
+    if not can_harm(aligned, options.always):
+        return Fixed(*paste(background, aligned, *how, grain), aligned, [])
+    pasted, changed, measured = paste_measured(images, background, aligned, *how)  # without grain, which would pass for detail
+    kept, harmed = without_harmed(images, background, pasted, aligned, options.always, measured)
+    if harmed or grain is not None:
+        pasted, changed = paste_unchecked(background, kept, *how, grain)
     return Fixed(pasted, changed, kept, harmed)
 
 

@@ -85,6 +85,7 @@ def restore(
     grey: str = "auto",
     batch: int = 1,
     tick: Tick = no_tick,
+    check: bool = True,
 ) -> AlignedFaces:
     """The faces with restored crops.
 
@@ -96,6 +97,7 @@ def restore(
         grey: whether a crop becomes grey with the statistics of the original, see `FixOptions.grey`.
         batch: faces per call.
         tick: progress in faces, see `runtime.progress.Tick`.
+        check: False leaves it to `paste` to look for values that are not finite, so that a GPU is waited for once.
 
     Raises:
         ValueError: an unknown choice, a fidelity outside 0 to 1, or one of the wrong shape.
@@ -113,8 +115,9 @@ def restore(
         weight = fidelity if per_face is None else per_face[part]
         return restorer.restore(resize(aligned.crops[part], restorer.side), weight, match_style)
 
-    crops = in_batches(restored, aligned, restorer, batch, tick)
-    return aligned.with_crops(keep_grey(crops, aligned.originals, aligned.grey, grey))
+    crops = in_batches(restored, aligned, restorer, batch, tick, check=check)
+    crops = keep_grey(crops, aligned.originals, aligned.grey, grey)
+    return replace(aligned, crops=crops, unchecked=None if check else restorer)
 
 
 def colorize(
@@ -178,9 +181,18 @@ def blend(first: AlignedFaces, second: AlignedFaces, ratio: float = 0.5, mask: T
 
 
 def in_batches(
-    call: Callable[[slice], Tensor], aligned: AlignedFaces, network: object, batch: int, tick: Tick = no_tick
+    call: Callable[[slice], Tensor],
+    aligned: AlignedFaces,
+    network: object,
+    batch: int,
+    tick: Tick = no_tick,
+    *,
+    check: bool = True,
 ) -> Tensor:
     """What `call` gives for consecutive parts of the faces, (N, ...), where and in the type that the crops are.
+
+    Args:
+        check: see `restore`.
 
     Raises:
         RuntimeError: values that are not finite, in the faces or from the network.
@@ -194,7 +206,8 @@ def in_batches(
         tick(part.stop, total)
     if not parts:
         return aligned.crops
-    return check_finite(torch.cat(parts), network, aligned.crops, "face").to(aligned.crops)
+    crops = torch.cat(parts)
+    return (check_finite(crops, network, aligned.crops, "face") if check else crops).to(aligned.crops)
 
 
 def check_fidelity(*values: float) -> None:

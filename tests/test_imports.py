@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "fidelity": {"align", "faces", "imaging", "restoration", "runtime"},
     "background": {"align", "faces", "imaging", "masks", "runtime"},
     "certainty": {"faces", "imaging", "paste", "restoration", "runtime"},
-    "selection": {"align", "detection", "faces", "imaging", "options", "paste"},
+    "selection": {"align", "detection", "faces", "imaging", "masks", "options", "paste", "runtime"},
     "networks": {"align", "faces", "imaging", "options", "runtime"},
     "recognition": {"align", "faces", "imaging", "options", "restoration", "runtime"},
     "extras": {"imaging", "masks", "recognition"},

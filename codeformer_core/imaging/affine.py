@@ -84,7 +84,7 @@ def warp(
     affine: Tensor,
     height: int,
     width: int,
-    fill: Sequence[float] | float = 0.0,
+    fill: Tensor | Sequence[float] | float = 0.0,
     out: Tensor | None = None,
     repeat: int = 0,
     antialias: bool = False,
@@ -97,7 +97,7 @@ def warp(
         image: (1, C, H, W) float.
         affine: (1, 2, 3) image pixels -> pixels of the result.
         height, width: size of the result.
-        fill: a number, or one for each channel.
+        fill: a number, or one for each channel: a tensor on the image's device, so that a GPU is not asked for them.
         out: (1, C, height, width) float32 that is written to, or a new tensor.
         repeat: pixels outside the image over which its border is replicated before `fill` begins.
         antialias: where the transform shrinks, average over each pixel's footprint in the image, see `_footprint`.
@@ -105,7 +105,7 @@ def warp(
     Returns:
         `out`; or (1, C, height, width) on the image's device, in its dtype.
     """
-    values = list(fill) if isinstance(fill, Sequence) else [float(fill)] * image.shape[1]
+    values = list(fill) if isinstance(fill, (Sequence, Tensor)) else [float(fill)] * image.shape[1]
     samples = [affine]
     if antialias:
         image, samples, level = _footprint(image, affine)
@@ -115,7 +115,7 @@ def warp(
         warped = _warp_torch(image, samples, height, width, values, repeat)
         return warped if out is None else out.copy_(warped)
     result = buffers.empty(image, *image.shape[:2], height, width, dtype=torch.float32) if out is None else out
-    _warp_cv2(image, samples, result, values, repeat)
+    _warp_cv2(image, samples, result, [float(value) for value in values], repeat)
     return result if out is not None else result.to(image.dtype)
 
 
@@ -161,7 +161,9 @@ def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[f
             out *= 1 / len(affines)
 
 
-def _warp_torch(image: Tensor, affines: list[Tensor], height: int, width: int, fill: list[float], repeat: int = 0) -> Tensor:
+def _warp_torch(
+    image: Tensor, affines: list[Tensor], height: int, width: int, fill: Sequence[float | Tensor], repeat: int = 0
+) -> Tensor:
     """The mean of the image (1, C, H, W) under several affines: (1, C, height, width)."""
     planes = torch.stack([plane - value for plane, value in zip(image.float().unbind(1), fill, strict=True)], 1)
     if repeat:

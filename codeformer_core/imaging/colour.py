@@ -44,7 +44,7 @@ def keep_grey(crops: Tensor, originals: Tensor, tests: tuple[int, ...], grey: st
     # Where a colour image is to become grey, its own statistics would bring a tint back.
     reference = luminance(originals).expand_as(originals) if grey == "on" else originals
     matched = _with_statistics(luminance(crops).expand_as(crops), reference).clamp(0, 1)
-    return torch.where(torch.tensor(wanted, device=crops.device).reshape(-1, 1, 1, 1), matched, crops)
+    return torch.stack([new if want else crop for want, new, crop in zip(wanted, matched, crops, strict=True)])
 
 
 def replace_luminance(crops: Tensor, originals: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Which images are black and white: by their dominant tint, and by the reference's test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntFlag
 
 import torch
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..faces import Box, Face
+from ..runtime.read_back import read_back
 from .buffers import strips
 
 #: For `is_reference_grey`: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).
@@ -41,9 +42,16 @@ class Grey(IntFlag):
 def grey_tests(images: Tensor, faces: Sequence[Face] = ()) -> tuple[Grey, ...]:
     """Of each image (B, 3, H, W) in [0, 1] the tests by which it is black and white."""
     boxes = [[face.box for face in faces if face.image_index == index] for index in range(len(images))]
+    parts = [_parts(image, own) for image, own in zip(images, boxes, strict=True)]
+    if images.device.type == "cpu":
+        sums: list[Iterable[Tensor]] = [_difference_sums(image) for image in images]  # of strips, most are not needed
+    else:  # a GPU is waited for once
+        read = iter(read_back(*(cells for own in parts for cells in own), *(next(_difference_sums(image)) for image in images)))
+        parts = [[next(read) for _ in own] for own in parts]
+        sums = [[of_image] for of_image in read]
     return tuple(
-        Grey(Grey.AUTO * is_toned(image, own) | Grey.REFERENCE * is_reference_grey(image))
-        for image, own in zip(images, boxes, strict=True)
+        Grey(Grey.AUTO * _is_toned(own) | Grey.REFERENCE * _is_reference_grey(image, of_image))
+        for image, own, of_image in zip(images, parts, sums, strict=True)
     )
 
 
@@ -54,13 +62,22 @@ def is_toned(image: Tensor, boxes: Sequence[Box] = ()) -> bool:
     stamp or a caption in colour does not count and a person before a grey wall does. A dark image is measured as if it were
     brighter.
     """
+    return _is_toned(_parts(image, boxes))
+
+
+def _parts(image: Tensor, boxes: Sequence[Box]) -> list[Tensor]:
+    """The cells of an image (3, H, W), and of each face."""
     parts = [_cells(image, IMAGE_CELLS)]
     height, width = image.shape[1:]
     for x0, y0, x1, y1 in boxes:
         face = image[:, max(0, int(y0)) : min(height, int(y1) + 1), max(0, int(x0)) : min(width, int(x1) + 1)]
         if face.numel():
             parts.append(_cells(face, FACE_CELLS))
-    cells = torch.cat(parts, 1).cpu()  # a GPU is waited for once
+    return parts
+
+
+def _is_toned(parts: list[Tensor]) -> bool:
+    cells = torch.cat(parts, 1)
     known = cells[3] > 0.5
     colours, count = cells[:3, known].T, int(known[: parts[0].shape[1]].sum())  # (K, 3), of which the image's
     luma = (colours * colours.new_tensor((0.299, 0.587, 0.114))).sum(1)
@@ -98,14 +115,23 @@ def is_reference_grey(image: Tensor) -> bool:
 
     Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip.
     """
-    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
-    count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    return _is_reference_grey(image, _difference_sums(image))
+
+
+def _difference_sums(image: Tensor) -> Iterator[Tensor]:
+    """Of each strip (`strips`) of an image (3, H, W) the sums of R-B, G-R and B-G, and of their squares: (6,)."""
     for rows in strips(image):
         part = image[:, rows].float()
         differences = (part - part.roll(1, 0)).flatten(1)
-        count += differences.shape[1]
-        sums = torch.cat([differences.sum(1), differences.square_().sum(1)]).cpu()  # a GPU is waited for once
-        total, squares = total + sums[:3], squares + sums[3:]
+        yield torch.cat([differences.sum(1), differences.square_().sum(1)])
+
+
+def _is_reference_grey(image: Tensor, sums: Iterable[Tensor]) -> bool:
+    allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
+    count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for rows, of_strip in zip(strips(image), sums, strict=True):
+        count += image[0, rows].numel()
+        total, squares = total + of_strip[:3], squares + of_strip[3:]
         if not (squares - total**2 / count).sum() <= allowed:  # false for NaN too
             return False
     return True

@@ -66,5 +66,6 @@ def parts_mask(labels: Tensor, parts: Sequence[str], side: int | None = None) ->
     if unknown:
         raise ValueError(f"{unknown[0]!r} is no part of a face. Use one or more of: {', '.join(PART_CLASSES)}.")
     classes = [number for name in parts for number in PART_CLASSES[name]]
-    chosen = torch.isin(labels, torch.tensor(classes, dtype=labels.dtype, device=labels.device)).float()[:, None]
+    bits = sum(1 << number for number in classes)  # a tensor of the classes would be copied to a GPU
+    chosen = ((bits >> labels.int().clamp(max=30)) & 1).float()[:, None]
     return chosen if side is None else resize(chosen, side, side)

@@ -32,13 +32,14 @@ def restore_measured(
     *,
     batch: int = 1,
     tick: Tick = no_tick,
+    check: bool = True,
 ) -> AlignedFaces:
     """`restoration.restore` with `AlignedFaces.likeness`, as `FixOptions.likeness` asks for it.
 
     Args:
         options: its `match_style`, `grey` and `likeness`; `selection.distance` is the largest of the same person.
         people: tells people apart; with `references` the faces are compared with these, else with themselves before.
-        fidelity, batch, tick: see `restoration.restore`.
+        fidelity, batch, tick, check: see `restoration.restore`.
 
     Raises:
         ValueError: nothing tells people apart; and see `restoration.restore`.
@@ -55,7 +56,8 @@ def restore_measured(
             alike.append(_alike(aligned.subset([row]), restorer, least[row : row + 1], people, options))
         tick(len(aligned), len(aligned))
         return replace(aligned, crops=torch.cat([crop for crop, _ in alike]), likeness=tuple(one for _, one in alike))
-    restored = restore(aligned, restorer, fidelity, match_style=options.match_style, grey=options.grey, batch=batch, tick=tick)
+    how = {"match_style": options.match_style, "grey": options.grey, "check": check}
+    restored = restore(aligned, restorer, fidelity, batch=batch, tick=tick, **how)
     if options.likeness == "off" or people is None or not len(aligned):
         return restored
     return replace(restored, likeness=tuple(map(Likeness, measure_likeness(restored.crops, aligned.originals, people))))

@@ -33,9 +33,14 @@ def check_finite(output: Tensor, network: object, given: Tensor | None = None, w
 
 def all_finite(*tensors: Tensor) -> bool:
     """Whether no value is NaN or infinite: by the extremes, ten times as fast as value by value, and without a copy."""
+    return bool(extremes(*tensors).isfinite().all())  # one answer, for which a GPU must be waited for once
+
+
+def extremes(*tensors: Tensor) -> Tensor:
+    """The least and the largest value of each tensor that has any, float32; NaN where one of its values is."""
     filled = (tensor.float() if tensor.itemsize == 1 else tensor for tensor in tensors if tensor.numel())  # float8 has none
-    extremes = [extreme.float() for tensor in filled for extreme in tensor.aminmax()]  # NaN when any value is
-    return not extremes or bool(torch.stack(extremes).isfinite().all())  # one answer, for which a GPU must be waited for once
+    found = [extreme.float() for tensor in filled for extreme in tensor.aminmax()]
+    return torch.stack(found) if found else torch.zeros(0, device=tensors[0].device if tensors else None)
 
 
 def broken_weights(state: Mapping[str, Tensor]) -> str:
@@ -62,4 +67,5 @@ def check_pixels(images: Tensor, what: str = "image") -> Tensor:
 
 def without_nan(images: Tensor) -> Tensor:
     """Images (B, C, H, W) as a detector may see them: pixels that are not finite are black, lest one hides every face."""
-    return images if all_finite(images) else images.nan_to_num(0.0, 0.0, 0.0)
+    asked = images.device.type == "cpu"  # a GPU copies an image sooner than it answers
+    return images if asked and all_finite(images) else images.nan_to_num(0.0, 0.0, 0.0)

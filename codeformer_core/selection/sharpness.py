@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..align import CROP_BOX
 from ..faces import Box, Face
+from ..runtime.read_back import read_back
 
 #: The two scales, as sides of the face in pixels: detail is what the finer one shows and the coarser one cannot.
 FINE, COARSE = 128, 32
@@ -28,7 +30,8 @@ def measure_sharpness(images: Tensor, faces: Sequence[Face], fine: int = FINE) -
         faces: faces of these images; only their boxes are read.
         fine: the finer scale, a side of the face in pixels; the coarser one is a quarter of it.
     """
-    return [_sharpness(images[face.image_index : face.image_index + 1], face.box, fine) for face in faces]
+    measured = [measure_energies(images[face.image_index : face.image_index + 1], face.box, fine) for face in faces]
+    return [sharpness(*energies.tolist()) for energies in read_back(*measured)]
 
 
 def measure_crop_sharpness(crops: Tensor) -> list[float]:
@@ -38,11 +41,14 @@ def measure_crop_sharpness(crops: Tensor) -> list[float]:
     them by 0.2 in the mean.
     """
     x0, y0, x1, y1 = (value * crops.shape[-1] for value in CROP_BOX)
-    return [_sharpness(crop[None], (x0, y0, x1, y1)) for crop in crops]
+    return [
+        sharpness(*energies.tolist())
+        for energies in read_back(*(measure_energies(crop[None], (x0, y0, x1, y1)) for crop in crops))
+    ]
 
 
-def _sharpness(image: Tensor, box: Box, finer: float = FINE) -> float:
-    """Of the face in `box` of an image (1, 3, H, W)."""
+def measure_energies(image: Tensor, box: Box, finer: float = FINE) -> Tensor:
+    """What `sharpness` needs of the face in `box` of an image (1, 3, H, W): (2,) on its device; zeros where it is too small."""
     height, width = image.shape[-2:]
     x0, y0, x1, y1 = box
     longer = max(x1 - x0, y1 - y0)
@@ -50,22 +56,26 @@ def _sharpness(image: Tensor, box: Box, finer: float = FINE) -> float:
     left, right = max(0, round(x0 + trim_x)), min(width, round(x1 - trim_x))
     top, bottom = max(0, round(y0 + trim_y)), min(height, round(y1 - trim_y))
     if right - left < 2 or bottom - top < 2:
-        return 0.0
-    weights = image.new_tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)
-    luminance = (image[:, :, top:bottom, left:right] * weights).sum(1, keepdim=True).float()
-    fine, coarse = (_energy(luminance, side / longer) for side in (finer, finer * COARSE / FINE))
+        return image.new_zeros(2, dtype=torch.float32)
+    red, green, blue = image[:, :, top:bottom, left:right].split(1, dim=1)  # a tensor of weights would be copied to a GPU
+    luminance = (red * 0.299 + green * 0.587 + blue * 0.114).float()
+    return torch.stack([_energy(luminance, side / longer) for side in (finer, finer * COARSE / FINE)])
+
+
+def sharpness(fine: float, coarse: float) -> float:
+    """See `measure_sharpness`; the energy of the gradients at two sizes of a face."""
     # Less than half a level of 255 between neighbours is no face, whatever the ratio says.
     if coarse < (0.5 / 255) ** 2 or fine <= 0:
         return 0.0
     return max(0.0, 2 + math.log(fine / coarse, 4))
 
 
-def _energy(luminance: Tensor, scale: float) -> float:
+def _energy(luminance: Tensor, scale: float) -> Tensor:
     """Mean squared gradient of (1, 1, h, w) at another scale, per pixel of that scale."""
     size = [max(2, round(side * scale)) for side in luminance.shape[-2:]]
     return gradient_energy(F.interpolate(luminance, size=size, mode="bilinear", antialias=scale < 1))
 
 
-def gradient_energy(luminance: Tensor) -> float:
-    """Mean squared gradient of (1, 1, h, w)."""
-    return float(luminance.diff(dim=3).square().mean() + luminance.diff(dim=2).square().mean())
+def gradient_energy(luminance: Tensor) -> Tensor:
+    """Mean squared gradient of (1, 1, h, w), a single value on its device."""
+    return luminance.diff(dim=3).square().mean() + luminance.diff(dim=2).square().mean()

@@ -23,9 +23,9 @@ from ..masks.limits import with_opacity
 from ..networks.encoded import EncodedFaces
 from ..options import FixOptions, Selection
 from ..options.steadiness import OFF
-from ..paste import paste
+from ..paste import paste, paste_unchecked
 from ..pipeline import detect_all, limit_paste_area, select_faces, upscale_background
-from ..selection.harm import harm_reasons
+from ..selection.harm import harm_reasons, paste_measured
 from .clip_grey import ClipGrey
 from .harm import HarmFilter
 from .scene_cuts import SceneCutDetector
@@ -197,8 +197,8 @@ def _pasted(
     if harm is None or not aligned.small:
         pasted, mask = paste(image, aligned, *how, grain)
         return state._replace(aligned=aligned, image=pasted, mask=mask)
-    pasted, mask = paste(image, aligned, *how)  # without grain, which would pass for detail
-    reasons = harm_reasons(frame, image, pasted, aligned)
+    pasted, mask, measured = paste_measured(frame, image, aligned, *how)  # without grain, which would pass for detail
+    reasons = harm_reasons(frame, image, pasted, aligned, measured)
     weights = harm.push([one.track for one in tracked], reasons)
     if min(weights) < 1:
         kept = [row for row, weight in enumerate(weights) if weight > 0]
@@ -209,7 +209,7 @@ def _pasted(
             return state._replace(aligned=None)
         aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
     if min(weights) < 1 or grain is not None:
-        pasted, mask = paste(image, aligned, *how, grain)
+        pasted, mask = paste_unchecked(image, aligned, *how, grain)
     return state._replace(aligned=aligned, image=pasted, mask=mask)
 
 
