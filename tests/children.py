@@ -30,3 +30,11 @@ def child(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]
     finally:
         process.kill()
         process.communicate()
+
+
+def workers_of(node: Any) -> list[int]:
+    """The processes of the actors on a node of Ray."""
+    import psutil
+
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return [one.pid for one in raylet.children(recursive=True) if "MapWorker" in "".join(one.cmdline())]

@@ -226,7 +226,11 @@ class Arguments:
         metavar="ADDRESS",
     )
     workers: int = option(
-        0, "So many at a time. 0: one for each GPU, or each core.", span=(0, 100_000, 1), group="cluster", metavar="N"
+        0,
+        "So many at a time, which share out the cores. 0: one for each GPU, or each core.",
+        span=(0, 100_000, 1),
+        group="cluster",
+        metavar="N",
     )
     gpus_per_worker: float | None = option(
         None,

@@ -4,11 +4,13 @@ Ray is imported when a job asks for a cluster, never before.
 """
 
 import logging
+import math
 import os
 import pickle
 import re
 import signal
 import traceback
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 
 from .arguments import Arguments
@@ -33,7 +36,7 @@ Work = Callable[[Any, RunContext], Any]
 #: job of a million a few at once, since the driver keeps a record of each.
 MOST_BLOCKS = 20_000
 
-#: How often an item is done again whose actor has died. Then it is taken for the cause, by the memory that it needs perhaps.
+#: How often an item is done again at which its actor has died. Then it is the cause, by the memory that it needs perhaps.
 MOST_RETRIES = 3
 
 #: Actors that die one after the other while they load the networks, before the job is given up.
@@ -113,18 +116,20 @@ def work_on_cluster(
     with connected(arguments.cluster or "local") as ray:
         rows = [{"index": index, "item": pickle.dumps(item)} for index, item in enumerate(items)]
         dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS))
-        workers, gpus = _pool(arguments, ray.cluster_resources(), len(items))
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        workers, cores, gpus = _pool(arguments, nodes, len(items))
+        # Should it die with its node, it begins anew, and some items are tried more often.
+        attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Attempts).remote(1 + MOST_RETRIES)
         done = dataset.map(
             _Actor,
-            fn_constructor_args=(arguments, pickle.dumps(work), os.getcwd(), reserved),
-            # One item at a time: what waits at an actor that dies would be taken for a cause of its death. All actors at once,
-            # since Ray adds actors only where items wait at them.
+            fn_constructor_args=(arguments, pickle.dumps(work), os.getcwd(), reserved, cores, attempts),
+            # One item at a time: what waits at an actor has to wait though another is free. All actors at once, since Ray adds
+            # actors only where items wait at them.
             compute=ray.data.ActorPoolStrategy(
                 min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=1
             ),
-            num_cpus=1,
+            num_cpus=cores,
             num_gpus=gpus,
-            ray_remote_args_fn=lambda: {"max_task_retries": MOST_RETRIES},
         )
         left = dict.fromkeys(range(len(items)))
         try:
@@ -139,12 +144,27 @@ def work_on_cluster(
         yield from left.items()
 
 
-def _pool(arguments: Arguments, resources: dict[str, float], items: int) -> tuple[int, float]:
-    """How many actors, and the share of a GPU of each: one for each GPU, else for each core, unless the user says."""
+def _pool(arguments: Arguments, nodes: Sequence[dict[str, float]], items: int) -> tuple[int, int, float]:
+    """How many actors, and the cores and the share of a GPU of each.
+
+    One for each GPU, else for each core, unless the user says. They share out the cores, but none has more than the smallest
+    node with place for one has, where it begins anew when its own is lost.
+
+    Args:
+        nodes: the resources of each.
+        items: how many there are; more actors than that are not started.
+    """
     each = arguments.gpus_per_worker
-    share = float(resources.get("GPU", 0) > 0) if each is None else each
-    most = resources.get("GPU", 0) / share if share else resources.get("CPU", 1)
-    return min(arguments.workers or max(1, int(most)), items), share
+    share = float(any(node.get("GPU") for node in nodes)) if each is None else each
+
+    def on(node: dict[str, float], cores: int) -> int:
+        """How many fit on a node."""
+        return int(min(node.get("CPU", 0) // cores, node.get("GPU", 0) / share if share else math.inf))
+
+    workers = min(arguments.workers or max(1, sum(on(node, 1) for node in nodes)), items)
+    smallest = min((int(node["CPU"]) for node in nodes if on(node, 1)), default=1)
+    enough = (cores for cores in range(smallest, 1, -1) if sum(on(node, cores) for node in nodes) >= workers)
+    return workers, next(enough, 1), share
 
 
 @contextmanager
@@ -155,6 +175,7 @@ def connected(address: str) -> Iterator[Any]:
     try:
         import ray
         import ray.data
+        import ray.exceptions
     except ImportError as error:
         raise ClusterError(f"--cluster {MISSING}.") from error
     ours = not ray.is_initialized()
@@ -163,10 +184,11 @@ def connected(address: str) -> Iterator[Any]:
         local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": ROWS_BYTES} if address == "local" else {}
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             reason = str(error).partition("\n")[0].rstrip(".")
             raise ClusterError(
-                f"--cluster {address}: no cluster there ({reason}). Start one with `ray start --head`, or say --cluster local."
+                f"--cluster {address}: no cluster there ({reason}). Start one with `ray start --head`, or say --cluster local. "
+                "One that asks for a token needs RAY_AUTH_MODE=token, and ~/.ray/auth_token as it is on its other machines."
             ) from error
         with suppress(ValueError):  # not in the main thread
             for one, handler in handlers.items():  # Ray's own end the process in the middle of the report
@@ -182,13 +204,31 @@ def connected(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
+class _Attempts:
+    """How often items were begun and not finished, counted by an actor that outlives those that work on them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._begun = Counter[int]()
+
+    def begin(self, index: int) -> bool:
+        """Whether an item may be begun once more."""
+        self._begun[index] += 1
+        return self._begun[index] <= self._most
+
+    def finish(self, index: int) -> None:
+        del self._begun[index]
+
+
 class _Actor:
     """One worker: the networks, and the work on an item."""
 
-    def __init__(self, arguments: Arguments, work: bytes, folder: str, reserved: Set[Path]) -> None:
+    def __init__(self, arguments: Arguments, work: bytes, folder: str, reserved: Set[Path], cores: int, attempts: Any) -> None:
+        self._attempts = attempts
         with suppress(OSError):  # a node without that folder works on absolute paths
             os.chdir(folder)
-        torch.set_num_threads(1)  # as many as its num_cpus, whatever OMP_NUM_THREADS says, which Ray hands on
+        for set_threads in (torch.set_num_threads, cv2.setNumThreads):
+            set_threads(cores)  # whatever OMP_NUM_THREADS says, which Ray hands on
         self._failure: ClusterError | None = None
         try:
             device = device_of(arguments.device)
@@ -201,8 +241,13 @@ class _Actor:
             self._failure = ClusterError(f"{error} (on the node {os.uname().nodename})")
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        try:
-            result = self._failure or self._work(pickle.loads(row["item"]), self._context)
-        except Exception:  # noqa: BLE001 - raised again by the driver, for which else the item would only be missing
-            result = ClusterError(traceback.format_exc())
-        return {"index": row["index"], "result": pickle.dumps(result)}
+        import ray
+
+        result, index = None, row["index"]
+        if ray.get(self._attempts.begin.remote(index)):
+            try:
+                result = self._failure or self._work(pickle.loads(row["item"]), self._context)
+            except Exception:  # noqa: BLE001 - raised again by the driver, for which else the item would only be missing
+                result = ClusterError(traceback.format_exc())
+        self._attempts.finish.remote(index)
+        return {"index": index, "result": pickle.dumps(result)}

@@ -72,8 +72,8 @@ def close_up(portrait: np.ndarray) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A Ray cluster of two nodes on this machine, with a CPU for one worker each."""
+def cluster(bucket: str) -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, with a CPU for one worker each; it has the environment of the bucket."""
     if not find_spec("ray") or os.name != "posix":
         pytest.skip('needs Ray (pip install -e ".[cluster]") and POSIX')
     from ray.cluster_utils import Cluster

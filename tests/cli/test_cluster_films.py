@@ -1,4 +1,4 @@
-"""Films on a Ray cluster of two nodes on this machine, of which a worker is killed."""
+"""Films on a Ray cluster of two nodes on this machine, one of which is lost, beside a worker that is killed."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from children import workers_of
 from PIL import Image
 from small_clips import SOUND
 
@@ -47,30 +48,35 @@ def clip(tmp_path: Path, close_up: Image.Image) -> Path:
     return path
 
 
-def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_is_killed(
+def test_a_film_is_shared_out_and_is_that_of_one_process_though_a_worker_and_a_node_are_lost(
     tmp_path: Path, cluster: Any, clip: Path, smallest_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--model", str(smallest_checkpoint), "--detector", "mtcnn", "--always", "--device", "cpu"]
     alone, shared_out = tmp_path / "alone.mp4", tmp_path / "out" / "film.mp4"
     assert main(["video", str(clip), "-o", str(alone), *options]) == 0
     said_alone = capsys.readouterr().out
-    killed, seen = [], set[str]()
+    lost: list[int] = []
 
-    def kill() -> None:
-        deadline = time.monotonic() + 240
+    def lose() -> None:
+        """Kill the worker of the first node, and remove the second, each when it has a part in work."""
+        head, second, deadline = cluster.head_node, next(iter(cluster.worker_nodes)), time.monotonic() + 240
         while time.monotonic() < deadline and not shared_out.exists():
-            at_work = list(shared_out.parent.glob(".codeformer-*.parts/.codeformer-*.part"))
-            seen.update(path.name.split("-")[-2] for path in at_work)
-            if at_work and not killed:
-                killed.append(int(at_work[0].name.split("-")[-2]))
-                os.kill(killed[0], signal.SIGKILL)
+            parts = shared_out.parent.glob(".codeformer-*.parts/.codeformer-*.part")
+            at_work = {int(path.name.split("-")[-2]) for path in parts}
+            for pid in at_work.difference(lost):
+                if not lost and pid in workers_of(head):
+                    os.kill(pid, signal.SIGKILL)
+                    lost.append(pid)
+                elif len(lost) == 1 and pid in workers_of(second):
+                    cluster.remove_node(second, allow_graceful=False)
+                    lost.append(pid)
             time.sleep(0.02)
 
-    watching = threading.Thread(target=kill)
+    watching = threading.Thread(target=lose)
     watching.start()
     assert main(["video", str(clip), "-o", str(shared_out), *options, "--cluster", cluster.address]) == 0
     watching.join()
-    assert killed and len(seen) >= 2
+    assert len(lost) == 2 and not cluster.worker_nodes
     assert shared_out.read_bytes() == alone.read_bytes()
     assert list(shared_out.parent.iterdir()) == [shared_out]
     said = capsys.readouterr().out.replace(str(shared_out), str(alone))
