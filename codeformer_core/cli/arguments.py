@@ -208,7 +208,7 @@ class Arguments:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...", group="speed")
     precision: str = option(
         "auto",
-        "exact: as published. balanced: the same face, drawn in bfloat16. fast: all in bfloat16, the face may differ. "
+        "exact: as published. balanced: the same face, drawn in bfloat16. fast: nearly all in bfloat16, the face may differ. "
         "auto: balanced where the device gains from it, else exact.",
         choices=PRECISIONS,
         group="speed",

@@ -68,10 +68,10 @@ class CodeFormer(nn.Module):
     def with_precision(self, precision: Precision) -> "CodeFormer":
         """Cast the weights in place to the dtypes of a precision, channels_last; for inference only. Returns itself."""
         self.precision, self.layout = precision, torch.channels_last
-        decoder = (self.generator, self.fuse_convs_dict)
-        for part in self.children():
-            part.to(precision.generator_dtype if part in decoder else precision.encoder_dtype)
-            part.to(memory_format=self.layout)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
+        for part in (self.generator, self.fuse_convs_dict):
+            part.to(precision.generator_dtype)
+        self.encoder.with_dtype(precision.encoder_dtype)
+        self.to(memory_format=self.layout)  # pyright: ignore[reportCallIssue] - not in the stubs of nn.Module.to
         return self
 
     def compiled(self) -> "CodeFormer":
@@ -91,7 +91,7 @@ class CodeFormer(nn.Module):
 
     def encode(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """Degraded faces (N, 3, S, S) in [-1, 1] -> features (N, C, s, s), and the encoder's maps at the sides in `keep`."""
-        features, kept = self.encoder(x.to(self.precision.encoder_dtype, memory_format=self.layout), keep)
+        features, kept = self.encoder(x.to(torch.float32, memory_format=self.layout), keep)
         return features, {side: one.to(self.precision.generator_dtype) for side, one in kept.items()}
 
     def predict(self, features: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ class Precision(NamedTuple):
     """The types of the two halves of a network.
 
     Attributes:
-        encoder_dtype: of encoder and transformer, which decide which face it will be. Rounding there changes codes.
+        encoder_dtype: of the encoder. Rounding there changes codes, which decide on the face; so the transformer, and the
+            layers of the encoder where it changes most (`Encoder.with_dtype`), compute in float32 always.
         generator_dtype: of generator and fusion, which draw the face that was decided on; and of parsers.
     """
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -183,11 +184,24 @@ class Encoder(nn.Module):
         blocks += [ResBlock(width, width, operations), AttentionBlock(width, operations), ResBlock(width, width, operations)]
         blocks += [GroupNorm(GROUPS, width, EPS), operations.Conv2d(width, arch.code_dim, 3, padding=1)]
         self.blocks = nn.ModuleList(blocks)
+        #: index of the first block at the level of the codes: after the last tap and the step down.
+        self.last_level = max(self.tap_sides, default=-2) + 2
+        self.dtype: torch.dtype | None = None
+
+    def with_dtype(self, dtype: torch.dtype) -> None:
+        """Compute between the first convolution and the level of the codes in this dtype; these two stay in float32.
+
+        Rounding changes most codes there, for a fiftieth of the network's products: docs/performance.md#fast.
+        """
+        self.dtype = dtype
+        self.blocks[1 : self.last_level].to(dtype)
 
     def forward(self, x: Tensor, keep: tuple[int, ...] = ()) -> tuple[Tensor, dict[int, Tensor]]:
         """The features, and the feature maps at the sides in `keep` (side -> (N, C, side, side))."""
         kept = {}
         for index, block in enumerate(self.blocks):
+            if self.dtype:
+                x = x.to(self.dtype if 0 < index < self.last_level else torch.float32)
             x = block(x)
             if self.tap_sides.get(index) in keep:
                 kept[self.tap_sides[index]] = x

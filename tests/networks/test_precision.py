@@ -45,8 +45,10 @@ def test_each_half_computes_in_its_dtype(tiny_checkpoint, name, kept):
     crops = torch.rand(2, 3, network.side, network.side, generator=torch.Generator().manual_seed(1))
     encoded = network.encode_faces(crops, 0.5)
     encoder_dtype, generator_dtype = precision.PRECISIONS[name]
-    assert encoded.features.dtype == encoder_dtype and {one.dtype for one in encoded.kept.values()} == {kept}
-    assert {p.dtype for p in network.ft_layers.parameters()} == {encoder_dtype}
+    assert encoded.features.dtype == torch.float32 and {one.dtype for one in encoded.kept.values()} == {kept}
+    first, *blocks, last = network.encoder.blocks
+    assert {p.dtype for part in (first, last, network.ft_layers) for p in part.parameters()} == {torch.float32}
+    assert {p.dtype for p in blocks[0].parameters()} == {encoder_dtype}
     assert {p.dtype for p in network.generator.parameters()} == {generator_dtype}
     assert encoded.logits.dtype == network.decode_faces(encoded, 0.5).dtype == torch.float32
 
