@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from codeformer_core.runtime.atomic_write import atomic_write, refuse_existing
 
-from . import arguments, report
+from . import arguments, engines, report
 from .alternate import Row, measure
 from .cases import FULL, QUICK, Scale, cases
 from .official import check_checkout
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileExistsError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
+    if args.against:
+        return _compare_engines(args)
     rows: list[Row] = []
     failures: list[str] = []
     status = 0
@@ -57,10 +60,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(report.heading(about), report.table(shown), sep="\n\n")
     for failure in failures:
         print(failure, file=sys.stderr)
+    _write(args, report.content(shown, about))
+    return status or (1 if failures else 0)
+
+
+def _compare_engines(args: Namespace) -> int:
+    results: list[engines.Result] = []
+    status = 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="codeformer-bench-") as folder:
+            results.extend(engines.run(args, Path(folder)))
+    except KeyboardInterrupt:
+        status = 130
+    about = report.about(["cpu"], args.allocator)
+    print(report.heading(about).rpartition("\n")[0], engines.table(results), sep="\n\n")
+    _write(args, about | {"engines": [one._asdict() for one in results]})
+    return status
+
+
+def _write(args: Namespace, content: dict[str, Any]) -> None:
     if args.json:
         with atomic_write(args.json, args.overwrite) as temporary:
-            temporary.write_text(json.dumps(report.content(shown, about), indent=1) + "\n")
-    return status or (1 if failures else 0)
+            temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _scale(args: Namespace) -> Scale:
@@ -71,6 +92,8 @@ def _scale(args: Namespace) -> Scale:
 def _check(args: Namespace) -> None:
     if args.json and not args.overwrite:
         refuse_existing(args.json)
+    if args.against:
+        engines.check(args)
     if args.reference:
         check_checkout(args.reference)
     if args.reference and args.tiny:

@@ -9,6 +9,7 @@ from codeformer_core.cli.networks import device_of
 from codeformer_core.cli.values import existing, json_file, listed
 
 from .cases import PRECISIONS, STEPS
+from .engines import ENGINES
 
 
 def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
@@ -30,6 +31,12 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
     add("--tiny", action="store_true", help="a tiny CodeFormer, to try the benchmark itself")
     add = command.add_argument_group("how").add_argument
     add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: measure it too, in turns")
+    add(
+        "--against",
+        type=listed(one_of(tuple(ENGINES))),
+        metavar="ENGINE,ENGINE",
+        help=f"{', '.join(ENGINES)}: restore a face of 512 and one of 128 pixels by these too, in turns, from an export",
+    )
     add("--rounds", type=_positive, metavar="N", help="runs of each case, after one warm-up")
     add("--seconds", type=_seconds, metavar="S", help="begin no third run of a case after this time")
     add(

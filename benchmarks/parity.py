@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from codeformer_core import networks
 
@@ -21,15 +22,21 @@ MARGIN = 1e-2
 CLOSE = 45.0
 
 
+def golden() -> tuple[dict[str, Tensor], Tensor]:
+    """The goldens' weights in the layout of the released network, and the face (1, 3, 512, 512) that they were recorded on."""
+    filler = runpy.run_path(str(PARITY / "fill_weights.py"))
+    keys = json.loads((PARITY / "keys_restoration.json").read_text())["keys"]
+    face = torch.from_numpy(filler["make_input"]("smooth")).permute(2, 0, 1)[None].float() / 255
+    return {name: torch.from_numpy(filler["fill_array"](name, tuple(shape))) for name, shape, _ in keys}, face
+
+
 @torch.inference_mode()
 def lines(device: torch.device) -> Iterator[Line]:
     """The released network with the goldens' weights: its codes in exact and balanced, and how close the two draw."""
-    filler = runpy.run_path(str(PARITY / "fill_weights.py"))
-    keys = json.loads((PARITY / "keys_restoration.json").read_text())["keys"]
-    weights = {name: torch.from_numpy(filler["fill_array"](name, tuple(shape))) for name, shape, _ in keys}
+    weights, face = golden()
+    crops = face.to(device)
     with np.load(PARITY / "golden_restoration.npz") as file:
         codes, sure = file["smooth/codes"], file["smooth/margin"] > MARGIN
-    crops = torch.from_numpy(filler["make_input"]("smooth")).permute(2, 0, 1)[None].float().div(255).to(device)
     drawn = {}
     for precision in ("exact", "balanced"):
         network = networks.load(dict(weights), precision=precision).to(device)
