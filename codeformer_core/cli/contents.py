@@ -37,6 +37,7 @@ _NAMES = {
     "animation": ("an animation", "animations"),
     "foreign": ("an image of another kind", "of other kinds"),
     "video": ("a video", "videos"),
+    "remote video": ("a video in an object store", "videos in an object store"),
     "special": ("no file", "that are no files, or links to nothing"),
     "": ("neither an image nor a video", "that are neither images nor videos"),
 }
@@ -71,11 +72,11 @@ class Media(NamedTuple):
         """The pattern that a path is, or that the images in this folder have which holds no video; None where there is none."""
         if self.is_pattern(path):
             return path
-        pattern = pattern_in(path) if self.numbered and path.is_dir() else None
+        pattern = pattern_in(path) if self.numbered and not is_remote(path) and path.is_dir() else None
         return pattern if pattern and not look_into(path, False, self, ()).taken else None
 
 
-_USE_VIDEO, _USE_FIX = "use `codeformer video`", "use `codeformer fix`"
+_USE_VIDEO, _USE_FIX, _COPY = "use `codeformer video`", "use `codeformer fix`", "copy to a disk first"
 
 IMAGES = Media(
     "image",
@@ -85,6 +86,7 @@ IMAGES = Media(
     ".png",
     {
         "video": _USE_VIDEO,
+        "remote video": _COPY,
         "animation": f"{_USE_VIDEO}, or --page for one image of it",
         "foreign": "export those as TIFF or PNG first",
     },
@@ -97,7 +99,9 @@ def images_for(page: int) -> Media:
 
 
 #: Without `written`, which is slow to import.
-VIDEOS = Media("video", ("video", "animation"), VIDEO_ENDS, (), ".mp4", {"image": _USE_FIX}, numbered=True)
+VIDEOS = Media(
+    "video", ("video", "animation"), VIDEO_ENDS, (), ".mp4", {"image": _USE_FIX, "remote video": _COPY}, numbered=True
+)
 
 
 class Contents(NamedTuple):
@@ -118,12 +122,12 @@ def kind_of(path: Path) -> str:
     """What a file is.
 
     Returns:
-        "image": one that can be read; "animation"; "foreign": an image of another kind; "video"; "special": a pipe, or a link
-        to nothing; "": anything else.
+        "image": one that can be read; "animation"; "foreign": an image of another kind; "video"; "remote video", which cannot
+        be read; "special": a pipe, or a link to nothing; "": anything else.
     """
     end = path.suffix.lower()
     if is_remote(path):  # by its name alone, without a download
-        return "image" if end in IMAGE_FORMATS else "foreign" if end in FOREIGN else "video" if end in VIDEO_ENDS else ""
+        return "image" if end in IMAGE_FORMATS else "foreign" if end in FOREIGN else "remote video" if end in VIDEO_ENDS else ""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return "special"
@@ -207,17 +211,17 @@ def describe(left_out: dict[str, list[Path]], media: Media) -> str:
     for kind, files in left_out.items():
         ends = ", ".join(sorted({file.suffix.lower() or "no suffix" for file in files}))
         one, several = _NAMES[kind]
-        what = one.split(" ", 1)[1] if len(files) == 1 and kind in ("image", "animation", "video") else several
+        what = one.split(" ", 1)[1] if len(files) == 1 and kind in ("image", "animation", "video", "remote video") else several
         advice = media.advice.get(kind)
         sentences.append(f"{len(files)} {what} ({ends})" + (f": {advice}" if advice else ""))
     return "; ".join(sentences)
 
 
 def wrong_command(path: Path, media: Media) -> str | None:
-    """Which command a file is for that somebody has named, in a sentence; None where it may be this one."""
+    """What to do with a file that this command is not for, in a sentence; None where it may be for it."""
     kind = kind_of(path)
     advice = "" if kind in media.kinds else media.advice.get(kind, "")
-    return f"{path} is {_NAMES[kind][0]}: {advice}." if advice.startswith((_USE_VIDEO, _USE_FIX)) else None
+    return f"{path} is {_NAMES[kind][0]}: {advice}." if advice.startswith((_USE_VIDEO, _USE_FIX, _COPY)) else None
 
 
 def expanded(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -25,7 +25,7 @@ from ..runtime.addresses import make_folder
 from ..runtime.atomic_write import refuse_existing, write_bytes
 from ..video_io import probe, read_frames
 from .arguments import Arguments
-from .contents import IMAGES, VIDEOS, expanded, kind_of, look_into
+from .contents import IMAGES, VIDEOS, expanded, kind_of, look_into, wrong_command
 from .context import RunContext
 from .networks import device_of, load_networks
 
@@ -39,7 +39,7 @@ SMALLEST = 32
 CELL, COLUMNS, SHOWN = 160, 6, 60
 
 #: Images and videos alike.
-MEDIA = IMAGES._replace(name="image or video", kinds=(*IMAGES.kinds, *VIDEOS.kinds), advice={})
+MEDIA = IMAGES._replace(name="image or video", kinds=(*IMAGES.kinds, *VIDEOS.kinds), advice=VIDEOS.advice)
 
 
 class _FoundFace(NamedTuple):
@@ -88,6 +88,8 @@ def _files(arguments: Arguments, without: set[Path]) -> list[Path]:
     """
     files: dict[Path, Path] = {}
     for path in expanded(arguments.paths):
+        if sentence := wrong_command(path, MEDIA):
+            raise ValueError(sentence)
         found = look_into(path, arguments.recursive, MEDIA, without).taken if path.is_dir() else [path]
         if not found:
             raise ValueError(f"{path} holds no image and no video.")

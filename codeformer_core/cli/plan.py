@@ -70,6 +70,8 @@ def plan(arguments: Arguments, media: Media) -> Plan:
     end = ".png" if crop else FORMATS[arguments.format]
     if "/" in suffix or "\\" in suffix:
         raise ValueError(f"the suffix {suffix!r} names a folder. Use --suffix for a part of a name, and --out for folders.")
+    if media.numbered and is_remote(out):
+        raise ValueError(f"{out} is in an object store, where only images are written: name a file or folder on a disk.")
     made = Plan([], [], [])
     sources = _sources(arguments, media, made)
     to_file = (out.suffix.lower() in media.written or media.is_pattern(out)) and not out.is_dir()

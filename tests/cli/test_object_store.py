@@ -75,6 +75,28 @@ def test_what_is_not_there_is_said(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["video", "store/a.mp4", "-o", "out"], "a video in an object store: copy to a disk first"),
+        (["fix", "store/a.mp4", "-o", "out"], "a video in an object store: copy to a disk first"),
+        (["people", "store/a.mp4", "-o", "out"], "a video in an object store: copy to a disk first"),
+        (["video", "store", "-o", "out"], "Found 1 video in an object store (.mp4): copy to a disk first"),
+        (["video", "a.mp4", "-o", "store/out"], "where only images are written"),
+        (["video", "a.mp4", "-o", "store/b.mp4"], "where only images are written"),
+    ],
+)
+def test_videos_are_not_worked_on_there(
+    bucket: str, tmp_path: Path, argv: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").touch()
+    store = f"{bucket}/{tmp_path.name}"
+    to_path(f"{store}/a.mp4").write_bytes(b"video")
+    assert main([one.replace("store", store) for one in argv]) in (1, 2)
+    assert says in capsys.readouterr().err
+
+
 def test_without_credentials_or_a_server_it_is_said_before_the_work(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
