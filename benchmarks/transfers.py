@@ -1,4 +1,4 @@
-"""Counts copies between host and device, and reads of single values: each makes the host wait for the device."""
+"""Counts copies between host and device and reads of single values, which make the host wait, and the kernels it launches."""
 
 from typing import Any, NamedTuple
 
@@ -27,11 +27,13 @@ class Transfers(TorchDispatchMode):
 
     Attributes:
         copies: the copies so far.
+        kernels: operations on tensors of a device so far, without views.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.copies: list[Copy] = []
+        self.kernels = 0
 
     def call(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operation; a simulated device overrides it."""
@@ -42,6 +44,7 @@ class Transfers(TorchDispatchMode):
         result = self.call(func, args, kwargs)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         called, on_device = func.overloadpacket, [_on_device(tensor) for tensor in tensors]
+        self.kernels += any(on_device) and not func.is_view
         if called is _aten.index and on_device[0]:  # indices on the host are copied, masks are counted
             self.copies += [Copy(True, index.numel()) for index in tensors[1:] if not _on_device(index)]
             self.copies += [Copy(False, 1) for index in tensors[1:] if _on_device(index) and index.dtype == torch.bool]

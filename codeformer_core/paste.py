@@ -156,8 +156,10 @@ def _placements(
     masks = style.crop_mask(aligned, parser) if style.crop_mask else None
     within = None if aligned.within is None else resize(aligned.within.to(aligned.masks.dtype), *size)
     ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
+    # A GPU is not asked which masks are ones; those that are alike all over have one value to multiply by.
     on_cpu = aligned.masks.device.type == "cpu"
-    limited = (aligned.masks != 1).flatten(1).any(1).tolist() if on_cpu else [True] * len(aligned)  # a GPU is not asked
+    limited = (aligned.masks != 1).flatten(1).any(1).tolist() if on_cpu else [True] * len(aligned)
+    alike = not on_cpu and aligned.masks.stride()[-2:] == (0, 0)
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
     exact = aligned.sampling == "exact"
     # In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and
@@ -178,7 +180,8 @@ def _placements(
             if masks is not None:
                 _into(weight[0], warp(masks[row : row + 1], *target, antialias=exact)[0], torch.minimum)
             if limited[row]:
-                _into(weight[0], warp(aligned.masks[row : row + 1], *target, antialias=exact)[0], torch.mul)
+                own = aligned.masks[row : row + 1]
+                _into(weight[0], (own[..., :1, :1] if alike else warp(own, *target, antialias=exact))[0], torch.mul)
             index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
             if within is not None:
                 _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)

@@ -182,6 +182,19 @@ def test_a_device_is_waited_for_twice_in_an_image_whatever_its_faces(picture, ma
         assert all(copy.elements <= SMALL for copy in device.copies)
 
 
+@pytest.mark.parametrize("smaller", [1, 5])
+def test_a_face_costs_few_kernels_however_often_its_pixels_are_sampled(smaller):
+    """A face five times smaller than its crop is averaged over 25 samples a pixel."""
+    with Cuda() as device:
+        made = scene((640 // smaller, 480 // smaller), 1)
+        image = made.image.to(DEVICE)
+        device.kernels = 0
+        aligned = align(image, made.faces, 128)
+        aligning, device.kernels = device.kernels, 0
+        paste(image, aligned, "square")
+        assert aligning <= 70 and device.kernels <= 75
+
+
 def test_a_device_is_asked_once_about_many_faces(picture):
     """The sharpness of faces and of crops, and each of the images of a batch."""
     with Cuda() as device:

@@ -106,21 +106,22 @@ def warp(
         `out`; or (1, C, height, width) on the image's device, in its dtype.
     """
     values = list(fill) if isinstance(fill, (Sequence, Tensor)) else [float(fill)] * image.shape[1]
-    samples = [affine]
+    shifts = [0.0]
     if antialias:
-        image, samples, level = _footprint(image, affine)
+        image, affine, level, shifts = _footprint(image, affine)
         repeat = -(-repeat // level)
-    samples = [compose(translation(-repeat, -repeat), sample) for sample in samples]
+    moved = translation(-repeat, -repeat)
     if image.device.type != "cpu":
-        warped = _warp_torch(image, samples, height, width, values, repeat)
+        warped = _warp_torch(image, compose(moved, affine), shifts, height, width, values, repeat)
         return warped if out is None else out.copy_(warped)
     result = buffers.empty(image, *image.shape[:2], height, width, dtype=torch.float32) if out is None else out
+    samples = [compose(moved, compose(affine, translation(x, y)) if x or y else affine) for y in shifts for x in shifts]
     _warp_cv2(image, samples, result, [float(value) for value in values], repeat)
     return result if out is not None else result.to(image.dtype)
 
 
-def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, list[Tensor], int]:
-    """What antialiased sampling of a shrunk image averages: the image at a coarser mip level, and several affines from it.
+def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, Tensor, int, list[float]]:
+    """What antialiased sampling of a shrunk image averages: samples around each pixel, of the image at a coarser mip level.
 
     A pixel of the result that covers s pixels of the image is their mean (a box filter), as in cv2.INTER_AREA. The image is
     first shrunk by whole numbers until s is below 6; of the rest bilinear sampling averages one pixel by itself, so the samples
@@ -128,19 +129,18 @@ def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, list[Tensor], int
     faces that grow in a video do not suddenly change their sharpness.
 
     Returns:
-        The image, shrunk; (1, 2, 3) affines from its pixels to those of the result, shifted by parts of a pixel; and how many
-        times it was shrunk.
+        The image, shrunk; (1, 2, 3) from its pixels to those of the result; how many times it was shrunk; and in each direction
+        where the samples are, in pixels of the result: evenly spaced around 0.
     """
     shrink = shrink_factor(affine)
     level = max(1, min(int(shrink / MIP_RESIDUAL), *image.shape[-2:]))  # a face may be smaller than a pixel
     if level > 1:
         image, affine, shrink = area_average(image, level), compose(resize_affine(level), affine), shrink / level
     if shrink < ONE_SAMPLE:
-        return image, [affine], level
+        return image, affine, level, [0.0]
     count = min(math.ceil(shrink), 2 * MIP_RESIDUAL)
     step = (shrink**2 - 1) ** 0.5 / shrink / count
-    shifts = [(index - (count - 1) / 2) * step for index in range(count)]
-    return image, [compose(affine, translation(x, y)) for y in shifts for x in shifts], level
+    return image, affine, level, [(index - (count - 1) / 2) * step for index in range(count)]
 
 
 def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[float], repeat: int) -> None:
@@ -162,28 +162,46 @@ def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[f
 
 
 def _warp_torch(
-    image: Tensor, affines: list[Tensor], height: int, width: int, fill: Sequence[float | Tensor], repeat: int = 0
+    image: Tensor,
+    affine: Tensor,
+    shifts: list[float],
+    height: int,
+    width: int,
+    fill: Sequence[float | Tensor],
+    repeat: int = 0,
 ) -> Tensor:
-    """The mean of the image (1, C, H, W) under several affines: (1, C, height, width)."""
-    planes = torch.stack([plane - value for plane, value in zip(image.float().unbind(1), fill, strict=True)], 1)
+    """The image under an affine, each pixel the mean of the samples at `shifts` in both directions: (1, C, height, width).
+
+    All samples are taken by one call and averaged by another, since a GPU spends more on launching kernels than on them.
+    """
+    planes, filled = image.float(), any(isinstance(value, Tensor) or value for value in fill)
+    if filled:
+        planes = torch.stack([plane - value for plane, value in zip(planes.unbind(1), fill, strict=True)], 1)
     if repeat:
         planes = F.pad(planes, (repeat,) * 4, mode="replicate")
-    y = torch.arange(height, device=image.device, dtype=torch.float32)[:, None]
-    x = torch.arange(width, device=image.device, dtype=torch.float32)
-    total = planes.new_zeros(1, planes.shape[1], height, width)
-    for affine in affines:
-        # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8
-        # or 11 bits where a user or another pack has allowed bf16 or TF32.
-        # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
-        axes = [
-            x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))
-            for (a, b, c), side in zip(invert(affine)[0].tolist(), (planes.shape[3], planes.shape[2]), strict=True)
-        ]
-        grid = torch.stack(axes, dim=-1)[None]
-        total += F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    for plane, value in zip(total.div_(len(affines)).unbind(1), fill, strict=True):
-        plane += value
-    return total.to(image.dtype)
+    y, x = (_positions(size, shifts, image.device) for size in (height, width))
+    # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8 or 11
+    # bits where a user or another pack has allowed bf16 or TF32.
+    # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
+    axes = [
+        x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))[:, None]
+        for (a, b, c), side in zip(invert(affine)[0].tolist(), (planes.shape[3], planes.shape[2]), strict=True)
+    ]
+    grid = torch.stack(axes, dim=-1)[None]
+    warped = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    if len(shifts) > 1:
+        warped = F.avg_pool2d(warped, len(shifts))
+    if filled:
+        warped = torch.stack([plane + value for plane, value in zip(warped.unbind(1), fill, strict=True)], 1)
+    return warped.to(image.dtype)
+
+
+def _positions(size: int, shifts: list[float], device: torch.device) -> Tensor:
+    """The coordinates of the samples along a side of `size` pixels: (size * len(shifts),), those of one pixel together."""
+    pixels = torch.arange(size, device=device, dtype=torch.float32)
+    if len(shifts) == 1:
+        return pixels
+    return (pixels[:, None] + torch.linspace(shifts[0], shifts[-1], len(shifts), device=device)).flatten()
 
 
 def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:

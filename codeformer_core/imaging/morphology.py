@@ -73,9 +73,8 @@ def erode(masks: Tensor, size: int) -> Tensor:
 
 def _erode_torch(masks: Tensor, size: int) -> Tensor:
     before, after = size // 2, size - 1 - size // 2
-    padded = F.pad(masks, (before, after, before, after), value=1.0)
-    rows = -F.max_pool2d(-padded, (1, size), stride=1)
-    return -F.max_pool2d(-rows, (size, 1), stride=1)
+    negative = -F.pad(masks, (before, after, before, after), value=1.0)
+    return -F.max_pool2d(F.max_pool2d(negative, (1, size), stride=1), (size, 1), stride=1)
 
 
 def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
