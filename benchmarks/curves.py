@@ -4,7 +4,7 @@ import argparse
 import io
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ class Curve(NamedTuple):
 
     title: str
     unit: str
-    cases: dict[float, Case]
+    cases: Mapping[float, Case]
 
 
 class Points(NamedTuple):

@@ -1,4 +1,4 @@
-"""Small networks in ONNX files: restorers and occluders of one convolution each."""
+"""Small networks in ONNX files: restorers and occluders of one convolution each, and recognisers."""
 
 from pathlib import Path
 
@@ -56,3 +56,24 @@ def occluder(path: Path, *, channels_last: bool = False, logits: bool = False) -
         nodes.append(helper.make_node("Transpose", [after], ["out_mask"], perm=[0, 2, 3, 1]))
         before, after, shape, seen = "in_face", "out_mask", ["N", 256, 256, 3], ["N", 256, 256, 1]
     return save(path, nodes, {before: (shape, TensorProto.FLOAT)}, {after: (seen, TensorProto.FLOAT)}, constants)
+
+
+def recogniser(path: Path, side: int | str = 112, *, channels_last: bool = False, metadata: dict | None = None) -> Path:
+    """As ArcFace's files: 512 numbers, each a weighted mean of the colours in 7 x 7 parts of a face."""
+    shape, constants = [1, 3, side, side], {"weights": mixture(), "all": np.array([0, -1])}
+    nodes = [
+        helper.make_node("AveragePool", ["face"], ["parts"], kernel_shape=[16, 16], strides=[16, 16]),
+        helper.make_node("Reshape", ["parts", "all"], ["row"]),
+        helper.make_node("MatMul", ["row", "weights"], ["embedding"]),
+    ]
+    if channels_last:
+        nodes, shape = [helper.make_node("Transpose", ["pixels"], ["face"], perm=[0, 3, 1, 2]), *nodes], [1, side, side, 3]
+    taken = "pixels" if channels_last else "face"
+    return save(
+        path, nodes, {taken: (shape, TensorProto.FLOAT)}, {"embedding": ([1, 512], TensorProto.FLOAT)}, constants, metadata
+    )
+
+
+def mixture() -> np.ndarray:
+    """The recogniser's weights of the parts of a face: (147, 512)."""
+    return np.random.default_rng(0).normal(size=(3 * 7 * 7, 512)).astype(np.float32)

@@ -72,6 +72,8 @@ def _of_evaluation(arguments: Arguments) -> str | None:
         return "--degrade makes the input and the results itself: leave out --degrade, or the folders of both."
     elif not arguments.research.truth:
         return "--degrade degrades the truth: say --truth DIR."
+    if arguments.research.recogniser and not arguments.research.truth:
+        return "--recogniser compares faces with those of the truth: say --truth DIR."
     if "out" in arguments.typed and arguments.out.exists() and not arguments.out.is_dir():
         return f"{arguments.out} is a file: name a folder with -o."
     return None

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from .. import checkpoints
 from ..evaluation import metrics, report
 from ..evaluation.likeness import Likeness
+from ..recognition import Recogniser
 from .arguments import Arguments
 from .evaluation_images import Sample, Samples, listed, of_folders, of_network, read
 from .models import obtain
@@ -65,16 +66,22 @@ def _metrics(arguments: Arguments, device: torch.device, has_truth: bool) -> tup
     scores, missing = metrics.scores(lambda file: _find(file, arguments), device, has_truth)
     if has_truth:
         detector = load_network(obtain([arguments.detector or find_detector(arguments)], arguments)[0], "detector", "", device)
-        recogniser = None
-        try:
-            path = checkpoints.find("dlib-recogniser", arguments.weights)
-            recogniser = checkpoints.load(path) if path else None
-        except ImportError:
-            pass
+        recogniser = _recogniser(arguments, device)
         if recogniser is None:
-            missing["identity"] = "needs a recogniser: pip install 'codeformer-suite[people]'"
+            missing["identity"] = "needs a recogniser: pip install 'codeformer-suite[people]', or name one with --recogniser"
         scores["landmarks"] = Likeness(detector, recogniser)
     return scores, missing
+
+
+def _recogniser(arguments: Arguments, device: torch.device) -> Recogniser | None:
+    """The one that was asked for, or dlib's where it is installed."""
+    if name := arguments.research.recogniser:
+        return load_network(obtain([name], arguments)[0], "recogniser", "", device)
+    try:
+        path = checkpoints.find("dlib-recogniser", arguments.weights)
+        return checkpoints.load(path) if path else None
+    except ImportError:
+        return None
 
 
 def _find(file: str, arguments: Arguments) -> Path | None:

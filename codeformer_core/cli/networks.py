@@ -167,5 +167,7 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
             needed = f"a {role} for {task}: choose {_for_task(task, role)[0]}"
         if role == "occluder":
             needed = "an occluder: an ONNX file with one channel out, such as xseg_1.onnx"
+        if role == "recogniser":
+            needed = "a recogniser: an ONNX file with 112 x 112 pixels in and 512 numbers out, such as w600k_r50.onnx"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
     return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

@@ -32,6 +32,12 @@ class ResearchOptions:
         group="evaluation",
         metavar="DIR",
     )
+    recogniser: str | None = option(
+        None,
+        "Identity (IDS) by this ONNX file, such as ArcFace's w600k_r50.onnx (default: dlib's, the extra people).",
+        group="evaluation",
+        metavar="FILE",
+    )
     degrade: str | None = option(
         None,
         "Degrades the truth by this recipe, restores it with --model at each fidelity -w, and scores that.",

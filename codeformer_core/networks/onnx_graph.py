@@ -32,7 +32,7 @@ def providers(device: torch.device) -> list[Any]:
 
 
 class OnnxGraph:
-    """A graph that turns images into images. It pickles by path, and threads may share it.
+    """A graph that turns images into images or embeddings. It pickles by path, and threads may share it.
 
     Attributes:
         path, name: of the file, and what messages call it.
@@ -40,6 +40,7 @@ class OnnxGraph:
         batch: how many it takes in a call; 0 for any number.
         channels_last: whether it takes (N, S, S, 3), as networks of TensorFlow do.
         channels: of its first output, as the file says it; the only output that is asked for.
+        embeds: whether that is (N, D), numbers that describe each image.
         values: one of `RANGES`.
         weight_bytes: about what a session takes.
     """
@@ -50,6 +51,7 @@ class OnnxGraph:
         session = self.session(torch.device("cpu"))
         taken = layout(session, name)
         self.side, self.batch, self.channels_last, self.channels = taken.side, taken.batch, taken.channels_last, taken.channels
+        self.embeds = taken.embeds
         self._input, self._output, self._dtype = taken.name, session.get_outputs()[0].name, taken.dtype
         self.values = session.get_modelmeta().custom_metadata_map.get(RANGE_KEY, RANGES[0])
         if self.values not in RANGES:
@@ -73,7 +75,7 @@ class OnnxGraph:
         self._session = None
 
     def __call__(self, images: Tensor, device: torch.device) -> Tensor:
-        """Images (N, 3, S, S) -> the first output (N, C, s, s) in float32, on the images' device."""
+        """Images (N, 3, S, S) -> the first output (N, C, s, s) or (N, D) in float32, on the images' device."""
         given = images.movedim(1, -1) if self.channels_last else images
         pixels = given.cpu().numpy().astype(self._dtype)
         size = self.batch or len(pixels)

@@ -1,4 +1,4 @@
-"""Networks in ONNX files, run by onnxruntime (extra `onnx`): face restorers, and occluders, which see what covers a face."""
+"""Networks in ONNX files, run by onnxruntime (extra `onnx`): restorers, occluders (what is in front of a face), recognisers."""
 
 import hashlib
 import mmap
@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ..imaging.resize import resize
 from .codeless import CodelessRestorer
 from .trial import fault_of
 
 if TYPE_CHECKING:
     from .onnx_graph import OnnxGraph
+
+#: The square of an aligned crop of side 1 that ArcFace's networks see: least squares from their five-point template
+#: (insightface/utils/face_align.py) to FFHQ's, 2 of 112 pixels apart at most.
+ARCFACE = (65 / 512, 62 / 512, 446 / 512, 443 / 512)
 
 #: A protobuf, which such a file is, cannot be larger.
 LARGEST = 2 << 30
@@ -23,7 +28,7 @@ LARGEST = 2 << 30
 EXTERNAL = b"\n\x08location\x12"
 
 
-def load(path: Path, name: str, published: Collection[str] = ()) -> "OnnxRestorer | OnnxOccluder":
+def load(path: Path, name: str, published: Collection[str] = ()) -> "OnnxRestorer | OnnxOccluder | OnnxRecogniser":
     """The network in a file.
 
     Args:
@@ -53,11 +58,14 @@ def load(path: Path, name: str, published: Collection[str] = ()) -> "OnnxRestore
     if problem:
         raise ValueError(
             f"{name} is no network that onnxruntime {onnxruntime.__version__} can run here ({problem}). "
-            "Expected a face restorer, an RGB image in and out, or an occluder: choose another file, or get this one again."
+            "Expected a face restorer, an RGB image in and out, an occluder, or a recogniser: choose another file, or get this "
+            "one again."
         )
     from .onnx_graph import OnnxGraph
 
     graph = OnnxGraph(path, name)
+    if graph.embeds:
+        return OnnxRecogniser(graph)
     return OnnxOccluder(graph) if graph.channels == 1 else OnnxRestorer(graph)
 
 
@@ -116,3 +124,25 @@ class OnnxOccluder(nn.Module):
         low, high = seen.aminmax()
         seen = seen.sigmoid() if low < -0.5 or high > 1.5 else seen
         return (seen * 2 - 0.5).clamp(0, 1)
+
+
+class OnnxRecogniser(nn.Module):
+    """A face recognition network such as ArcFace (Deng et al., 2019), for the identity of `codeformer evaluate`.
+
+    `recognition.SAME_PERSON` is a distance of dlib's embeddings, and tells nothing of these.
+
+    Attributes:
+        role: "recogniser".
+    """
+
+    role = "recogniser"
+
+    def __init__(self, graph: "OnnxGraph") -> None:
+        super().__init__()
+        self.graph, self.place = graph, _place()
+
+    def describe(self, crops: Tensor) -> Tensor:
+        """See `recognition.Recogniser`; (N, D), of any length."""
+        x0, y0, x1, y1 = (round(value * crops.shape[-1]) for value in ARCFACE)
+        chips = resize(crops[..., y0:y1, x0:x1], self.graph.side)
+        return self.graph(chips if self.graph.values == "0,1" else chips * 2 - 1, self.place.device).cpu()

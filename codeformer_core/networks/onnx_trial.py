@@ -23,6 +23,9 @@ SIDES = (256, 512, 1024, 2048)
 
 LARGEST_SIDE = 4096
 
+#: How many numbers describe a face in recognition networks, and the side of the faces that ArcFace and its like see.
+EMBEDDINGS, RECOGNISED_SIDE = (128, 256, 512), 112
+
 #: Bytes of address space for the trial: a graph of a few bytes can ask for any amount.
 MOST_MEMORY = 16 << 30
 
@@ -37,6 +40,7 @@ class Layout(NamedTuple):
         side: S, their width and height.
         channels_last: (N, S, S, 3) instead of (N, 3, S, S).
         channels: of the first output, as the graph says it.
+        embeds: whether the first output is a row of numbers for each image, as of a recogniser.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Layout(NamedTuple):
     side: int
     channels_last: bool
     channels: Any
+    embeds: bool
 
 
 def create(path: str, providers: list[Any], threads: int = 0) -> onnxruntime.InferenceSession:
@@ -68,13 +73,14 @@ def layout(session: onnxruntime.InferenceSession, name: str) -> Layout:
     if len(shape) != 4 or shape[1] not in (0, 3) or shape[2] != shape[3] or shape[2] > LARGEST_SIDE:
         raise ValueError(f"its input has the shape {tuple(inputs[0].shape)}")
     channels = output.shape[3 if channels_last else 1] if len(output.shape) == 4 else 0
+    embeds = len(output.shape) == 2 and output.shape[1] in EMBEDDINGS
     named = re.search("|".join(map(str, SIDES)), name)
-    side = shape[2] or (int(named[0]) if named else 256 if channels == 1 else 512)
-    return Layout(inputs[0].name, TYPES[inputs[0].type], shape[0], side, channels_last, channels)
+    usual = RECOGNISED_SIDE if embeds else int(named[0]) if named else 256 if channels == 1 else 512
+    return Layout(inputs[0].name, TYPES[inputs[0].type], shape[0], shape[2] or usual, channels_last, channels, embeds)
 
 
 def fault(path: str, name: str) -> str:
-    """What is wrong with a file that does not end the process; "" when it turns images into images."""
+    """What is wrong with a file that does not end the process; "" when it turns images into images, or into embeddings."""
     try:
         session = create(path, ["CPUExecutionProvider"])
         taken = layout(session, name)
@@ -85,7 +91,8 @@ def fault(path: str, name: str) -> str:
         return str(error).strip().partition("\n")[0].rpartition(" : ")[2].replace(path, name) or "onnxruntime refuses it"
     found = result.shape if isinstance(result, np.ndarray) else ()
     channels = found[-1 if taken.channels_last else 1] if len(found) == 4 else 0
-    if found[:1] != shape[:1] or channels not in (1, 3) or (channels == 3 and found != shape):
+    fits = len(found) == 2 if taken.embeds else channels == 1 or (channels == 3 and found == shape)
+    if found[:1] != shape[:1] or not fits:
         return f"it turns {shape} into {found}"
     return "" if np.isfinite(result).all() else "it gives values that are not finite"
 

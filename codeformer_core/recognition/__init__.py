@@ -29,7 +29,7 @@ class Recogniser(Protocol):
     """A face recognition network."""
 
     def describe(self, crops: Tensor) -> Tensor:
-        """Aligned faces (N, 3, S, S) RGB in [0, 1], see `align` -> their embeddings (N, 128) float32 on the CPU."""
+        """Aligned faces (N, 3, S, S) RGB in [0, 1], see `align` -> embeddings (N, D) float32 on the CPU, D = 128 of dlib's."""
         ...
 
 

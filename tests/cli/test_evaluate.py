@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from codeformer_core.cli import main
+from codeformer_core.detection.faces_json import from_json
 
 pytest.importorskip("torchmetrics", reason="needs pip install 'codeformer-suite[evaluate]'")
 
@@ -56,6 +57,35 @@ def test_a_folder_is_scored_against_its_truth(faces, tmp_path, capsys):
     assert float(rows(tmp_path / "scores")["restored", "0"]["PSNR"]) == pytest.approx(psnr["0"], rel=1e-4)
     with Image.open(tmp_path / "scores" / "sheet.png") as sheet:  # best, median, worst; restored beside the truth
         assert sheet.size == (2 * 256, 3 * 256)
+
+
+def test_identity_is_the_cosine_of_a_recogniser_in_a_file(tmp_path, data, capsys):
+    onnx_files = pytest.importorskip("onnx_files", reason="the tests build networks with the package onnx")
+    pytest.importorskip("onnxruntime", reason="ONNX files need the package onnxruntime")
+    name = "nasa_sts114_crew_7faces"
+    faces, _ = from_json((data / "faces" / f"{name}.json").read_bytes())
+    with Image.open(data / "photos" / f"{name}.jpg") as photo:
+        squares = [(x - size, y - size, x + size, y + size) for (x, y), size in ((face.centre, face.pixels) for face in faces)]
+        people = [photo.convert("RGB").resize((160, 160), box=square) for square in squares[:2]]
+    for folder in ("restored", "clear"):
+        (tmp_path / folder).mkdir()
+        people[0].save(tmp_path / folder / "same.png")
+        people[folder == "clear"].save(tmp_path / folder / "other.png")
+    words = ["evaluate", "restored", "--truth", "clear", "--detector", "mtcnn", "--device", "cpu", "-o", "scores"]
+    assert main([*words, "--recogniser", str(onnx_files.recogniser(tmp_path / "arcface.onnx"))]) == 0
+    found = rows(tmp_path / "scores")
+    assert float(found["restored", "same"]["identity"]) == pytest.approx(1, abs=1e-4)
+    assert -1 < float(found["restored", "other"]["identity"]) < 0.9
+    assert json.loads((tmp_path / "scores" / "scores.json").read_text())["settings"]["recogniser"].endswith("arcface.onnx")
+    for file, sentence in (
+        (
+            onnx_files.restorer(tmp_path / "gpen.onnx"),
+            "gpen.onnx is a restorer for restoration. Needed is a recogniser: an ONNX",
+        ),
+        ("nowhere.onnx", "nowhere.onnx is not found."),
+    ):
+        assert main([*words, "--recogniser", str(file)]) == 1
+        assert sentence in capsys.readouterr().err
 
 
 def test_degrading_restoring_and_scoring_in_one_command_is_the_same_as_one_by_one(faces, tmp_path, tiny_checkpoint):
@@ -159,6 +189,7 @@ def test_other_sizes_grey_images_and_images_without_truth_are_scored_with_a_noti
     [
         ([], "name folders of restored images, or say --degrade RECIPE --truth DIR"),
         (["faces", "-w", "0.3", "--seed", "2"], "-w, --seed is for --degrade"),
+        (["faces", "--recogniser", "arcface.onnx"], "--recogniser compares faces with those of the truth: say --truth DIR"),
         (["faces", "--truth", "faces", "--degrade", "mild"], "leave out --degrade, or the folders"),
         (["--degrade", "mild"], "say --truth DIR"),
         (["faces", "--truth", "faces", "-o", "faces/1.png"], "faces/1.png is a file: name a folder with -o"),

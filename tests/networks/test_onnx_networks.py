@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from codeformer_core import checkpoints, load
+from codeformer_core.align import template
 from codeformer_core.cli import main
 from codeformer_core.networks import onnx_networks
 from codeformer_core.options import FixOptions
@@ -57,6 +58,25 @@ def test_the_range_is_minus_one_to_one_unless_the_file_says_otherwise(tmp_path, 
     assert torch.allclose(checkpoints.load(path).restore(crops), expected(crops, low=0), atol=1e-6)
     with pytest.raises(ValueError, match="has the value_range '0,255', expected one of -1,1 or 0,1: correct it"):
         checkpoints.load(onnx_files.restorer(tmp_path / "mine.onnx", metadata={"value_range": "0,255"}))
+
+
+@pytest.mark.parametrize("side", [112, "S"])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("low", [-1, 0])
+def test_a_recogniser_sees_the_square_of_arcface(tmp_path, side, channels_last, low):
+    metadata = {"value_range": f"{low},1"}
+    path = onnx_files.recogniser(tmp_path / "w512.onnx", side, channels_last=channels_last, metadata=metadata)
+    network, colours = checkpoints.load(path), torch.tensor([[0.9, 0.5, 0.2], [0.1, 0.3, 0.8]])
+    points = torch.tensor([[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]])  # of 112 pixels
+    crops = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(0))  # what is seen outside would tell
+    crops[..., 31:222, 32:223] = colours[:, :, None, None]
+    found = network.describe(crops)
+    parts = (colours * (1 - low) + low).repeat_interleave(49, dim=1)  # every part has the colour of the square
+    assert network.role == "recogniser" and found.shape == (2, 512)
+    assert torch.allclose(found, parts @ torch.from_numpy(onnx_files.mixture()), atol=1e-4)
+    x0, y0, x1, _ = onnx_networks.ARCFACE
+    apart = (points + 0.5) * (x1 - x0) / 112 + torch.tensor([x0, y0]) - (template(512).float() + 0.5) / 512
+    assert apart.abs().max() < 0.015 and apart.mean(dim=0).abs().max() < 0.001
 
 
 def test_it_says_what_it_cannot_do(tmp_path, crops):
@@ -137,6 +157,7 @@ WRONG = {
         lambda path: one_node(path, "AveragePool", IMAGE, [1, 3, 32, 32], kernel_shape=[2, 2], strides=[2, 2]),
         r"it turns \(1, 3, 64, 64\) into \(1, 3, 32, 32\)",
     ),
+    "landmarks": (lambda path: one_node(path, "Reshape", IMAGE, [1, 212], constants={"n": np.array([1, -1])}), "it turns"),
     "classifies": (lambda path: one_node(path, "Flatten", IMAGE, [1, 12288]), r"it turns .* into \(1, 12288\)"),
     "not finite": (
         lambda path: onnx_files.restorer(path, weights=(float("nan"), 1, 1)), "it gives values that are not finite"
