@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def read_back(*tensors: Tensor) -> list[Tensor]:
-    """Float32 tensors of one device on the CPU, in one copy; those on the CPU as they are."""
+    """Tensors of one type and device on the CPU, in one copy; those on the CPU as they are."""
     if not tensors or tensors[0].device.type == "cpu":
         return list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in tensors])

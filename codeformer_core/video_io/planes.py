@@ -9,6 +9,7 @@ from av.codec import find_best_pix_fmt_of_list
 from torch import Tensor
 from torch.nn import functional
 
+from ..runtime.read_back import read_back
 from .yuv import WEIGHTS, ColourSpace, SampleFormat
 
 # Planar pixel formats; between them they hold every packed and semi-planar one without loss.
@@ -98,7 +99,7 @@ def copy_alpha(source: av.VideoFrame, target: av.VideoFrame) -> None:
         levels = 2.0 ** source.format.components[-1].bits - 1
         stored = torch.from_numpy(_views(source)[-1].astype(np.float32))[None, None] / levels
         alpha = functional.interpolate(stored, plane.shape, mode="bilinear") if stored.shape != alpha.shape else stored
-    plane[:] = _rounded(alpha[0, 0] * (2**bits - 1), bits)
+    _store([alpha[0, 0] * (2**bits - 1)], [plane], bits)
 
 
 def image(
@@ -106,8 +107,7 @@ def image(
 ) -> Tensor:
     """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame."""
     frame = planar(frame)
-    planes = [plane if plane.itemsize == 1 else plane.astype(np.int32) for plane in arrays(frame)]
-    rgb = sample_format(frame, colours).to_rgb([torch.tensor(plane, device=device) for plane in planes])
+    rgb = sample_format(frame, colours).to_rgb(_uploaded(arrays(frame), device))
     return orientation.upright(rgb).contiguous()
 
 
@@ -125,10 +125,10 @@ def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
     """
     layout, targets = sample_format(frame, colours), arrays(frame)
     if mask is None:
-        for target, plane in zip(targets, layout.from_rgb(pixels, len(targets)), strict=True):
-            target[:] = _rounded(plane, layout.bits)
+        _store(layout.from_rgb(pixels, len(targets)), targets, layout.bits)
         return
-    rows, columns = (torch.nonzero(mask[0, 0].amax(axis))[:, 0].tolist() for axis in (1, 0))
+    covered = read_back(*(mask[0, 0].amax(axis) for axis in (1, 0)))
+    rows, columns = (torch.nonzero(line)[:, 0].tolist() for line in covered)
     if not rows:
         return
     down, across = layout.subsampling  # aligned to the chroma grid, with a margin of one chroma sample for the interpolation
@@ -138,22 +138,30 @@ def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
     parts = [targets[0][top:bottom, left:right]]
     for plane in targets[1:]:
         parts.append(plane[top // down : -(-bottom // down), left // across : -(-right // across)])
-    source = [torch.tensor(part.astype(np.int32), device=pixels.device) for part in parts]
+    source = _uploaded(parts, pixels.device)
     part = pixels[:, :, top:bottom, left:right]
     weight = mask[:, :, top:bottom, left:right].to(pixels.device, torch.float32).clamp(0, 1)
     new = layout.from_rgb(part, len(parts))
-    before = layout.from_rgb(layout.to_rgb(source), len(parts))
-    for index, target in enumerate(parts):
+    before, mixed = layout.from_rgb(layout.to_rgb(source), len(parts)), []
+    for index in range(len(parts)):
         if index == 0 or layout.subsampling == (1, 1):
             share, touched = weight[0, 0], weight[0, 0] > 0
         else:
             share = layout.subsample(weight[0])[0]
             touched = functional.max_pool2d(weight, layout.subsampling, ceil_mode=True)[0, 0] > 0
         blended = new[index] + (1 - share) * (source[index] - before[index])
-        target[:] = np.where(touched.cpu().numpy(), _rounded(blended, layout.bits), target)
+        mixed.append(torch.where(touched, blended, source[index].float()))
+    _store(mixed, parts, layout.bits)
 
 
-def _rounded(plane: Tensor, bits: int) -> np.ndarray:
-    """Sample values (h, w) rounded and clipped to integers of `bits`."""
-    dtype = np.uint8 if bits <= 8 else np.uint16
-    return plane.round().clamp(0, 2**bits - 1).cpu().numpy().astype(dtype)
+def _uploaded(planes: list[np.ndarray], device: torch.device | str) -> list[Tensor]:
+    """Copies of sample planes (h, w) on a device; 8 bits as they are, more as int32, since PyTorch computes with no uint16."""
+    return [torch.tensor(plane if plane.itemsize == 1 else plane.astype(np.int32), device=device) for plane in planes]
+
+
+def _store(samples: list[Tensor], targets: list[np.ndarray], bits: int) -> None:
+    """Write sample values (h, w) into planes, rounded and clipped to `bits`; from a GPU in one copy, 8 bits as bytes."""
+    kind = torch.uint8 if bits <= 8 else torch.int32
+    rounded = read_back(*(plane.round().clamp(0, 2**bits - 1).to(kind) for plane in samples))
+    for target, plane in zip(targets, rounded, strict=True):
+        target[:] = plane.numpy()
