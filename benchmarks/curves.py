@@ -19,7 +19,7 @@ from .cases import Case
 from .workers import Setting, Worker
 
 #: Values of the axes: faces, widths of images in pixels (4:3), frames, crops; and --tiny's.
-FULL = (1, 2, 4, 8, 16), (1000, 2000, 2800, 3400, 4000), (20, 40, 80, 160), (1, 2, 4, 8, 16)
+FULL = (1, 2, 4, 8, 16), (1000, 2000, 2800, 3400, 4000), (10, 20, 40, 80), (1, 2, 4, 8, 16)
 TINY = (1, 2), (160, 200), (2, 4), (1, 2)
 
 

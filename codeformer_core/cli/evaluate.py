@@ -35,8 +35,6 @@ def run(arguments: Arguments) -> int:
         device = device_of(arguments.device)
         samples = of_network(arguments, device) if arguments.research.degrade else of_folders(arguments)
         scores, missing = _metrics(arguments, device, samples.has_truth)
-        if not scores:
-            raise ValueError("\n".join(["no metric can be computed:", *(f"{name} {why}" for name, why in missing.items())]))
         rows, whole = _scored(arguments, device, samples, scores, missing)
         averages = {name: report.means(rows[name], whole.get(name, {})) for name in rows}
         for metric in list(next(iter(averages.values()))):
@@ -107,6 +105,8 @@ def _scored(
             inception = metrics.Inception(metrics.weights("FID", lambda file: _find(file, arguments)), device)
         except metrics.Unavailable as error:
             missing["FID"] = str(error)
+    if not (scores or inception):
+        raise ValueError("\n".join(["no metric can be computed:", *(f"{name} {why}" for name, why in missing.items())]))
     with torch.inference_mode():
         for name in tqdm(samples.names, unit="image", disable=hidden):
             sample = samples.load(name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from codeformer_core.cli import main
@@ -86,6 +87,23 @@ def test_identity_is_the_cosine_of_a_recogniser_in_a_file(tmp_path, data, capsys
     ):
         assert main([*words, "--recogniser", str(file)]) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_sets_without_truth_have_an_fid_when_that_is_all_there_is(faces, tmp_path, monkeypatch, capsys):
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="needs the extra [evaluate]")
+    words = ["evaluate", "faces", "--reference", "faces", "--weights", ".", "--device", "cpu", "-o", "scores"]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "no metric can be computed:\nNIQE needs niqe_pris" in said and "FID needs weights-inception-2015" in said
+    file = tmp_path / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save({}, file)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        network = module.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
+    torch.save(network.state_dict(), file)
+    assert main(words) == 0
+    means = json.loads((tmp_path / "scores" / "scores.json").read_text())["sets"]["faces"]["means"]
+    assert list(means) == ["FID"] and means["FID"]["value"] == pytest.approx(0, abs=1e-4)
 
 
 def test_degrading_restoring_and_scoring_in_one_command_is_the_same_as_one_by_one(faces, tmp_path, tiny_checkpoint):
