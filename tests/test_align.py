@@ -132,9 +132,16 @@ def test_views_are_warped_like_contiguous_copies():
 def test_the_warp_is_exact_under_reduced_precision_matrix_products():
     images = torch.rand(1, 3, 40, 2000, generator=torch.Generator().manual_seed(0))
     affine = rotation(3, 0.7, -900, -20)
-    exact = _warp_torch(images, affine, [0.0], 40, 60, [0.0] * 3)
+    exact = _warp_torch(images, affine, [0.0], (40, 60), [0.0] * 3)
     with torch.autocast("cpu", torch.bfloat16):  # as TF32, which other packs switch on for the whole process, only coarser
-        assert torch.equal(_warp_torch(images, affine, [0.0], 40, 60, [0.0] * 3), exact)
+        assert torch.equal(_warp_torch(images, affine, [0.0], (40, 60), [0.0] * 3), exact)
+
+
+def test_many_samples_are_taken_in_bands_with_the_same_result(monkeypatch):
+    image = torch.rand(1, 3, 200, 300, generator=torch.Generator().manual_seed(0))
+    whole = _warp_torch(image, rotation(20, 0.3, 3, 4), [-0.3, 0.0, 0.3], (50, 60), [0.5] * 3)
+    monkeypatch.setattr("codeformer_core.imaging.affine.MOST_SAMPLES", 7 * 9 * 60)  # of 50 rows seven at a time
+    assert torch.equal(_warp_torch(image, rotation(20, 0.3, 3, 4), [-0.3, 0.0, 0.3], (50, 60), [0.5] * 3), whole)
 
 
 def test_a_crop_beyond_the_image_is_filled_with_neutral_grey():

@@ -22,6 +22,9 @@ MIP_RESIDUAL = 3
 #: a pixel of it.
 ONE_SAMPLE = 1.05
 
+#: So many samples at once on a GPU: with their coordinates 140 MB. A face six times larger than its crop has nine million.
+MOST_SAMPLES = 1 << 22
+
 
 def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
     """Similarity transform (rotation, scale, translation) from landmarks to a target: least median of squares (LMedS).
@@ -112,7 +115,7 @@ def warp(
         repeat = -(-repeat // level)
     moved = translation(-repeat, -repeat)
     if image.device.type != "cpu":
-        warped = _warp_torch(image, compose(moved, affine), shifts, height, width, values, repeat)
+        warped = _warp_torch(image, compose(moved, affine), shifts, (height, width), values, repeat)
         return warped if out is None else out.copy_(warped)
     result = buffers.empty(image, *image.shape[:2], height, width, dtype=torch.float32) if out is None else out
     samples = [compose(moved, compose(affine, translation(x, y)) if x or y else affine) for y in shifts for x in shifts]
@@ -162,35 +165,32 @@ def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[f
 
 
 def _warp_torch(
-    image: Tensor,
-    affine: Tensor,
-    shifts: list[float],
-    height: int,
-    width: int,
-    fill: Sequence[float | Tensor],
-    repeat: int = 0,
+    image: Tensor, affine: Tensor, shifts: list[float], size: tuple[int, int], fill: Sequence[float | Tensor], repeat: int = 0
 ) -> Tensor:
-    """The image under an affine, each pixel the mean of the samples at `shifts` in both directions: (1, C, height, width).
+    """The image under an affine, each pixel the mean of the samples at `shifts` in both directions: (1, C, *size).
 
-    All samples are taken by one call and averaged by another, since a GPU spends more on launching kernels than on them.
+    All samples are taken by one call and averaged by another, since a GPU spends more on launching kernels than on them; of
+    faces far larger than their crops by a few, see `MOST_SAMPLES`.
     """
     planes, filled = image.float(), any(isinstance(value, Tensor) or value for value in fill)
     if filled:
         planes = torch.stack([plane - value for plane, value in zip(planes.unbind(1), fill, strict=True)], 1)
     if repeat:
         planes = F.pad(planes, (repeat,) * 4, mode="replicate")
-    y, x = (_positions(size, shifts, image.device) for size in (height, width))
+    y, x = (_positions(side, shifts, image.device) for side in size)
     # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8 or 11
     # bits where a user or another pack has allowed bf16 or TF32.
     # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
     axes = [
-        x * (2 * a / side) + (y * (2 * b / side) + ((2 * c + 1) / side - 1))[:, None]
+        (2 * a / side, 2 * b / side, (2 * c + 1) / side - 1)
         for (a, b, c), side in zip(invert(affine)[0].tolist(), (planes.shape[3], planes.shape[2]), strict=True)
     ]
-    grid = torch.stack(axes, dim=-1)[None]
-    warped = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    if len(shifts) > 1:
-        warped = F.avg_pool2d(warped, len(shifts))
+    bands = []
+    for band in y.split(max(1, MOST_SAMPLES // (len(x) * len(shifts))) * len(shifts)):
+        grid = torch.stack([x * a + (band * b + c)[:, None] for a, b, c in axes], dim=-1)[None]
+        sampled = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        bands.append(F.avg_pool2d(sampled, len(shifts)) if len(shifts) > 1 else sampled)
+    warped = torch.cat(bands, 2)
     if filled:
         warped = torch.stack([plane + value for plane, value in zip(warped.unbind(1), fill, strict=True)], 1)
     return warped.to(image.dtype)
