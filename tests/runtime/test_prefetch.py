@@ -158,15 +158,16 @@ def test_items_are_only_taken_when_the_budget_allows():
 
 @pytest.mark.parametrize("ends", ["close", "error"])
 def test_those_at_work_are_told_to_stop_before_they_are_waited_for(ends):
-    stop = threading.Event()
+    stop, taken = threading.Event(), threading.Event()
 
     def work(item):
-        if ends == "error" and item == 2:
+        if ends == "error" and item == 2 and taken.wait(60):
             raise KeyError(item)
         return item if item == 1 else stop.wait(60)
 
     results = in_threads(work, [1, 2, 3, 4], 3, lambda item: 0, 0, cancel=stop.set)
     assert next(results) == 1
+    taken.set()
     if ends == "close":
         results.close()
     else:
