@@ -1,5 +1,6 @@
 """`python -m benchmarks --against openvino,onnxruntime`: this project's networks beside other engines, from an export."""
 
+import time
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,9 @@ from .report import aligned_text
 from .resources import FIDELITY
 
 _CPU = torch.device("cpu")
+
+#: Seconds before each call: threads of the engine before look for work for a while, and take the cores meanwhile.
+REST = 0.5
 
 #: A face -> (the restored face (1, 3, S, S), the logits of its codes), as tensors.
 Engine = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -82,9 +86,10 @@ def _openvino(model: Path) -> Iterator[tuple[str, Engine]]:
     graph = core.read_model(model)
     hints = {"fp32": "f32"} | ({"bf16": "bf16"} if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else {})
     for name, hint in hints.items():
-        threads = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        # Pinned threads would keep those of the other engines from their cores.
+        threads = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "ENABLE_CPU_PINNING": False}
         compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": hint, **threads})
-        yield f"openvino {name}", lambda crops, run=compiled: _tensors([run(crops.numpy())[index] for index in (0, 1)])
+        yield f"openvino {name}", lambda crops, run=compiled: _tensors(run(crops.numpy()).to_tuple())
 
 
 #: The choices of --against, which are the packages' names -> from an ONNX graph to its engines by name.
@@ -142,6 +147,7 @@ def compare(
         times: dict[str, list[float]] = {engine: [] for engine in engines}
         for _ in range(rounds):
             for engine, restore in engines.items():
+                time.sleep(REST)
                 times[engine].append(timed(partial(restore, crops), _CPU))
         for engine in engines:
             seconds = median(times[engine])
