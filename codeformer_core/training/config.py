@@ -95,8 +95,8 @@ class Config:
     faces: TrainingFaces
     network: Architecture
     optimiser: Optimiser
-    start: Path | None = None  # `network.pth` of the stage before; None in stage I
-    codes_from: Path | None = None  # stage III only: `network.pth` of stage I, whose encoder gives a clear face's codes
+    start: Path | None = None  # `network.pth` of the stage before; or a file of this stage or a later one, to fine-tune it
+    codes_from: Path | None = None  # `network.pth` of stage I, whose encoder gives a clear face's codes; stage II: as `start`
     seed: int = 0  # of everything random
     threads: int | None = None  # CPU threads; None: PyTorch's choice
     degradation: Degradation = Degradation()
@@ -114,10 +114,12 @@ class Config:
         }
         if small := [f"{name} = {value}" for name, value in positive.items() if value < 1]:
             raise ValueError(f"Found {', '.join(small)}. Expected 1 or more.")
-        if (self.start is None) != (self.stage == 1):
-            raise ValueError("Stages 2 and 3 start from the network.pth of the stage before, stage 1 from none: check `start`.")
-        if (self.codes_from is None) == (self.stage == 3):
-            raise ValueError("Stage 3, and no other, takes the true codes from the network.pth of stage 1: check `codes_from`.")
+        if self.start is None and self.stage > 1:
+            raise ValueError("Stages 2 and 3 start from the network.pth of the stage before: check `start`.")
+        if self.stage == 3 and self.codes_from is None:
+            raise ValueError("Stage 3 takes the true codes from the network.pth of stage 1: check `codes_from`.")
+        if self.stage == 1 and self.codes_from is not None:
+            raise ValueError("Stage 1 makes the codes, so it takes none from a file: remove `codes_from`.")
         if self.stage == 3 and (found := self.network.task) != self.degradation.task:
             raise ValueError(
                 f"A network of this layout would be taken for one for {found}; expected one for {self.degradation.task}. "

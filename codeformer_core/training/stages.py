@@ -63,37 +63,51 @@ class Stage:
         self.perceptual = None
         if config.losses.perceptual and config.losses.perceptual_file is not None and config.stage != 2:
             self.perceptual = Perceptual(config.losses.perceptual_file).to(device)
-        if config.start is not None:
-            self._start(config.start)
-        if config.stage == 3:  # the fusion starts as the identity
+        if config.stage == 3:  # a new fusion starts as the identity
             for name, parameter in self.network.fuse_convs_dict.named_parameters():
                 if ".scale.2." in name or ".shift.2." in name:
                     nn.init.zeros_(parameter)
+        if config.start is not None:
+            self._start(config.start)
         if config.stage > 1:
-            self.encoder = CodeFormer(config.network).encoder.to(device).eval().requires_grad_(False)
-            state = checkpoints.read(config.codes_from or config.start or Path())
-            state = {k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")}
-            if problem := misfit(self.encoder.state_dict(), state):
-                raise ValueError(f"The encoder of `codes_from` does not fit [network]: {problem}. Give the file of stage 1.")
-            self.encoder.load_state_dict(state)
+            self._codes_from(config.codes_from or config.start or Path(), device)
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in TRAINED[config.stage])
 
     def _start(self, path: Path) -> None:
-        """Load the weights of the stage before.
+        """Load the weights to start from: those of the stage before, or of this stage or a later one, to fine-tune them.
 
         Raises:
-            ValueError: the file does not fit the configured network.
+            ValueError: the file does not fit the configured network, or lacks a part of it.
         """
-        state = checkpoints.read(path)
+        stage, state = self.config.stage, checkpoints.read(path)
+        needed = SAVED[max(1, stage - 1)]
+        state = {name: value for name, value in split_attention(state).items() if name.split(".")[0] in SAVED[stage]}
         try:
-            missing, superfluous = self.network.load_state_dict(split_attention(state), strict=False)
+            missing, superfluous = self.network.load_state_dict(state, strict=False)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} does not fit [network]: {' '.join(str(error).split()[:40])}.") from error
-        lacking = [name for name in missing if name.split(".")[0] in SAVED[self.config.stage - 1]]
+        lacking = [name for name in missing if name.split(".")[0] in needed]
         if lacking or superfluous:
             wrong = ", ".join((lacking or superfluous)[:3])
-            raise ValueError(f"{path} is not from stage {self.config.stage - 1} of this [network]: see {wrong}.")
+            raise ValueError(f"{path} lacks parts of stage {max(1, stage - 1)} of this [network], or has others: see {wrong}.")
+        if stage == 2 and not missing and self.config.codes_from is None:
+            raise ValueError(
+                f"{path} has a transformer, so its encoder has learnt to read degraded faces. Name the network.pth of stage 1, "
+                "whose encoder gives a clear face's codes, as `codes_from`."
+            )
+
+    def _codes_from(self, path: Path, device: torch.device) -> None:
+        """Load stage I's encoder, which gives a clear face's codes, with its codebook and generator."""
+        frozen = CodeFormer(self.config.network)
+        parts = nn.ModuleDict({name: getattr(frozen, name) for name in SAVED[1]})
+        state = {name: value for name, value in checkpoints.read(path).items() if name.split(".")[0] in SAVED[1]}
+        if problem := misfit(parts.state_dict(), state):
+            raise ValueError(f"{path} does not fit [network]: {problem}. Give the file of stage 1 as `codes_from`.")
+        parts.load_state_dict(state)
+        self.encoder = frozen.encoder.to(device).eval().requires_grad_(False)
+        for name in SAVED[1][1:]:
+            getattr(self.network, name).load_state_dict(getattr(frozen, name).state_dict())
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """The losses of a batch on the network's device."""

@@ -34,7 +34,7 @@ from codeformer_core.training.config import (
 from codeformer_core.training.config_file import read
 from codeformer_core.training.learner import Run, ema_of, rate
 from codeformer_core.training.run import train
-from codeformer_core.training.stages import TRAINED
+from codeformer_core.training.stages import SAVED, TRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Architecture(
@@ -330,11 +330,34 @@ def test_the_other_tasks_are_trained_and_their_files_do_them(faces, tmp_path, ta
 
 
 def test_a_stage_starts_from_the_one_before_only(faces, trained, tmp_path):
-    with pytest.raises(ValueError, match="not from stage 2"):
+    with pytest.raises(ValueError, match="lacks parts of stage 2"):
         Run(told(faces, tmp_path, 3, start=trained / "1" / "network.pth", codes_from=trained / "1" / "network.pth"), ALONE)
     wide = replace(TINY, code_dim=32)
     with pytest.raises(ValueError, match=r"does not fit \[network\]"):
         Run(told(faces, tmp_path, 2, start=trained / "1" / "network.pth", network=wide), ALONE)
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_whole_restorer_can_be_fine_tuned_from_each_stage(faces, trained, tmp_path, stage):
+    whole = checkpoints.read(trained / "3" / "network.pth")
+    codebook = {name: value + 0.01 for name, value in checkpoints.read(trained / "1" / "network.pth").items()}
+    torch.save({"params_ema": codebook}, tmp_path / "codebook.pth")
+    given = {"start": trained / "3" / "network.pth", "codes_from": tmp_path / "codebook.pth" if stage > 1 else None}
+    run = Run(told(faces, tmp_path, stage, **given), ALONE)
+    run.save()
+    begun = checkpoints.read(tmp_path / "network.pth")
+    assert {name.split(".")[0] for name in begun} == set(SAVED[stage])
+    for name, value in begun.items():
+        of_codebook = stage > 1 and name.split(".")[0] in ("quantize", "generator")
+        assert torch.equal(value, codebook[name] if of_codebook else whole[name]), name
+    if run.stage.encoder is not None:
+        assert all(torch.equal(value, codebook[f"encoder.{name}"]) for name, value in run.stage.encoder.state_dict().items())
+
+
+def test_the_codes_of_clear_faces_come_from_no_encoder_of_degraded_ones(faces, trained, tmp_path):
+    for start in ("2", "3"):
+        with pytest.raises(ValueError, match="Name the network.pth of stage 1"):
+            Run(told(faces, tmp_path, 2, start=trained / start / "network.pth"), ALONE)
 
 
 def test_a_contact_sheet_shows_clear_degraded_and_generated_faces(faces, trained):

@@ -62,6 +62,8 @@ steps = 5
     [
         ("stage = 1", "stage = 4", "expected one of 1, 2, 3"),
         ("stage = 1", "stage = 2", "check `start`"),
+        ("stage = 1", 'stage = 3\nstart = "a"', "check `codes_from`"),
+        ("stage = 1", 'stage = 1\ncodes_from = "a"', "remove `codes_from`"),
         ("steps = 5", "steps = 'many'", "steps is 'many'; expected int"),
         ("steps = 5", "step = 5", "says step; expected steps"),
         ("steps = 5", "", "does not say steps"),
