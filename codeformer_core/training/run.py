@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -31,8 +32,7 @@ def train(config: Config, quiet: bool = False) -> int:
         ValueError: the folder of faces, the file to start from or the state to resume from does not fit.
         FloatingPointError: a loss is not finite; what was saved before stays.
     """
-    with distributed.process_group() as process:
-        config.out.mkdir(parents=True, exist_ok=True)
+    with distributed.process_group() as process, _folder(config.out):
         run = Run(config, process)
         if state := saving.load(config.out / "state.pt", process.device):
             run.resume(state)
@@ -41,8 +41,23 @@ def train(config: Config, quiet: bool = False) -> int:
         return run.step
 
 
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make a folder, and remove what was made of it if an error comes before there is anything in it."""
+    new = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty
+            for one in new:
+                one.rmdir()
+        raise
+
+
 def _loop(run: Run, quiet: bool) -> None:
     config, steps = run.config, run.config.optimiser.steps
+    run.sampler(run.step)  # a damaged face is said before there is a log
     log = saving.Log(config.out, run.step) if run.process.is_main else None
     bar = tqdm(total=steps, initial=run.step, disable=quiet, desc=f"stage {config.stage}", mininterval=1)
     with (

@@ -389,6 +389,27 @@ def test_a_run_needs_faces_that_are_not_held_out(faces, tmp_path):
         train(replace(told(faces, tmp_path / "run"), faces=TrainingFaces(faces, hold_out=1)), quiet=True)
 
 
+@pytest.mark.parametrize("wrong", ["no folder", "no face", "nothing to start from", "a damaged face"])
+def test_a_run_that_trains_nothing_leaves_no_folder(faces, tmp_path, wrong):
+    folder, run = tmp_path / "faces", told(faces, tmp_path / "runs" / "1")
+    if wrong == "nothing to start from":
+        run = replace(run, stage=2, start=tmp_path / "absent.pth")
+    else:
+        if wrong != "no folder":
+            folder.mkdir()
+        if wrong == "a damaged face":
+            (folder / "0.png").write_bytes(b"PNG")
+        run = replace(run, faces=TrainingFaces(folder))
+    before = set(tmp_path.iterdir())
+    for _ in range(2):  # of new folders, and of one that was there
+        with pytest.raises((ValueError, OSError)):
+            train(run, quiet=True)
+        assert set(tmp_path.iterdir()) == before
+        run = replace(run, out=tmp_path / "mine")
+        run.out.mkdir(exist_ok=True)
+        before.add(run.out)
+
+
 def test_the_log_is_there_for_tensorboard_too(trained):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard")
     events = reader.EventAccumulator(str(trained / "1" / "tensorboard"))
