@@ -34,18 +34,20 @@ ALLOCATORS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Results so far are shown even after Ctrl-C or a failure."""
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] in (["gpu"], ["curves"]):
-        return import_module(f".{words[0]}", __package__).main(words[1:])
     try:
-        args = arguments.parser(tuple(ALLOCATORS)).parse_args(words)
+        if words[:1] in (["gpu"], ["curves"]):
+            return import_module(f".{words[0]}", __package__).main(words[1:])
+        return _measure_steps(words)
     except SystemExit as status:  # argparse has printed the reason
         return int(status.code or 0)
-    try:
+
+
+def _measure_steps(argv: Sequence[str]) -> int:
+    command = arguments.parser(tuple(ALLOCATORS))
+    args = command.parse_args(argv)
+    with arguments.wrong_usage(command):
         scale, devices = _scale(args), arguments.devices(args.device)
         _check(args)
-    except (ValueError, FileExistsError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
     if args.against:
         return _compare_engines(args)
     rows: list[Row] = []

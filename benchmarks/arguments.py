@@ -1,7 +1,8 @@
 """The command line of `python -m benchmarks`: options, their types, and the device."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -28,7 +29,7 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
     precisions = ", ".join(PRECISIONS)
     add("--precisions", type=listed(one_of(PRECISIONS)), metavar="P,P", help=f"of the networks: {precisions}")
     add("--device", default="all", help="all (default: the CPU, and CUDA if available), cpu, cuda, cuda:1, mps, ...")
-    add("--tiny", action="store_true", help="a tiny CodeFormer, to try the benchmark itself")
+    add("--tiny", action="store_true", help="tiny networks, to try the benchmark itself")
     add = command.add_argument_group("how").add_argument
     add("--reference", type=existing, metavar="FOLDER", help="a checkout of the official CodeFormer: measure it too, in turns")
     add(
@@ -49,6 +50,15 @@ def parser(allocators: Sequence[str]) -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace FILE.json if it exists")
     add("-q", "--quiet", action="store_true", help="no progress bar")
     return command
+
+
+@contextmanager
+def wrong_usage(command: argparse.ArgumentParser) -> Iterator[None]:
+    """What is found to be wrong within ends the command with status 2, as a wrong option does."""
+    try:
+        yield
+    except (ValueError, FileExistsError) as error:
+        command.exit(2, f"{command.prog}: {error}\n")
 
 
 def devices(name: str) -> list[str]:

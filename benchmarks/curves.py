@@ -61,7 +61,7 @@ def curves(device: str, tiny: bool) -> Iterator[Curve]:
         return Case("picture", device, precision, size, count)
 
     sizes = [(width, width * 3 // 4) for width in widths]
-    videos = {count: Case("fixed video", device, precision, small, 1, frames=count) for count in lengths}
+    videos: dict[float, Case] = {count: Case("fixed video", device, precision, small, 1, frames=count) for count in lengths}
     yield Curve(f"faces in an image of {hd[0]} x {hd[1]}", "face", {count: image(hd, count) for count in faces})
     yield Curve("size of an image with 4 faces", "megapixel", {size[0] * size[1] / 1e6: image(size, 4) for size in sizes})
     yield Curve(f"length of a video of {small[0]} x {small[1]} with one face", "frame", videos)
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add = command.add_argument
     add("--out", type=Path, required=True, metavar="FOLDER", help="for the plot, scaling.svg")
     add("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
-    add("--tiny", action="store_true", help="two points a curve and a tiny CodeFormer, to try the command itself")
+    add("--tiny", action="store_true", help="two points a curve and tiny networks, to try the command itself")
     add("--overwrite", action="store_true", help="replace scaling.svg if it exists")
     add("-q", "--quiet", action="store_true", help="no progress bar")
     return command
@@ -84,19 +84,17 @@ def main(argv: Sequence[str]) -> int:
     """Run the command.
 
     Returns:
-        0 if everything was measured, 1 if not, 2 for wrong usage.
+        0 if everything was measured, 1 if not.
+
+    Raises:
+        SystemExit: wrong usage.
     """
-    try:
-        args = parser().parse_args(argv)
-    except SystemExit as status:  # argparse has printed the reason
-        return int(status.code or 0)
-    try:
+    command = parser()
+    args = command.parse_args(argv)
+    with arguments.wrong_usage(command):
         (device,) = arguments.devices(args.device)
         if not args.overwrite:
             refuse_existing(args.out / "scaling.svg")
-    except (ValueError, FileExistsError) as error:
-        print(f"benchmarks curves: {error}", file=sys.stderr)
-        return 2
     wanted = list(curves(device, args.tiny))
     try:
         measured = _measured(wanted, device, args)

@@ -26,21 +26,19 @@ def main(argv: Sequence[str]) -> int:
     """Run the command. A section that fails does not stop the others; what was found is shown and written in any case.
 
     Returns:
-        0 if everything was measured and as expected, 1 if not, 2 for wrong usage, 130 after Ctrl-C.
+        0 if everything was measured and as expected, 1 if not, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: wrong usage.
     """
-    try:
-        args = parser().parse_args(argv)
-    except SystemExit as status:  # argparse has printed the reason
-        return int(status.code or 0)
-    try:
+    command = parser()
+    args = command.parse_args(argv)
+    with arguments.wrong_usage(command):
         (device,) = arguments.devices(args.device)
         if not args.overwrite:
             refuse_existing(args.out)
         if args.reference:
             check_checkout(args.reference)
-    except (ValueError, FileExistsError) as error:
-        print(f"benchmarks gpu: {error}", file=sys.stderr)
-        return 2
     lines: list[Line] = []
     failures: list[str] = []
     status = 0

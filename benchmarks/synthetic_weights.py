@@ -13,7 +13,7 @@ from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.networks.transformer import join_attention
 from codeformer_core.networks.vqgan import Architecture
 
-#: The released network, and a tiny one that tests the benchmark itself.
+#: The released network, and a tiny one that tests the benchmark itself. So does a detector of MobileNet's size.
 RELEASED = Architecture((64, 128, 128, 256, 256, 512), 2, (5,), 1024, 256, 16, 512, 9, (32, 64, 128, 256))
 
 TINY = Architecture((32, 32, 64), 2, (2,), 64, 32, 16, 64, 2, (32,))
@@ -37,7 +37,7 @@ def layout(name: str, tiny: bool = False) -> Mapping[str, Tensor]:
         if name == RESTORER:
             return join_attention(CodeFormer(TINY if tiny else RELEASED).state_dict())
         if name == DETECTOR:
-            return RetinaFace(resnet=True).state_dict()
+            return RetinaFace(resnet=not tiny).state_dict()
         return ParseNet().network.state_dict()
 
 

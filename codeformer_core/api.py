@@ -126,9 +126,9 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
 
     Args:
         image: a PIL image (RGB, RGBA, L, LA or I;16; 1 becomes L and P becomes RGB or RGBA; an EXIF rotation is applied); an
-            RGB array (H, W),
-            (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor (3 or 4, H, W) or
-            (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: convert them with [..., ::-1].
+            RGB array (H, W), (H, W, 3 or 4) or (B, H, W, 3 or 4) of uint8, uint16, or floats in [0, 1]; or a tensor
+            (3 or 4, H, W) or (B, 3 or 4, H, W) of floats in [0, 1]. It is not modified. OpenCV's arrays are BGR: convert them
+            with [..., ::-1].
         detector, restorer: see `load`.
         options, extras: see `fix_faces`.
 

@@ -34,6 +34,8 @@ def paste(
     parser: Parser | None = None,
     keep_detail: str | bool = "off",
     grain: int | None = None,
+    *,
+    check: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Warp the crops back into their images and composite them under their masks.
 
@@ -44,6 +46,8 @@ def paste(
         parser: needed by the styles that ask for one.
         keep_detail: see `with_detail` and `FixOptions.keep_detail`.
         grain: the seed of the noise that faces get which have less than their image, see `imaging.grain`; None adds none.
+        check: when everything is pasted, look for values that are not finite; a GPU is waited for. False leaves that to the
+            caller, see `check_faces`.
 
     Returns:
         The images (B, 3, H', W') and where they were changed (B, 1, H', W') in [0, 1], in the dtype of `images`, which are not
@@ -53,40 +57,6 @@ def paste(
         ValueError: unknown style, missing parser, or images of other proportions than the faces came from.
         RuntimeError: crops or masks with values that are not finite.
     """
-    result = paste_unchecked(images, aligned, mask, parser, keep_detail, grain)
-    check_faces(aligned, find_extremes(aligned))
-    return result
-
-
-def find_extremes(aligned: AlignedFaces) -> Tensor:
-    """What `check_faces` looks at, on the device of the faces: of crops and masks the least and the largest value."""
-    return extremes(aligned.crops, *_limits(aligned))
-
-
-def check_faces(aligned: AlignedFaces, found: Tensor) -> None:
-    """The RuntimeError of `paste` unless the extremes of the faces are finite."""
-    if bool(found.isfinite().all()):
-        return
-    if aligned.unchecked is not None:
-        check_finite(aligned.crops, aligned.unchecked, aligned.originals, "face")
-    check_pixels(aligned.crops, "face")
-    for masks in _limits(aligned):
-        check_pixels(masks, "mask")
-
-
-def _limits(aligned: AlignedFaces) -> list[Tensor]:
-    return [aligned.masks] if aligned.within is None else [aligned.masks, aligned.within]
-
-
-def paste_unchecked(
-    images: Tensor,
-    aligned: AlignedFaces,
-    mask: str = "auto",
-    parser: Parser | None = None,
-    keep_detail: str | bool = "off",
-    grain: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """`paste` that asks nothing of a GPU: it is for the caller to call `check_faces`."""
     batch, _, height, width = images.shape
     originals, crops, masks = (tensor.to(images.dtype) for tensor in (aligned.originals, aligned.crops, aligned.masks))
     aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype
@@ -112,7 +82,29 @@ def paste_unchecked(
                 mixed = with_grain(torch.lerp(part, pasted[:, rows], share), added, share)
                 torch.where(share > 0, mixed, part, out=part)
             _into(changed[place], weight, torch.maximum)
+    if check:
+        check_faces(aligned, find_extremes(aligned))
     return result, changed
+
+
+def find_extremes(aligned: AlignedFaces) -> Tensor:
+    """What `check_faces` looks at, on the device of the faces: of crops and masks the least and the largest value."""
+    return extremes(aligned.crops, *_limits(aligned))
+
+
+def check_faces(aligned: AlignedFaces, found: Tensor) -> None:
+    """The RuntimeError of `paste` unless the extremes of the faces are finite."""
+    if bool(found.isfinite().all()):
+        return
+    if aligned.unchecked is not None:
+        check_finite(aligned.crops, aligned.unchecked, aligned.originals, "face")
+    check_pixels(aligned.crops, "face")
+    for masks in _limits(aligned):
+        check_pixels(masks, "mask")
+
+
+def _limits(aligned: AlignedFaces) -> list[Tensor]:
+    return [aligned.masks] if aligned.within is None else [aligned.masks, aligned.within]
 
 
 def paste_mask(

@@ -20,7 +20,7 @@ from .masks.occlusion import exclude_occluded
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
-from .paste import keeps_detail, paste, paste_unchecked, with_detail
+from .paste import keeps_detail, paste, with_detail
 from .recognition import People
 from .recognition.likeness import restore_measured, without_strangers
 from .restoration import Restorer
@@ -200,7 +200,7 @@ def paste_unharmed(
     pasted, changed, measured = paste_measured(images, background, aligned, *how)  # without grain, which would pass for detail
     kept, harmed = without_harmed(images, background, pasted, aligned, options.always, measured)
     if harmed or grain is not None:
-        pasted, changed = paste_unchecked(background, kept, *how, grain)
+        pasted, changed = paste(background, kept, *how, grain, check=False)
     return Fixed(pasted, changed, kept, harmed)
 
 

@@ -67,6 +67,13 @@ READ = {
     "people": "images, videos",
 }
 
+#: What OUT is of a command where it is not as usual.
+WRITTEN = {
+    "crop": "folder for the faces",
+    "people": "the sheet, such as people.png, or a folder for it",
+    "video": "folder for the videos; for one input a file, or numbered images (frames/%%05d.png)",
+}
+
 _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
 _FACES = ("detection", "selection", "models", "speed")

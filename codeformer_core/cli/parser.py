@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 from .. import checkpoints
 from ..options import OptionField, option_fields, with_values
 from .arguments import Arguments
-from .commands import ACTIONS, COMMANDS, GROUPS, READ
+from .commands import ACTIONS, COMMANDS, GROUPS, READ, WRITTEN
 from .values import did_you_mean, listed, model, named, number, one_of
 
 _FIDELITY = "options.fidelity"
@@ -63,9 +63,7 @@ def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
     for name, one in COMMANDS.items():
         command = _add_parser(commands, name, one.help, one.module, f"codeformer {name} PATH... -o OUT [options]")
         command.add_argument("paths", nargs="+", type=named, metavar="PATH", help=f"{READ[one.module]} and folders of them")
-        out = {"crop": "folder for the faces", "people": "the sheet, such as people.png, or a folder for it"}.get(
-            name, "folder for the results; or a file, for one input"
-        )
+        out = WRITTEN.get(name, "folder for the results; or a file, for one input")
         command.add_argument("-o", "--out", type=named, help=out)
         if "images" in one.groups or "videos" in one.groups:
             command.epilog = "MASK is an image, white where it applies; or a folder with one of the same name for each input."

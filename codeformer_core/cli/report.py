@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..faces import Face, Likeness
-from ..selection.select import Size, number_faces
+from ..faces import Face, Likeness, Size
+from ..selection.select import number_faces
 
 #: The first key of a report, by which a report is told from other JSON files, and its version.
 FORMAT = {"format": "codeformer report", "version": 1}

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..align import FILL
-from ..faces import Box, DetectionOptions, Detector, Face, Point, Size, check_images
+from ..faces import Box, Detector, Face, Point, Size, check_images
+from ..options import DetectionOptions
 
 #: MediaPipe's face mesh of 478 points: the centres of the irises, the tip of the nose (of 1 and 4 the one at the position of
 #: the FFHQ template's, 0.54 of the way from the eyes to the mouth in canonical_face_model.obj), the corners of the mouth.

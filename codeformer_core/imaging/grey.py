@@ -11,10 +11,10 @@ from ..faces import Box, Face
 from ..runtime.read_back import read_back
 from .buffers import strips
 
-#: For `is_reference_grey`: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).
+#: For the reference's test: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).
 GREY_VARIANCE = 10.0
 
-#: For `is_toned`: how far a cell's chroma may lie from the curve, of white, and the share of the cells that must be as near.
+#: For `Grey.AUTO`: how far a cell's chroma may lie from the curve, of white, and the share of the cells that must be as near.
 #: Of 150 images of the test data toned in seven ways and saved as JPEG with a quality of 70 all are found (of steep duotones
 #: nine in ten), none of the same photographs in colour, and one at half their saturation.
 LARGEST_DISTANCE, LARGEST_IN_FACES, SHARE = 3.5 / 255, 4.5 / 255, 0.8
@@ -55,16 +55,6 @@ def grey_tests(images: Tensor, faces: Sequence[Face] = ()) -> tuple[Grey, ...]:
     )
 
 
-def is_toned(image: Tensor, boxes: Sequence[Box] = ()) -> bool:
-    """Whether an image (3, H, W) in [0, 1] has one tint for each luminance: grey, sepia, cyanotype, duotone, yellowed paper.
-
-    Its colours then lie on a curve over the luminance. Most of the image must, and most of the faces in `boxes`, so that a
-    stamp or a caption in colour does not count and a person before a grey wall does. A dark image is measured as if it were
-    brighter.
-    """
-    return _is_toned(_parts(image, boxes))
-
-
 def _parts(image: Tensor, boxes: Sequence[Box]) -> list[Tensor]:
     """The cells of an image (3, H, W), and of each face."""
     parts = [_cells(image, IMAGE_CELLS)]
@@ -77,6 +67,14 @@ def _parts(image: Tensor, boxes: Sequence[Box]) -> list[Tensor]:
 
 
 def _is_toned(parts: list[Tensor]) -> bool:
+    """Whether an image has one tint for each luminance: grey, sepia, cyanotype, duotone, yellowed paper.
+
+    Its colours then lie on a curve over the luminance. Most of the image must, and most of its faces, so that a stamp or a
+    caption in colour does not count and a person before a grey wall does. A dark image is measured as if it were brighter.
+
+    Args:
+        parts: the cells (4, K) of the image, then those of its faces, see `_cells`.
+    """
     cells = torch.cat(parts, 1)
     known = cells[3] > 0.5
     colours, count = cells[:3, known].T, int(known[: parts[0].shape[1]].sum())  # (K, 3), of which the image's
@@ -110,14 +108,6 @@ def _cells(image: Tensor, count: int) -> Tensor:
     return torch.cat([means, shares]).flatten(1)
 
 
-def is_reference_grey(image: Tensor) -> bool:
-    """The reference's test of an image (3, H, W) in [0, 1]; of tints it sees only those that are added.
-
-    Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip.
-    """
-    return _is_reference_grey(image, _difference_sums(image))
-
-
 def _difference_sums(image: Tensor) -> Iterator[Tensor]:
     """Of each strip (`strips`) of an image (3, H, W) the sums of R-B, G-R and B-G, and of their squares: (6,)."""
     for rows in strips(image):
@@ -127,6 +117,13 @@ def _difference_sums(image: Tensor) -> Iterator[Tensor]:
 
 
 def _is_reference_grey(image: Tensor, sums: Iterable[Tensor]) -> bool:
+    """The reference's test of an image (3, H, W) in [0, 1]; of tints it sees only those that are added.
+
+    Strip by strip: the sum of squared deviations can only grow, so most colour images are decided by the first strip.
+
+    Args:
+        sums: those of `_difference_sums`.
+    """
     allowed = 3 * image[0].numel() * GREY_VARIANCE / 255**2
     count, total, squares = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     for rows, of_strip in zip(strips(image), sums, strict=True):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..faces import AlignedFaces, Face
+from ..faces import AlignedFaces, Face, Size
 from ..imaging.resize import thumbnail_size
 from ..paste import paste
-from .select import ORDERS, Size, number_faces
+from .select import ORDERS, number_faces
 
 #: The longer side of a thumbnail in pixels: what a node shows on a large screen.
 LARGEST = 1024

@@ -7,7 +7,7 @@ from ..faces import AlignedFaces, Box, Harmed, Skipped
 from ..imaging.colour import luminance
 from ..masks.parsing import Parser
 from ..options.selection import BLURRED
-from ..paste import check_faces, find_extremes, paste_unchecked
+from ..paste import check_faces, find_extremes, paste
 from ..runtime.read_back import read_back
 from .sharpness import gradient_energy, measure_energies, sharpness
 
@@ -54,7 +54,7 @@ def paste_measured(
     images: Tensor, background: Tensor, aligned: AlignedFaces, mask: str, parser: Parser | None, keep_detail: str | bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`paste` into a background, and what `measure_harm` gives for it, on the CPU: a GPU is waited for once."""
-    pasted, changed = paste_unchecked(background, aligned, mask, parser, keep_detail)
+    pasted, changed = paste(background, aligned, mask, parser, keep_detail, check=False)
     found, measured = read_back(find_extremes(aligned), measure_harm(images, background, pasted, aligned))
     check_faces(aligned, found)
     return pasted, changed, measured

@@ -7,10 +7,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..detection.suppression import suppress
-from ..faces import Face, Skipped
+from ..faces import Face, Size, Skipped
 from ..options.selection import CHOICES, Selection
-
-Size = tuple[int, int]
 
 
 class Order(NamedTuple):

@@ -23,7 +23,7 @@ from ..masks.limits import with_opacity
 from ..networks.encoded import EncodedFaces
 from ..options import FixOptions, Selection
 from ..options.steadiness import OFF
-from ..paste import paste, paste_unchecked
+from ..paste import paste
 from ..pipeline import detect_all, limit_paste_area, select_faces, upscale_background
 from ..selection.harm import harm_reasons, paste_measured
 from .clip_grey import ClipGrey
@@ -209,7 +209,7 @@ def _pasted(
             return state._replace(aligned=None)
         aligned = with_opacity(aligned.subset(kept), [weights[row] for row in kept])
     if min(weights) < 1 or grain is not None:
-        pasted, mask = paste_unchecked(image, aligned, *how, grain)
+        pasted, mask = paste(image, aligned, *how, grain, check=False)
     return state._replace(aligned=aligned, image=pasted, mask=mask)
 
 

@@ -1,6 +1,7 @@
 """Black-and-white images are found whatever their tint, colour photographs are not, and a clip has one decision."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw
 from codeformer_core.align import align
 from codeformer_core.detection.faces_json import from_json
 from codeformer_core.faces import Face
-from codeformer_core.imaging.grey import GREY_VARIANCE, Grey, grey_tests, is_reference_grey, is_toned
+from codeformer_core.imaging.grey import GREY_VARIANCE, Grey, grey_tests
 from codeformer_core.video.clip_grey import PATIENCE, ClipGrey
 
 DATA = Path(__file__).parent.parent / "data"
@@ -53,6 +54,17 @@ def saved(pixels: np.ndarray, quality: int = 80) -> Image.Image:
 def tensor(image: Image.Image) -> torch.Tensor:
     """(3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+
+
+def is_toned(image: torch.Tensor, boxes: Sequence[tuple] = ()) -> bool:
+    """Whether an image (3, H, W) with faces in these boxes is black and white."""
+    points = ((0.0, 0.0),) * 5
+    return Grey.AUTO in grey_tests(image[None], [Face(0, box, points, 1.0) for box in boxes])[0]
+
+
+def is_reference_grey(image: torch.Tensor) -> bool:
+    """Whether an image (3, H, W) is by the reference's test."""
+    return Grey.REFERENCE in grey_tests(image[None])[0]
 
 
 @pytest.mark.parametrize("quality", [75, 95])
