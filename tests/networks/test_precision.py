@@ -11,6 +11,7 @@ from codeformer_core import networks
 from codeformer_core.checkpoints import read
 from codeformer_core.cli.networks import load_network
 from codeformer_core.networks import parsers, precision
+from codeformer_core.networks.encoded import EncodedFaces
 from codeformer_core.networks.folding import folded_kernel
 from codeformer_core.networks.normalisation import GroupNorm
 from codeformer_core.runtime.batching import automatic_batch
@@ -21,6 +22,17 @@ CPU = torch.device("cpu")
 def decibels(a: torch.Tensor, b: torch.Tensor) -> float:
     """The peak signal-to-noise ratio of images in [0, 1]."""
     return float(-10 * (a - b).square().mean().log10())
+
+
+def corner(encoded: EncodedFaces) -> EncodedFaces:
+    """The top left sixteenth of encoded faces: where a processor emulates bfloat16, to decode a whole one takes minutes."""
+
+    def cut(maps: torch.Tensor) -> torch.Tensor:
+        return maps[..., : maps.shape[-2] // 4, : maps.shape[-1] // 4]
+
+    height, width = encoded.features.shape[-2:]
+    cells = cut(torch.arange(height * width).reshape(height, width)).flatten()
+    return EncodedFaces(encoded.logits[:, cells], cut(encoded.features), {side: cut(one) for side, one in encoded.kept.items()})
 
 
 @torch.inference_mode()
@@ -34,7 +46,7 @@ def test_balanced_predicts_the_golden_codes_and_decodes_the_same_face(data, fill
         encoded = network.encode_faces(crops, 0.5)
         chosen = encoded.logits.argmax(2)[0].numpy()
         assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
-        restored[name] = network.decode_faces(encoded, 0.5)
+        restored[name] = network.decode_faces(corner(encoded), 0.5)
     assert restored["balanced"].dtype == torch.float32
     assert decibels(restored["balanced"], restored["exact"]) > 45
 

@@ -205,8 +205,16 @@ def live_map_bytes(shapes: set[tuple[int, ...]]) -> int:
     return sum(storages.values())
 
 
+@pytest.fixture
+def frozen_heap():
+    """The garbage collector passes over what there is already, which is millions of objects late in the suite."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.mark.parametrize("most", [0, 5])
-def test_crowds_hold_bounded_encoder_maps_with_the_same_result(clip, known_faces, tiny, monkeypatch, most):
+def test_crowds_hold_bounded_encoder_maps_with_the_same_result(clip, known_faces, tiny, monkeypatch, most, frozen_heap):
     class Crowd:
         """Three faces where the detector finds one."""
 
