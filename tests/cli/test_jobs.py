@@ -85,7 +85,7 @@ def test_what_an_interrupted_image_left_beside_its_result_is_no_obstacle(
 def test_a_signal_leaves_complete_files_and_the_same_command_finishes_the_rest(
     tmp_path: Path, without_faces: list[str], number: signal.Signals
 ) -> None:
-    for index in range(60):
+    for index in range(24):
         draw(tmp_path / "in" / f"{index:03}.png")
     out = tmp_path / "out"
     argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
@@ -97,18 +97,18 @@ def test_a_signal_leaves_complete_files_and_the_same_command_finishes_the_rest(
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     written = files(out)
-    assert 0 < len(written) < 60
+    assert 0 < len(written) < 24
     assert all(image_io.read(out / name).image.shape[-2:] == (30, 40) for name in written)
-    done, stopped, left = re.findall(r"(\d+) of 60 done, 0 failed(?:, (\d+) stopped)?, (\d+) not begun", said)[0]
-    assert int(done) + int(stopped or 0) + int(left) == 60
+    done, stopped, left = re.findall(r"(\d+) of 24 done, 0 failed(?:, (\d+) stopped)?, (\d+) not begun", said)[0]
+    assert int(done) + int(stopped or 0) + int(left) == 24
     assert len(written) == int(done)  # those at work when the signal came are waited for
     assert main(argv[3:]) == 0
-    assert len(files(out)) == 60
+    assert len(files(out)) == 24
 
 
 @POSIX
 def test_a_terminal_that_is_closed_ends_a_run_cleanly(tmp_path: Path, without_faces: list[str]) -> None:
-    for index in range(60):
+    for index in range(24):
         draw(tmp_path / "in" / f"{index:03}.png")
     out = tmp_path / "out"
     argv = [sys.executable, "-m", "codeformer_core", "fix", str(tmp_path / "in"), "-o", str(out), *without_faces]
@@ -121,7 +121,7 @@ def test_a_terminal_that_is_closed_ends_a_run_cleanly(tmp_path: Path, without_fa
         _wait_for_result(out)
         os.close(terminal)
         assert process.wait(timeout=60) == 128 + signal.SIGHUP
-    assert 0 < len(files(out)) < 60 and not list(out.glob(".*"))
+    assert 0 < len(files(out)) < 24 and not list(out.glob(".*"))
 
 
 def _own_terminal() -> None:
