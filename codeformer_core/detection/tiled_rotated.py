@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..faces import DetectionOptions, Detector, Face, Point
+from ..faces import Detector, Face, Point
+from ..options import DetectionOptions
 from .suppression import remove_duplicates
 
 #: The largest roll, in degrees, of a face that is accepted in a rotated image; beyond it the next rotation detects it better.

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from ...codeformer_core import checkpoints
-from ...codeformer_core.faces import DetectionOptions, Face
+from ...codeformer_core.faces import Face
 from ...codeformer_core.networks.codeless import CodelessRestorer
 from ...codeformer_core.networks.encoded import EncodedFaces, join_encoded
 from ...codeformer_core.networks.onnx_networks import OnnxRestorer
 from ...codeformer_core.networks.precision import suited
 from ...codeformer_core.networks.retinaface import detection_size
+from ...codeformer_core.options import DetectionOptions
 from . import memory, model_files, progress
 
 #: Activations of an upscaler for a pixel that goes in and each step of scale, about what the host asks for itself.
