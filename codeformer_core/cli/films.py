@@ -70,7 +70,7 @@ def detector_from(context: RunContext, first: int) -> Any:
 
 
 def film_of(task: ImageTask, context: RunContext, extras: Extras) -> Film:
-    """What is made of a task; frames and faces at once do not change it."""
+    """What is made of a task; frames and faces at once change no more of it than the rounding."""
     arguments, options = context.arguments, replace(context.options, chunk=1, batch=1)
     masks = extras.inside, extras.keep_out, extras.fidelity_mask, extras.people and extras.people.references
     identity = fingerprint(
