@@ -19,6 +19,7 @@ from codeformer_core.checkpoints import read
 from codeformer_core.cli.process import keep_memory
 from codeformer_core.detection.faces_json import from_json
 from codeformer_core.image_io import read as read_image
+from codeformer_core.networks.openvino_engine import import_openvino
 from codeformer_core.networks.precision import suited
 
 from . import parity, synthetic_weights
@@ -79,10 +80,7 @@ def _onnxruntime(model: Path) -> Iterator[tuple[str, Engine]]:
 
 
 def _openvino(model: Path) -> Iterator[tuple[str, Engine]]:
-    import openvino
-
-    core = openvino.Core()
-    # Not `convert_model`, which takes a module directly: it reports its use to the network.
+    core = import_openvino().Core()
     graph = core.read_model(model)
     hints = {"fp32": "f32"} | ({"bf16": "bf16"} if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else {})
     for name, hint in hints.items():

@@ -18,6 +18,7 @@ from .imaging.resize import resize
 from .networks.codeformer import CodeFormer
 from .networks.mtcnn import MTCNN
 from .networks.onnx_networks import OnnxRestorer
+from .networks.openvino_engine import ENGINES, by_openvino
 from .networks.parsers import FaceParser
 from .networks.precision import suited
 from .networks.retinaface import RetinaFace
@@ -47,6 +48,7 @@ def load(
     device: Device = "cpu",
     precision: str = "auto",
     download: bool = False,
+    engine: str = "torch",
 ) -> CodeFormer: ...
 
 
@@ -92,10 +94,22 @@ def load(
 
 
 @overload
-def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto", download: bool = False) -> Any: ...
+def load(
+    model: str | PathLike[str],
+    device: Device = "cpu",
+    precision: str = "auto",
+    download: bool = False,
+    engine: str = "torch",
+) -> Any: ...
 
 
-def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "auto", download: bool = False) -> Any:
+def load(
+    model: str | PathLike[str],
+    device: Device = "cpu",
+    precision: str = "auto",
+    download: bool = False,
+    engine: str = "torch",
+) -> Any:
     """The restorer, detector or parser in a model file, on a device.
 
     Args:
@@ -105,19 +119,26 @@ def load(model: str | PathLike[str], device: Device = "cpu", precision: str = "a
         precision: of `networks.precision.CHOICES`; "auto" is what suits the device, as in the nodes and the command line.
         download: fetch a published file that is not here into `checkpoints.cache_folder`. Its licence is what `codeformer
             models list` says.
+        engine: "torch", or "openvino" for a CodeFormer on a CPU: docs/performance.md#openvino has what it gains.
 
     Raises:
         FileNotFoundError: it is not here and not to be downloaded; the message says how to get it.
         OSError: the download failed; the message says what to do by hand.
-        ValueError: see `checkpoints.load`.
+        ValueError: see `checkpoints.load`; or no such engine, or one that does not compute this network there.
+        ImportError: the network or the engine needs a package that is not installed.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"{engine!r} is no engine. Use one of: {', '.join(ENGINES)}.")
     path, known = checkpoints.find(str(model)), checkpoints.lookup(str(model))
     if path is None and known and download:
         path = checkpoints.fetch(known, checkpoints.cache_folder())
     if path is None:
         do = f"Get it: {known.command}" if known else "Give the path of a file, or a name it lists"
         raise FileNotFoundError(f"There is no model file {str(model)!r} here. {do} (codeformer models list).")
-    network = checkpoints.load(path, precision=suited(precision, torch.device(device)))
+    precision = suited(precision, torch.device(device))
+    if engine == "openvino":
+        return by_openvino(checkpoints.load(path), precision, torch.device(device))
+    network = checkpoints.load(path, precision=precision)
     return network.to(device) if isinstance(network, torch.nn.Module) else network
 
 

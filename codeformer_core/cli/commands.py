@@ -78,10 +78,10 @@ _FILES = ("files", "images", "seeing", "saved faces")
 _PASTED = ("restoration", "size", "pasting")
 _FACES = ("detection", "selection", "models", "speed")
 _VIDEO = ("files", "videos", "saved faces", *_PASTED, "steadiness", *_FACES, "cluster")
-_OF_RESTORER = ("suffix", "model", "parser", "compile", "batch")
+_OF_RESTORER = ("suffix", "model", "parser", "compile", "engine", "batch")
 _NOT_SHOWN = (
     "save_crops", "draw_boxes", "save_faces", "fidelity_mask", "second_model", "mix", "keep_detail", "colour",
-    "always", "parser", "compile", "batch",
+    "always", "parser", "compile", "engine", "batch",
 )  # fmt: skip
 
 COMMANDS: Mapping[str, Command] = {
@@ -143,7 +143,7 @@ COMMANDS: Mapping[str, Command] = {
         None,
         "drawn",
         ("files", "crops", "models", "speed"),
-        ("detector", "parser", "compile", "batch", "precision"),
+        ("detector", "parser", "compile", "engine", "batch", "precision"),
     ),
 }
 

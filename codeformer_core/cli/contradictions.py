@@ -47,6 +47,8 @@ def contradiction(arguments: Arguments) -> str | None:
         return "--mix says how much of a second network's face is taken: name the network with --second-model."
     if not options.parts and (options.grow or options.feather):
         return "--grow and --feather shape the parts of a face: say which with --parts."
+    if arguments.compile and arguments.engine != "torch":
+        return "--compile is for PyTorch: leave out --engine, or --compile."
     if not arguments.cluster and (arguments.workers or arguments.gpus_per_worker is not None):
         return "--workers and --gpus-per-worker are for a cluster: say which with --cluster, such as --cluster local."
     if arguments.cluster and not arguments.resume:

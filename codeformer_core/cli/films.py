@@ -75,7 +75,7 @@ def film_of(task: ImageTask, context: RunContext, extras: Extras) -> Film:
     masks = extras.inside, extras.keep_out, extras.fidelity_mask, extras.people and extras.people.references
     identity = fingerprint(
         *(__version__, torch.__version__, av.__version__, av.library_versions),
-        *(context.device.type, arguments.precision, arguments.compile, options),
+        *(context.device.type, arguments.precision, arguments.compile, arguments.engine, options),
         *(task.source, arguments.faces_from, *context.files, *masks),
     )
     return Film(task.source, task.target, identity, **output_of(task.source, arguments))

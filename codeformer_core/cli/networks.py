@@ -16,6 +16,7 @@ from ..detection.external import scale_faces
 from ..detection.faces_json import from_json
 from ..extras import Extras
 from ..faces import Face
+from ..networks.openvino_engine import by_openvino
 from ..networks.precision import suited
 from ..options import DetectionOptions
 from ..recognition import People, is_installed
@@ -71,7 +72,8 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
     }
     names = {part: name for part, name in wanted.items() if name}
     files = obtain(list(names.values()), arguments)
-    load = cache(partial(load_network, task=task or "", device=device, precision=arguments.precision))
+    how = {"device": device, "precision": arguments.precision, "engine": arguments.engine}
+    load = cache(partial(load_network, task=task or "", **how))
     paths = zip(names, files, strict=True)
     networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
     restorer, detector, background = (networks.pop(role, None) for role in ("restorer", "detector", "background"))
@@ -154,11 +156,14 @@ def _best_installed(names: list[str], notice: str, arguments: Arguments) -> str:
     return installed
 
 
-def load_network(path: Path, role: str, task: str, device: torch.device, precision: str = "exact") -> Any:
+def load_network(
+    path: Path, role: str, task: str, device: torch.device, precision: str = "exact", engine: str = "torch"
+) -> Any:
     """The network in a file, which must have this role and, as a restorer, have been trained for this task."""
     if role == "upscaler":
         return load_upscaler(path).to(device)
-    network = checkpoints.load(path, precision=suited(precision, device))
+    by_torch, precision = role != "restorer" or engine == "torch", suited(precision, device)
+    network = checkpoints.load(path, precision=precision if by_torch else "exact")
     found = getattr(network, "task", None)
     if network.role != role or found not in (None, task):
         kind = f"face {network.role}" if found is None else f"{network.role} for {found}"
@@ -170,4 +175,6 @@ def load_network(path: Path, role: str, task: str, device: torch.device, precisi
         if role == "recogniser":
             needed = "a recogniser: an ONNX file with 112 x 112 pixels in and 512 numbers out, such as w600k_r50.onnx"
         raise ValueError(f"{path.name} is a {kind}. Needed is {needed}.")
+    if not by_torch:
+        return by_openvino(network, precision, device)
     return network.to(device) if isinstance(network, torch.nn.Module) else network  # YuNet runs on the CPU only

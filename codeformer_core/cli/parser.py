@@ -25,6 +25,7 @@ _NOT_EVALUATED = (
     "grey",
     "parser",
     "compile",
+    "engine",
     "batch",
 )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .encoded import EncodedFaces
-from .fusion import ControllableFeatureTransform, Fidelity, adain, check_fidelity
+from .fusion import ControllableFeatureTransform, Fidelity, adain, check_fidelity, over_map
 from .precision import PRECISIONS, Precision
 from .transformer import TransformerLayer
 from .vqgan import Architecture, Codebook, Encoder, Generator
@@ -121,11 +121,15 @@ class CodeFormer(nn.Module):
         if match_style:
             x = adain(x.float(), features.float())
         x = x.to(self.precision.generator_dtype, memory_format=self.layout)
+        return self.generate(x, kept, {side: over_map(fidelity, one) for side, one in kept.items()})
+
+    def generate(self, x: Tensor, kept: Mapping[int, Tensor], weights: Mapping[int, float | Tensor]) -> Tensor:
+        """Quantised features (N, C, s, s), and the encoder's maps with the weights of their fusion by side -> see `decode`."""
         for index, block in enumerate(self.generator.blocks):
             x = block(x)
             side = self.generator.tap_sides.get(index, 0)
             if side in kept:
-                x = self.fuse_convs_dict[str(side)](kept[side], x, fidelity)
+                x = self.fuse_convs_dict[str(side)](kept[side], x, weights[side])
         return x.to(torch.float32, memory_format=torch.contiguous_format)
 
     def forward(self, x: Tensor, fidelity: Fidelity, match_style: bool = True) -> Tensor:

@@ -38,13 +38,14 @@ class ControllableFeatureTransform(nn.Module):
             for _ in range(2)
         )
 
-    def forward(self, encoded: Tensor, generated: Tensor, fidelity: Fidelity) -> Tensor:
+    def forward(self, encoded: Tensor, generated: Tensor, weight: float | Tensor) -> Tensor:
+        """The fusion, with a weight that can be multiplied with these maps: `over_map`."""
         joint = self.encode_enc(torch.cat([encoded, generated], dim=1))
         residual = self.shift(joint).addcmul_(generated, self.scale(joint))
-        return residual.mul_(_over_map(fidelity, generated)).add_(generated)
+        return residual.mul_(weight).add_(generated)
 
 
-def _over_map(fidelity: Fidelity, feature: Tensor) -> Fidelity:
+def over_map(fidelity: Fidelity, feature: Tensor) -> float | Tensor:
     """The fidelity as what multiplies `feature` (N, C, h, w)."""
     if not isinstance(fidelity, Tensor):
         return fidelity

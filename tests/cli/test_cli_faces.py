@@ -592,6 +592,13 @@ def test_compile_compiles_the_parts_of_the_network(run: Run, monkeypatch: pytest
     assert compiled[-3:] == ["encode", "predict", "decode"]  # after a try whether anything can be
 
 
+def test_openvino_computes_the_network(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fix", "a.png", "-o", "b", "--engine", "openvino", "--compile"]) == 2
+    assert "--compile is for PyTorch: leave out --engine, or --compile." in capsys.readouterr().err
+    pytest.importorskip("openvino", reason="needs the package openvino, the extra of that name")
+    assert torch.allclose(run("fix", "--engine", "openvino"), run("fix"), atol=1.5 / 255)
+
+
 @pytest.mark.parametrize("option", ["--inside", "--keep-out", "--fidelity-mask", "--faces-from"])
 def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fix", str(tmp_path), "-o", str(tmp_path / "out"), option, ""]) == 2

@@ -24,6 +24,7 @@ INTERNAL = {
     *("codeformer_core/options/steadiness.py", "codeformer_core/video/code_averaging.py"),
     # Of the command line alone:
     *("codeformer_core/runtime/addresses.py", "codeformer_core/video/film.py", "codeformer_core/video_io/parts.py"),
+    "codeformer_core/networks/openvino_engine.py",  # and of Python
 }
 
 #: Such messages in other files.
