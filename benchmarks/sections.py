@@ -172,7 +172,7 @@ def _transfers(run: Run) -> Found:
         options = FixOptions(fidelity=FIDELITY, batch=8, always=True)
         with Transfers() as counted:
             fix_faces(scene.image, detector, restorer, options)
-        count, on_cpu = len(counted.copies), run.device == "cpu"
+        count, on_cpu = sum(copy.waits for copy in counted.copies), run.device == "cpu"
         yield Line(
             "transfers",
             f"waits for the device in an image, faces {faces}",

@@ -16,10 +16,17 @@ READS = (_aten._local_scalar_dense, _aten.item, _aten.is_nonzero, _aten.equal, _
 
 
 class Copy(NamedTuple):
-    """A copy between host and device: whether it went to the device, and how many elements it has."""
+    """A copy between host and device.
+
+    Attributes:
+        to_device: or from it.
+        bytes: of the values.
+        waits: whether it makes the host wait; not so to the device from pinned memory, where it is asked for.
+    """
 
     to_device: bool
-    elements: int
+    bytes: int
+    waits: bool = True
 
 
 class Transfers(TorchDispatchMode):
@@ -39,6 +46,10 @@ class Transfers(TorchDispatchMode):
         """Run an operation; a simulated device overrides it."""
         return func(*args, **kwargs)
 
+    def pinned(self, tensor: Tensor) -> bool:
+        """Whether a tensor of the host is in pinned memory; a simulated device overrides it."""
+        return tensor.is_pinned()
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = self.call(func, args, kwargs)
@@ -46,15 +57,21 @@ class Transfers(TorchDispatchMode):
         called, on_device = func.overloadpacket, [_on_device(tensor) for tensor in tensors]
         self.kernels += any(on_device) and not func.is_view
         if called is _aten.index and on_device[0]:  # indices on the host are copied, masks are counted
-            self.copies += [Copy(True, index.numel()) for index in tensors[1:] if not _on_device(index)]
+            self.copies += [Copy(True, index.nbytes) for index in tensors[1:] if not _on_device(index)]
             self.copies += [Copy(False, 1) for index in tensors[1:] if _on_device(index) and index.dtype == torch.bool]
         if called in COPIES and tensors:
             source = tensors[1] if called is _aten.copy_ else tensors[0]
-            if _on_device(source) != _on_device(result):
-                self.copies.append(Copy(_on_device(result), source.numel()))
+            if _on_device(source) != _on_device(result) and source.numel():
+                waits = _on_device(source) or not (self.pinned(source) and _asynchronous(called, args, kwargs))
+                self.copies.append(Copy(_on_device(result), source.nbytes, waits))
         elif called in READS and any(on_device):
             self.copies.append(Copy(False, 1))
         return result
+
+
+def _asynchronous(called: Any, args: Any, kwargs: Any) -> bool:
+    """Whether a copy is asked for with `non_blocking`."""
+    return bool(kwargs.get("non_blocking", called is _aten.copy_ and len(args) > 2 and args[2]))
 
 
 def _on_device(tensor: Tensor) -> bool:

@@ -56,9 +56,16 @@ class _CudaTensor(Tensor):
 
 
 class FakeCuda(Transfers):
-    """While this mode is active, `DEVICE` can be used like any other device."""
+    """While this mode is active, `DEVICE` can be used like any other device.
+
+    Attributes:
+        pins: whether memory can be pinned.
+    """
+
+    pins = True
 
     def __enter__(self) -> "FakeCuda":
+        self._pinned: list[Tensor] = []
         self._before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init, torch.cuda.mem_get_info
         self._cudnn = torch.backends.cudnn.enabled
         torch.backends.cudnn.enabled = False  # its operations have no CPU kernel
@@ -85,6 +92,11 @@ class FakeCuda(Transfers):
         on_device = [tensor for tensor in tensors if isinstance(tensor, _CudaTensor)]
         on_host = [tensor for tensor in tensors if not isinstance(tensor, _CudaTensor)]
         called = func.overloadpacket
+        if called is _aten.empty and kwargs.get("pin_memory"):
+            if not self.pins:
+                raise RuntimeError("CUDA error: out of memory")
+            self._pinned.append(func(*args, **kwargs | {"pin_memory": False}))
+            return self._pinned[-1]
         indexed = called is _aten.index and on_device and on_host and on_host[0] is not tensors[0]  # by indices on the CPU
         foreign = [one for one in on_host if one.ndim or called in _STRICT]
         if on_device and foreign and not indexed and called not in COPIES:
@@ -94,6 +106,11 @@ class FakeCuda(Transfers):
         result = func(*tree_map(_to_host, inputs), **tree_map(_to_host, kwargs))
         written = _written(func._schema, args, kwargs)
         return written if written is not None else tree_map(_to_device, result) if to_device else result
+
+    def pinned(self, tensor: Tensor) -> bool:
+        """Whether a tensor lies in memory that was pinned."""
+        start = tensor.untyped_storage().data_ptr()
+        return any(one.untyped_storage().data_ptr() == start for one in self._pinned)
 
 
 def _contiguous(value: Any) -> Any:

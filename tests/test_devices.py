@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 
+import av
 import cv2
 import pytest
 import torch
@@ -29,14 +30,15 @@ from codeformer_core.paste import paste
 from codeformer_core.pipeline import Extras, apply_to_faces, fix_aligned, fix_faces
 from codeformer_core.restoration import colorize, inpaint, restore
 from codeformer_core.selection.sharpness import measure_crop_sharpness, measure_sharpness
-from codeformer_core.video.pipeline import fix_frames
+from codeformer_core.video.pipeline import fix_frames, fix_stream
+from codeformer_core.video_io import planes, read_frames
 
 #: The mean difference that results may have: PyTorch's warp interpolates as OpenCV 5 does. OpenCV 4 samples at 1/32 of a pixel.
 CLOSE = 1e-5 if int(cv2.__version__[0]) > 4 else 1e-3
 
-#: What a copy between the devices may have without being an image or a crop: numbers for each face, the cells of the test for
-#: grey.
-SMALL = 4096
+#: The bytes that a copy between the devices may have without being an image or a crop: numbers for each face, the cells of the
+#: test for grey.
+SMALL = 1 << 14
 
 
 class Known:
@@ -179,7 +181,29 @@ def test_a_device_is_waited_for_twice_in_an_image_whatever_its_faces(picture, ma
         how = FixOptions(batch=4, **options), Extras(parser=HalfFaceParser())
         fix_faces(image, Known(picture.faces[:faces]), made[DEVICE]["restorer"], *how)
         assert [copy.to_device for copy in device.copies] == [False, False]
-        assert all(copy.elements <= SMALL for copy in device.copies)
+        assert all(copy.bytes <= SMALL for copy in device.copies)
+
+
+@pytest.mark.parametrize("kind", ["yuv420p", "yuv420p10le"])
+def test_a_frame_of_a_video_goes_to_a_device_once_and_is_seldom_waited_for(picture, made, tmp_path, kind):
+    """Detection, alignment, paste and what is written share its samples, which travel as they are in the file."""
+    rgb = (picture.image[0].permute(1, 2, 0) * 255).byte().numpy()
+    frame, count = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=kind), 4
+    with av.open(str(tmp_path / "a.mkv"), "w") as file:
+        stream = file.add_stream("ffv1", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], kind
+        for _ in range(count):
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    with Cuda() as device:
+        device.copies.clear()
+        frames, options = read_frames(tmp_path / "a.mkv"), FixOptions(batch=8, chunk=count, always=True)
+        for done in fix_stream(frames, Known(picture.faces), made[DEVICE]["restorer"], options, device=DEVICE):
+            planes.write(frame, done.frame.video.colours, done.image, done.mask, done.frame.samples(DEVICE))
+        size = sum(plane.nbytes for plane in planes.arrays(frame))
+        assert [copy for copy in device.copies if copy.to_device] == [(True, size, False)] * count
+        # Of all frames what scene cuts are found by; of each whether it is grey and finite, where it was changed and to what.
+        assert sum(copy.waits for copy in device.copies) == 1 + 4 * count
 
 
 @pytest.mark.parametrize("smaller", [1, 5])

@@ -62,7 +62,7 @@ def _remembering(image: Tensor, task: ImageTask, context: RunContext) -> tuple[D
 
 def _crop(task: ImageTask, context: RunContext) -> ImageResult:
     arguments, options = context.arguments, context.options
-    source, prefix = image_io.read(task.source, arguments.page or None).image.to(context.device), task.target.with_suffix("")
+    source, prefix = image_io.read(task.source, arguments.page or None, context.device).image, task.target.with_suffix("")
     found = detect_all(source, context.detector, options, context.networks.people)
     faces, skipped = select_faces(source, found, options, read_mask(arguments.inside, task, source))
     aligned = align(source, faces, arguments.side, options.sampling)
@@ -100,7 +100,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
             Without a result there was nothing to do, and the first sentence says why.
     """
     arguments, target = context.arguments, task.target
-    source = image_io.read(task.source, arguments.page or None)
+    source = image_io.read(task.source, arguments.page or None, context.device)
     if not task.forced and not image_io.can_hold(target, source):
         target = context.free_name(target.with_suffix(".png"), task.source)
     if not arguments.overwrite:
@@ -108,7 +108,7 @@ def process_image(step: Callable[..., tuple[Fixed | None, list[str]]], task: Ima
             return ImageResult(target, before=True)
         refuse_existing(target)  # a folder, before the work and not after it
     make_folder(target.parent)
-    image = source.image.to(context.device)
+    image = source.image
     fixed, lines = step(image, task, context)
     written, result, records, changed = source, image, [], 0
     if fixed is None:

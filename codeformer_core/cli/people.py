@@ -119,7 +119,7 @@ def _find_faces(files: list[Path], context: RunContext) -> tuple[list[_FoundFace
 def _images(file: Path, context: RunContext) -> Iterator[Tensor]:
     """The image (1, 3, H, W) of a file, or frames of a video that are spread evenly."""
     if kind_of(file) in IMAGES.kinds:
-        yield image_io.read(file).image.to(context.device)
+        yield image_io.read(file, device=context.device).image
         return
     video = probe(file)
     second = min(round(video.rate / PER_SECOND), video.frames // FEWEST or 1)

@@ -25,7 +25,7 @@ def references(arguments: Arguments, detector: Detector, recogniser: Recogniser,
     wanted = set(arguments.person)
     for path in arguments.like:
         if path.suffix.lower() != ".json":
-            image = image_io.read(path).image.to(device)
+            image = image_io.read(path, device=device).image
             faces, _ = detect(image, detector, replace(arguments.options, selection=Selection()))
             rows.append(describe_photo(image, faces, recogniser, str(path)))
             continue

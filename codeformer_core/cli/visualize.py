@@ -50,11 +50,11 @@ def run(arguments: Arguments) -> int:
 
 def _show(show: Show, task: ImageTask, context: RunContext) -> ImageResult:
     """Read an image, find its faces, write what `show` makes of them."""
-    source, target = image_io.read(task.source, context.arguments.page or None), task.target
+    source, target = image_io.read(task.source, context.arguments.page or None, context.device), task.target
     if not context.arguments.overwrite:
         refuse_existing(target)
     make_folder(target.parent)
-    image = source.image.to(context.device)
+    image = source.image
     aligned, skipped, found = _faces(image, task, context)
     records = face_records(aligned, skipped, found, context)
     size = image.shape[3], image.shape[2]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..runtime.addresses import read_bytes
 from ..runtime.atomic_write import write_bytes
+from ..runtime.transfer import as_float, read_samples, upload
 from . import decode, foreign, tiff
 from .encode import FORMATS
 from .metadata import exif_with_size, xmp_with_size
@@ -49,13 +50,14 @@ class ImageFile:
     notices: tuple[str, ...] = ()
 
 
-def read(path: str | Path, page: int | None = None) -> ImageFile:
+def read(path: str | Path, page: int | None = None, device: torch.device | str = "cpu") -> ImageFile:
     """The image in a file of any suffix, turned upright by its orientation.
 
     PNG, JPEG, WebP, BMP, TIFF, GIF, TGA, AVIF where Pillow has it, and HEIC with the package pillow-heif.
 
     Args:
         page: which page of a TIFF file, or image of an animation, from 1; None for the only one.
+        device: where image and alpha are; their samples go there as they are in the file, and become float32 there.
 
     Raises:
         OSError: the file cannot be opened.
@@ -77,8 +79,12 @@ def read(path: str | Path, page: int | None = None) -> ImageFile:
     if kinds.get(path.suffix.lower(), decoded.kind) != decoded.kind:
         decoded.notices.insert(0, f"{path.name} is a file of the format {decoded.kind}, whatever its name.")
     pixels = decoded.upright()
-    planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32))  # (1, C, H, W)
-    planes /= float(np.iinfo(pixels.dtype).max)
+    samples = pixels.transpose(2, 0, 1)[None]
+    if torch.device(device).type == "cpu":
+        planes = torch.from_numpy(np.ascontiguousarray(samples, np.float32))  # (1, C, H, W)
+    else:
+        planes = as_float(*upload([samples], device))
+    planes /= planes.new_full((), np.iinfo(pixels.dtype).max)  # by a number a GPU would multiply with its rounded reciprocal
     colours = 3 if planes.shape[1] > 2 else 1
     return ImageFile(
         image=planes[:, :colours].expand(1, 3, -1, -1).contiguous(),
@@ -139,10 +145,10 @@ def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[s
 
 def _quantise(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
     """(1, 3, H, W) and (1, 1, H, W) in [0, 1] -> (H, W, C) uint8 or uint16: grey or RGB, without or with alpha."""
-    planes = image.detach().to("cpu", torch.float32)
+    planes = image.detach().float()
     if grey:  # ITU-R BT.601 luma; equal channels keep their value, because the error is far below one step
-        planes = (planes * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        planes = (planes * torch.tensor([0.299, 0.587, 0.114], device=planes.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     if alpha is not None:
-        planes = torch.cat([planes, alpha.detach().to("cpu", torch.float32)], 1)
-    steps = (planes[0].permute(1, 2, 0) * (2**bits - 1)).round().clamp(0, 2**bits - 1)  # (H, W, C)
-    return np.ascontiguousarray(steps.numpy().astype(np.uint8 if bits == 8 else np.uint16))
+        planes = torch.cat([planes, alpha.detach().to(planes)], 1)
+    (samples,) = read_samples([planes[0].permute(1, 2, 0) * (2**bits - 1)], bits)  # (H, W, C)
+    return np.ascontiguousarray(samples)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..faces import Box, Face
-from ..runtime.read_back import read_back
+from ..runtime.transfer import read_back
 from .buffers import strips
 
 #: For the reference's test: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).

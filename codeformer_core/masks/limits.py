@@ -57,6 +57,8 @@ def with_opacity(aligned: AlignedFaces, opacity: float | Sequence[float] | Tenso
         raise ValueError(f"Found a blend of {opacity}. Expected 0 (the image as it was) to 1 (the restored face).")
     if len(opacities) not in (1, len(aligned)):
         raise ValueError(f"Found {len(opacities)} blends for {len(aligned)} faces. Expected one number, or one for each face.")
+    if bool((opacities == 1).all()):
+        return aligned
     opacities = float(opacities) if len(opacities) == 1 else opacities.to(aligned.masks.device)
     return aligned.with_masks(with_rows([aligned.masks], lambda masks: masks[0] * opacities))
 

@@ -38,8 +38,11 @@ class EncodedFaces(NamedTuple):
 
     def rows(self, which: slice | Sequence[int]) -> "EncodedFaces":
         """These faces alone, in this order. A slice is a view, which keeps the memory of all faces alive; a list is a copy."""
-        index = which if isinstance(which, slice) else list(which)
-        return EncodedFaces(self.logits[index], self.features[index], {side: one[index] for side, one in self.kept.items()})
+
+        def chosen(values: Tensor) -> Tensor:  # without a tensor of indices, which would be copied to a GPU
+            return values[which] if isinstance(which, slice) else torch.cat([values[row : row + 1] for row in which])
+
+        return EncodedFaces(chosen(self.logits), chosen(self.features), {side: chosen(one) for side, one in self.kept.items()})
 
 
 def join_encoded(parts: Sequence[EncodedFaces]) -> EncodedFaces:

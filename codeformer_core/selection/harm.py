@@ -8,7 +8,7 @@ from ..imaging.colour import luminance
 from ..masks.parsing import Parser
 from ..options.selection import BLURRED
 from ..paste import check_faces, find_extremes, paste
-from ..runtime.read_back import read_back
+from ..runtime.transfer import read_back
 from .sharpness import gradient_energy, measure_energies, sharpness
 
 #: The least share of its gradient energy that a face of a small network keeps. RetinaFace MobileNet0.25 finds 68 faces in the

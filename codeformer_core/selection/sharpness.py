@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..align import CROP_BOX
 from ..faces import Box, Face
-from ..runtime.read_back import read_back
+from ..runtime.transfer import read_back
 
 #: The two scales, as sides of the face in pixels: detail is what the finer one shows and the coarser one cannot.
 FINE, COARSE = 128, 32

@@ -127,7 +127,7 @@ class Film:
         reader, decoded = self._read(None, 0, None)
         with closing(reader):
             for number, frame in enumerate(decoded):
-                cut = cuts.push(frame.image())
+                (cut,) = cuts.push(frame.image())
                 if is_border(frames, cut):
                     frames = 0
                     if cut:

@@ -6,6 +6,7 @@ bytes: what is beyond is dropped, and encoded again when it is decoded.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Protocol
@@ -152,9 +153,12 @@ def decode_stage(
             budget.release(one)
         group = [state._replace(encoded=None) for state in group]
         encoded.clear()
-        crops = check_finite(torch.cat(restored), restorer, aligned.crops, "face").to(aligned.crops)
-        crops = keep_grey(crops, aligned.originals, aligned.grey, options.grey)
-        finished, index = postprocess_crops(aligned.with_crops(crops), options, extras), count()
+        crops = torch.cat(restored)
+        if extras.face_upscaler is not None:
+            check_finite(crops, restorer, aligned.crops, "face")
+        crops = keep_grey(crops.to(aligned.crops), aligned.originals, aligned.grey, options.grey)
+        drawn = replace(aligned, crops=crops, unchecked=restorer)  # by `paste`, so that a GPU is waited for once
+        finished, index = postprocess_crops(drawn, options, extras), count()
         for state in group:
             yield state._replace(aligned=finished.of_image(next(index))) if state.aligned else state
 

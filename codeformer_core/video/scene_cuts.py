@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..runtime.transfer import read_back
+
 #: Side of the thumbnails that are compared: a hand-held camera moves the content of a cell by less than a cell.
 SIDE = 32
 
@@ -22,10 +24,13 @@ class SceneCutDetector:
         self._previous: Tensor | None = None
         self._recent = 0.0
 
-    def push(self, image: Tensor) -> bool:
-        """Whether a new shot begins with this frame, (1, 3, H, W) in [0, 1]; the first frame is no cut."""
-        step = max(1, min(image.shape[-2:]) // (8 * SIDE))  # 8 pixels across a cell are enough; all cost 70 ms at 4K
-        thumbnail = F.adaptive_avg_pool2d(image[0, :, ::step, ::step].float(), SIDE).cpu()
+    def push(self, images: Tensor) -> list[bool]:
+        """Of each of the next frames, (B, 3, H, W) in [0, 1], whether a new shot begins with it; the first one is no cut."""
+        step = max(1, min(images.shape[-2:]) // (8 * SIDE))  # 8 pixels across a cell are enough; all cost 70 ms at 4K
+        (thumbnails,) = read_back(F.adaptive_avg_pool2d(images[:, :, ::step, ::step].float(), SIDE))
+        return [self._is_cut(thumbnail) for thumbnail in thumbnails]
+
+    def _is_cut(self, thumbnail: Tensor) -> bool:
         previous, self._previous = self._previous, thumbnail
         if previous is None:
             return False

@@ -117,9 +117,8 @@ def track_stage(
         else:
             found = detect_all(images, detector, options, extras.people)
         faces, skipped = select_faces(images, found, options, extras.inside)
-        for index, frame in enumerate(chunk):
+        for index, (frame, cut) in enumerate(zip(chunk, cuts.push(images), strict=True)):
             in_frame = [one._replace(face=one.face._replace(image_index=0)) for one in skipped if one.face.image_index == index]
-            cut = cuts.push(images[index : index + 1])
             shot += cut
             own, detections = (
                 [face._replace(image_index=0) for face in some if face.image_index == index] for some in (found, faces)

@@ -102,7 +102,9 @@ class FrameComposer:
             planes.copy_alpha(source, result)
         if image is not None:
             result.make_writable()
-            planes.write(result, self.colours, orientation.stored(image), None if mask is None else orientation.stored(mask))
+            mask = None if mask is None else orientation.stored(mask)
+            samples = None if mask is None or result.format.name != source.format.name else frame.samples(image.device)
+            planes.write(result, self.colours, orientation.stored(image), mask, samples)
         result.pict_type = 0  # AV_PICTURE_TYPE_NONE: the encoder chooses its own keyframes
         result.time_base = self.video.time_base
         result.pts = round((frame.time + self._window.lead) / self.video.time_base)

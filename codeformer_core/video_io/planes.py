@@ -9,7 +9,7 @@ from av.codec import find_best_pix_fmt_of_list
 from torch import Tensor
 from torch.nn import functional
 
-from ..runtime.read_back import read_back
+from ..runtime.transfer import as_float, read_back, read_samples, upload
 from .yuv import WEIGHTS, ColourSpace, SampleFormat
 
 # Planar pixel formats; between them they hold every packed and semi-planar one without loss.
@@ -103,15 +103,33 @@ def copy_alpha(source: av.VideoFrame, target: av.VideoFrame) -> None:
 
 
 def image(
-    frame: av.VideoFrame, colours: ColourSpace, orientation: Orientation = Orientation(), device: torch.device | str = "cpu"
+    frame: av.VideoFrame,
+    colours: ColourSpace,
+    orientation: Orientation = Orientation(),
+    samples: list[Tensor] | None = None,
 ) -> Tensor:
-    """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame."""
+    """(1, 3, H, W) float32 RGB in [0, 1], in display orientation, of a decoded frame.
+
+    Args:
+        samples: its `uploaded`, on whose device the image is then.
+    """
     frame = planar(frame)
-    rgb = sample_format(frame, colours).to_rgb(_uploaded(arrays(frame), device))
+    rgb = sample_format(frame, colours).to_rgb(uploaded(frame, "cpu") if samples is None else samples)
     return orientation.upright(rgb).contiguous()
 
 
-def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tensor | None = None) -> None:
+def uploaded(frame: av.VideoFrame, device: torch.device | str) -> list[Tensor]:
+    """Copies of the planes (h, w) on a device, without alpha, see `transfer.upload`."""
+    return upload(arrays(planar(frame)), device)
+
+
+def write(
+    frame: av.VideoFrame,
+    colours: ColourSpace,
+    pixels: Tensor,
+    mask: Tensor | None = None,
+    samples: list[Tensor] | None = None,
+) -> None:
     """Replace the pixels of a planar frame of the same size under a mask; all other samples stay bit-identical.
 
     Where the mask is below 1, the rest is blended from the source's own samples, so that neither the conversion to RGB nor
@@ -122,6 +140,7 @@ def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
         colours: the colour space of its samples.
         pixels: (1, 3, H, W) RGB in [0, 1], in storage orientation.
         mask: (1, 1, H, W) in [0, 1], in storage orientation; None replaces all of the frame.
+        samples: the frame's `uploaded` on the device of `pixels`, where they are there already.
     """
     layout, targets = sample_format(frame, colours), arrays(frame)
     if mask is None:
@@ -135,14 +154,18 @@ def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
     top, left = max(0, (rows[0] // down - 1) * down), max(0, (columns[0] // across - 1) * across)
     bottom = min(frame.height, (rows[-1] // down + 2) * down)
     right = min(frame.width, (columns[-1] // across + 2) * across)
-    parts = [targets[0][top:bottom, left:right]]
-    for plane in targets[1:]:
-        parts.append(plane[top // down : -(-bottom // down), left // across : -(-right // across)])
-    source = _uploaded(parts, pixels.device)
+    areas = [(slice(top, bottom), slice(left, right))]
+    areas += [(slice(top // down, -(-bottom // down)), slice(left // across, -(-right // across)))] * (len(targets) - 1)
+    parts = [plane[area] for plane, area in zip(targets, areas, strict=True)]
+    if samples is None:
+        source = upload(parts, pixels.device)
+    else:
+        source = [plane[area] for plane, area in zip(samples, areas, strict=True)]
     part = pixels[:, :, top:bottom, left:right]
     weight = mask[:, :, top:bottom, left:right].to(pixels.device, torch.float32).clamp(0, 1)
     new = layout.from_rgb(part, len(parts))
     before, mixed = layout.from_rgb(layout.to_rgb(source), len(parts)), []
+    source = [as_float(plane) for plane in source]
     for index in range(len(parts)):
         if index == 0 or layout.subsampling == (1, 1):
             share, touched = weight[0, 0], weight[0, 0] > 0
@@ -150,18 +173,11 @@ def write(frame: av.VideoFrame, colours: ColourSpace, pixels: Tensor, mask: Tens
             share = layout.subsample(weight[0])[0]
             touched = functional.max_pool2d(weight, layout.subsampling, ceil_mode=True)[0, 0] > 0
         blended = new[index] + (1 - share) * (source[index] - before[index])
-        mixed.append(torch.where(touched, blended, source[index].float()))
+        mixed.append(torch.where(touched, blended, source[index]))
     _store(mixed, parts, layout.bits)
 
 
-def _uploaded(planes: list[np.ndarray], device: torch.device | str) -> list[Tensor]:
-    """Copies of sample planes (h, w) on a device; 8 bits as they are, more as int32, since PyTorch computes with no uint16."""
-    return [torch.tensor(plane if plane.itemsize == 1 else plane.astype(np.int32), device=device) for plane in planes]
-
-
 def _store(samples: list[Tensor], targets: list[np.ndarray], bits: int) -> None:
-    """Write sample values (h, w) into planes, rounded and clipped to `bits`; from a GPU in one copy, 8 bits as bytes."""
-    kind = torch.uint8 if bits <= 8 else torch.int32
-    rounded = read_back(*(plane.round().clamp(0, 2**bits - 1).to(kind) for plane in samples))
-    for target, plane in zip(targets, rounded, strict=True):
-        target[:] = plane.numpy()
+    """Write sample values (h, w) into planes, rounded and clipped to `bits`."""
+    for target, plane in zip(targets, read_samples(samples, bits), strict=True):
+        target[:] = plane

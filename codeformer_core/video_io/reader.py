@@ -36,10 +36,19 @@ class Frame:
     raw: av.VideoFrame
     video: Video = field(repr=False)
     pts: int = 0
+    _uploaded: list[Tensor] = field(default_factory=list, repr=False)
 
     def image(self, device: torch.device | str = "cpu") -> Tensor:
         """(1, 3, H, W) float32 RGB in [0, 1], upright, with all the bits of the video, converted on `device`."""
-        return planes.image(self.raw, self.video.colours, self.video.orientation, device)
+        return planes.image(self.raw, self.video.colours, self.video.orientation, self.samples(device))
+
+    def samples(self, device: torch.device | str) -> list[Tensor] | None:
+        """The sample planes on a device, where they stay as long as the frame does; None on the CPU, which has `raw`."""
+        if torch.device(device).type == "cpu":
+            return None
+        if not self._uploaded:
+            self._uploaded.extend(planes.uploaded(self.raw, device))
+        return [plane.to(device) for plane in self._uploaded]
 
 
 class FrameReader(Iterator[Frame]):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..runtime.transfer import as_float
+
 #: AVColorSpace (ISO/IEC 23091-2, "MatrixCoefficients") -> the weights of red and blue in luma, from the same table.
 WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 
@@ -69,20 +71,20 @@ class SampleFormat:
         return 16 * unit, 219 * unit, 224 * unit  # ITU-R BT.601 and BT.709, limited range
 
     def to_rgb(self, planes: list[Tensor]) -> Tensor:
-        """One (grey) or three sample planes (h, w) of any integer type -> (1, 3, H, W) float32 RGB in [0, 1].
+        """One (grey) or three sample planes (h, w), as `transfer.upload` gives them -> (1, 3, H, W) float32 RGB in [0, 1].
 
         Chroma is upsampled bilinearly, centred between its luma pixels (as in FFmpeg).
         """
         black, white, difference = self._scales()
-        first = planes[0].to(torch.float32, copy=True).sub_(black).div_(white)  # (H, W)
+        first = as_float(planes[0]).sub_(black).div_(white)  # (H, W)
         if len(planes) == 1:
             return first.clamp_(0, 1)[None, None].repeat(1, 3, 1, 1)
         if self.rgb:
-            green, blue, red = first, *((plane.float() - black) / white for plane in planes[1:])
+            green, blue, red = first, *((as_float(plane) - black) / white for plane in planes[1:])
             return torch.stack([red, green, blue])[None].clamp_(0, 1)
         red, blue = self.weights
         middle = 2.0 ** (self.bits - 1)
-        b, r = ((plane.float() - middle) / difference for plane in planes[1:3])
+        b, r = ((as_float(plane) - middle) / difference for plane in planes[1:3])
         r, b = 2 * (1 - red) * r, 2 * (1 - blue) * b  # red and blue minus luma
         offsets = torch.stack([r, (red * r + blue * b) / (red + blue - 1), b])[None]  # (1, 3, h, w)
         if self.subsampling != (1, 1):

@@ -18,7 +18,7 @@ SHOTS = {
 
 def cuts(images) -> list[int]:
     finder = SceneCutDetector()
-    return [index for index, image in enumerate(images) if finder.push(image)]
+    return [index for index, image in enumerate(images) if finder.push(image)[0]]
 
 
 @pytest.mark.parametrize("name", SHOTS)
