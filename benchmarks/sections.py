@@ -14,7 +14,7 @@ import torch
 from codeformer_core.options import FixOptions
 from codeformer_core.pipeline import fix_faces
 
-from . import folder, parity, synthetic_weights
+from . import folder, layouts, parity, synthetic_weights
 from .alternate import Row, measure
 from .cases import PRECISIONS, Case
 from .lines import Line
@@ -183,6 +183,20 @@ def _transfers(run: Run) -> Found:
         )
 
 
+@torch.inference_mode()
+def _layouts(run: Run) -> Found:
+    """The network in each memory layout, with each group normalisation."""
+    resources = Resources(run.device, run.folder, run.tiny)
+    for precision in ("exact",) if run.tiny else ("balanced", "exact"):
+        for batch in (1,) if run.tiny else (1, 8):
+            if time.monotonic() > run.deadline:
+                yield f"{precision}, batch {batch}: not measured, the time is up (--minutes)"
+                continue
+            network = resources.network(synthetic_weights.RESTORER, precision)
+            crops = resources.crops(Case("restore", run.device, batch=batch), network.side)
+            yield from layouts.lines(network, crops, precision, 1 if run.tiny else 5)
+
+
 def _graph(run: Run) -> Found:
     if not run.device.startswith("cuda"):
         yield "CUDA graphs need a CUDA device"
@@ -206,6 +220,7 @@ SECTIONS: dict[str, Callable[[Run], Found]] = {
     "steps": _steps,
     "transfers": _transfers,
     "roofline": _roofline,
+    "layouts": _layouts,
     "folder": _folder,
     "graph": _graph,
     "tests": _tests,

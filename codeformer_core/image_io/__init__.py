@@ -84,7 +84,7 @@ def read(path: str | Path, page: int | None = None, device: torch.device | str =
         planes = torch.from_numpy(np.ascontiguousarray(samples, np.float32))  # (1, C, H, W)
     else:
         planes = as_float(*upload([samples], device))
-    planes /= planes.new_full((), np.iinfo(pixels.dtype).max)  # by a number a GPU would multiply with its rounded reciprocal
+    planes /= planes.new_full((), np.iinfo(pixels.dtype).max)  # a GPU multiplies by the rounded reciprocal of a plain number
     colours = 3 if planes.shape[1] > 2 else 1
     return ImageFile(
         image=planes[:, :colours].expand(1, 3, -1, -1).contiguous(),

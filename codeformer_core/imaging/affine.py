@@ -62,8 +62,9 @@ def invert(affines: Tensor) -> Tensor:
 
 def compose(first: Tensor, then: Tensor) -> Tensor:
     """The (N, 2, 3) transforms that apply `first` (N, 2, 3), then `then` (N, 2, 3)."""
-    linear = then[:, :, :2] @ first[:, :, :2]
-    return torch.cat([linear, then[:, :, :2] @ first[:, :, 2:] + then[:, :, 2:]], dim=2)
+    composed = then[:, :, :2] @ first
+    composed[:, :, 2:].add_(then[:, :, 2:])
+    return composed
 
 
 def translation(x: float, y: float) -> Tensor:
@@ -113,12 +114,11 @@ def warp(
     if antialias:
         image, affine, level, shifts = _footprint(image, affine)
         repeat = -(-repeat // level)
-    moved = translation(-repeat, -repeat)
     if image.device.type != "cpu":
-        warped = _warp_torch(image, compose(moved, affine), shifts, (height, width), values, repeat)
+        warped = _warp_torch(image, affine, shifts, (height, width), values, repeat)
         return warped if out is None else out.copy_(warped)
     result = buffers.empty(image, *image.shape[:2], height, width, dtype=torch.float32) if out is None else out
-    samples = [compose(moved, compose(affine, translation(x, y)) if x or y else affine) for y in shifts for x in shifts]
+    samples = [compose(affine, translation(x, y)) if x or y else affine for y in shifts for x in shifts]
     _warp_cv2(image, samples, result, [float(value) for value in values], repeat)
     return result if out is not None else result.to(image.dtype)
 
@@ -148,6 +148,8 @@ def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, Tensor, int, list
 
 def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[float], repeat: int) -> None:
     """The mean of the image under several affines, into `result`."""
+    if repeat:
+        affines = [compose(translation(-repeat, -repeat), affine) for affine in affines]
     (planes,), (results,) = image.float().numpy(), result.numpy()
     first, *others = (affine[0].numpy() for affine in affines)
     sample = np.empty(results.shape[1:], np.float32)
@@ -176,7 +178,7 @@ def _warp_torch(
     if filled:
         planes = torch.stack([plane - value for plane, value in zip(planes.unbind(1), fill, strict=True)], 1)
     if repeat:
-        planes = F.pad(planes, (repeat,) * 4, mode="replicate")
+        planes, affine = F.pad(planes, (repeat,) * 4, mode="replicate"), compose(translation(-repeat, -repeat), affine)
     y, x = (_positions(side, shifts, image.device) for side in size)
     # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8 or 11
     # bits where a user or another pack has allowed bf16 or TF32.
@@ -187,10 +189,10 @@ def _warp_torch(
     ]
     bands = []
     for band in y.split(max(1, MOST_SAMPLES // (len(x) * len(shifts))) * len(shifts)):
-        grid = torch.stack([x * a + (band * b + c)[:, None] for a, b, c in axes], dim=-1)[None]
+        grid = torch.stack([torch.add((band * b + c)[:, None], x, alpha=a) for a, b, c in axes], dim=-1)[None]
         sampled = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         bands.append(F.avg_pool2d(sampled, len(shifts)) if len(shifts) > 1 else sampled)
-    warped = torch.cat(bands, 2)
+    warped = torch.cat(bands, 2) if len(bands) > 1 else bands[0]
     if filled:
         warped = torch.stack([plane + value for plane, value in zip(warped.unbind(1), fill, strict=True)], 1)
     return warped.to(image.dtype)
@@ -213,11 +215,12 @@ def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, in
     Returns:
         x0, y0, x1, y1, end exclusive, clipped; empty (x0 >= x1 or y0 >= y1) when it misses the image.
     """
-    corners = torch.tensor([[-1, -1, 1], [width, -1, 1], [-1, height, 1], [width, height, 1]], dtype=torch.float64)
-    warped = corners @ affine.T.double()
-    low, high = warped.amin(0).floor().long() - 2, warped.amax(0).ceil().long() + 3
-    x0, y0 = (max(0, int(v)) for v in low)
-    return x0, y0, min(bounds[1], int(high[0])), min(bounds[0], int(high[1]))
+    spans = []
+    for (a, b, c), size in zip(affine.tolist(), reversed(bounds), strict=True):
+        corners = [a * x + b * y + c for x in (-1, width) for y in (-1, height)]
+        spans.append((max(0, math.floor(min(corners)) - 2), min(size, math.ceil(max(corners)) + 3)))
+    (x0, x1), (y0, y1) = spans
+    return x0, y0, x1, y1
 
 
 def eroded_area(affine: Tensor, side: int, height: int, width: int, size: int) -> float:

@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..runtime.transfer import read_back
+
 #: Side of a block in pixels; blocks overlap by half, and by less where there would be more than MOST.
 BLOCK, MOST = 16, 4096
 
@@ -44,6 +46,8 @@ def lacking_grain(original: Tensor, drawn: Tensor, weight: Tensor, noise: torch.
     """
     if noise is None:
         return None
+    device, dtype = original.device, original.dtype
+    original, drawn, weight = read_back(original, drawn, weight.to(dtype))
     blocks = _flat_blocks(original, torch.ones_like(weight))
     own = _flat_blocks(drawn, weight)
     if blocks is None or own is None:
@@ -56,7 +60,7 @@ def lacking_grain(original: Tensor, drawn: Tensor, weight: Tensor, noise: torch.
     amplitude = (_stretching(torch.fft.fftfreq(height)) @ lacking @ _stretching(torch.fft.rfftfreq(width)).T).sqrt()
     white = torch.randn(3, height, width, generator=noise)
     grain = torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=(height, width))
-    return _mixed(grain, mixture).to(original)
+    return _mixed(grain, mixture).to(device, dtype)
 
 
 def with_grain(mixed: Tensor, grain: Tensor | None, weight: Tensor) -> Tensor:
@@ -75,9 +79,7 @@ def _flat_blocks(image: Tensor, allowed: Tensor) -> Tensor | None:
         return None
     low, high = UNCLIPPED
     usable = ((image > low) & (image < high)).all(0, keepdim=True) * allowed
-    blocks, usable = (
-        part.float().unfold(1, BLOCK, step).unfold(2, BLOCK, step).flatten(1, 2).cpu() for part in (image, usable)
-    )
+    blocks, usable = (part.float().unfold(1, BLOCK, step).unfold(2, BLOCK, step).flatten(1, 2) for part in (image, usable))
     blocks = blocks[:, usable[0].mean((1, 2)) > 0.9]
     if blocks.shape[1] < 8:
         return None

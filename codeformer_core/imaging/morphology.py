@@ -72,9 +72,10 @@ def erode(masks: Tensor, size: int) -> Tensor:
 
 
 def _erode_torch(masks: Tensor, size: int) -> Tensor:
-    before, after = size // 2, size - 1 - size // 2
-    negative = -F.pad(masks, (before, after, before, after), value=1.0)
-    return -F.max_pool2d(F.max_pool2d(negative, (1, size), stride=1), (size, 1), stride=1)
+    before = size // 2  # on both sides, as max_pool2d pads: of an even size the last row and column are beyond the mask
+    across = F.max_pool2d(-masks, (1, size), 1, (0, before))
+    eroded = -F.max_pool2d(across, (size, 1), 1, (before, 0))
+    return eroded[..., : masks.shape[-2], : masks.shape[-1]]
 
 
 def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
@@ -91,11 +92,17 @@ def blur(masks: Tensor, sigma: float, radius: int) -> Tensor:
 
 def _blur_torch(masks: Tensor, sigma: float, radius: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=masks.device, dtype=masks.dtype)
-    kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    for axis, view in ((3, (1, 1, 1, -1)), (2, (1, 1, -1, 1))):
+    kernel = (offsets.square() / (-2 * sigma**2)).softmax(0)
+    masks = F.pad(masks, (radius,) * 4, mode="reflect") if radius < min(masks.shape[-2:]) else _reflected(masks, radius)
+    masks = F.conv2d(F.conv2d(masks, kernel.reshape(1, 1, 1, -1)), kernel.reshape(1, 1, -1, 1))
+    return masks.clamp(max=1)
+
+
+def _reflected(masks: Tensor, radius: int) -> Tensor:
+    """Masks mirrored as often as it takes: PyTorch's mode reflects once."""
+    for axis in (2, 3):
         index = torch.arange(-radius, masks.shape[axis] + radius, device=masks.device)
         period = max(1, 2 * (masks.shape[axis] - 1))
         index = index.remainder(period)
-        masks = F.conv2d(masks.index_select(axis, torch.minimum(index, period - index)), kernel.reshape(view))
-    return masks.clamp(max=1)
+        masks = masks.index_select(axis, torch.minimum(index, period - index))
+    return masks

@@ -1,14 +1,14 @@
 """`python -m benchmarks gpu`, tried on the CPU. No test depends on times."""
 
 import json
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import parity, synthetic_weights
+from benchmarks import layouts, parity, synthetic_weights
 from benchmarks.__main__ import main
 from benchmarks.roofline import Rates, Roofline
 from benchmarks.sections import SECTIONS
@@ -77,6 +77,19 @@ def test_a_folder_is_measured_in_both_ways(tmp_path):
     assert ratio == pytest.approx(together / alone)
 
 
+def test_each_layout_and_normalisation_computes_the_same(tmp_path):
+    file = tmp_path / "gpu.json"
+    assert main([*TINY, "--sections", "layouts", "--out", str(file)]) == 0
+    lines = json.loads(file.read_text())["lines"]
+    assert len(lines) == len(layouts.LAYOUTS) * len(layouts.NORMS) and all(line["value"] > 0 for line in lines)
+    network = checkpoints.load(synthetic_weights.file(tmp_path, synthetic_weights.RESTORER, tiny=True))
+    crops = torch.rand(2, 3, network.side, network.side)
+    expected = network.encode(crops)[0]
+    for layout, norm in product(layouts.LAYOUTS, layouts.NORMS):
+        with layouts.arranged(network, layout, norm), torch.inference_mode():
+            assert torch.allclose(network.encode(crops)[0], expected, atol=1e-4)
+
+
 def test_the_goldens_hold_on_this_device():
     exact = list(islice(parity.lines(torch.device("cpu")), 2))  # bfloat16 takes minutes where it is emulated
     assert [line.holds for line in exact] == [None, True]
@@ -95,5 +108,5 @@ def test_the_operations_are_those_that_pytorch_counts(tmp_path):
 
 
 def test_every_section_has_a_name_that_can_be_asked_for():
-    asked = "parity restore whole folder steps transfers roofline graph tests compiled"
+    asked = "parity restore whole folder steps transfers roofline layouts graph tests compiled"
     assert set(SECTIONS) == set(asked.split())
