@@ -148,8 +148,7 @@ def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, Tensor, int, list
 
 def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[float], repeat: int) -> None:
     """The mean of the image under several affines, into `result`."""
-    if repeat:
-        affines = [compose(translation(-repeat, -repeat), affine) for affine in affines]
+    affines = [compose(translation(-repeat, -repeat), affine) if repeat else affine for affine in affines]
     (planes,), (results,) = image.float().numpy(), result.numpy()
     first, *others = (affine[0].numpy() for affine in affines)
     sample = np.empty(results.shape[1:], np.float32)
