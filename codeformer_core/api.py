@@ -159,6 +159,8 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
     for role, network, method in (("detector", detector, "detect"), ("restorer", restorer, "restore")):
         if not hasattr(network, method):
             raise TypeError(f"Found a {type(network).__name__} as the {role}. Expected fix(image, detector, restorer).")
+    if not isinstance(options, FixOptions):
+        raise TypeError(f"Found {options!r} as the options. Expected FixOptions, such as FixOptions(fidelity=0.5).")
     pixels, back = _opened(image)
     if not pixels.numel():
         raise ValueError(

@@ -19,6 +19,13 @@ Box = tuple[float, float, float, float]
 Size = tuple[int, int]
 
 
+def require_images(images: object) -> None:
+    """Raise a ValueError unless these are images (B, 3, H, W) of floats."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        kind, shape = getattr(images, "dtype", type(images).__name__), tuple(getattr(images, "shape", ()))
+        raise ValueError(f"Found {kind} of shape {shape}. Expected a tensor (B, 3, H, W) of floats in [0, 1]: see `fix`.")
+
+
 class Face(NamedTuple):
     """One detected face in plain numbers, so that it can be sorted, filtered, logged and saved as JSON.
 

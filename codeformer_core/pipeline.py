@@ -9,7 +9,7 @@ from torch import Tensor
 from .align import align, wrap_aligned_images
 from .detection.tiled_rotated import wrap_detector
 from .extras import Extras
-from .faces import AlignedFaces, Detector, Face, Skipped
+from .faces import AlignedFaces, Detector, Face, Skipped, require_images
 from .fidelity import fidelity_maps, fidelity_per_face
 from .imaging.colour import match_colours
 from .imaging.grain import lacking_grain, with_grain
@@ -66,6 +66,7 @@ def detect(
 
 def detect_all(images: Tensor, detector: Detector, options: FixOptions, people: People | None = None) -> list[Face]:
     """Every face of images (B, 3, H, W) before the selection; turned ones and tiles as asked, measured by `Extras.people`."""
+    require_images(images)
     found = wrap_detector(detector, options.detection).detect(images, options.detection)
     return found if people is None else people.measured(images, found)
 
@@ -96,6 +97,7 @@ def fix_faces(
     Returns:
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images are returned unchanged.
     """
+    require_images(images)
     # Without an upscaler after it, `paste_unharmed` sees whether the network's faces are finite.
     step = _restoration_step(restorer, options, extras, progress, check=extras.face_upscaler is not None)
     background = upscale_background(images, options, extras, progress)
@@ -227,6 +229,7 @@ def apply_to_aligned(
         See `Fixed`. The images have the size of the crops that `step` returns; they keep their own where that is smaller, or
         the paste is limited to an area (as by `inpaint` and a keep-out mask), outside which pixels are bit-identical.
     """
+    require_images(images)
     aligned, lost = without_strangers(step(wrap_aligned_images(images, side)), options)
     aligned = limit_paste_area(aligned, options, extras)
     smaller = max(images.shape[-2:]) > aligned.crops.shape[-1]

@@ -10,6 +10,7 @@ import torch
 from known_faces import KnownFaces
 from PIL import Image
 
+import codeformer_core
 from codeformer_core import fix, fix_faces, load
 from codeformer_core.networks.precision import CHOICES, PRECISIONS, suited
 from codeformer_core.networks.retinaface import RetinaFace
@@ -190,6 +191,44 @@ def test_the_examples_of_the_page_on_python_run_one_after_the_other(data, tmp_pa
     exec(compile("\n".join(blocks), "python.md", "exec"), {})
     for name in ("fixed.png", "fixed.jpg", "fixed.mp4"):
         assert (tmp_path / name).stat().st_size
+
+
+@pytest.mark.parametrize("wrong", [0.5, {"fidelity": 0.5}, None])
+def test_options_of_another_type_are_refused_with_an_example(networks, portrait, wrong):
+    with pytest.raises(TypeError, match=r"as the options. Expected FixOptions, such as FixOptions\(fidelity=0.5\)"):
+        fix(portrait, *networks, wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        (np.zeros((1, 8, 8, 3), np.uint8), r"uint8 of shape \(1, 8, 8, 3\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"torch.uint8 of shape \(1, 3, 8, 8\)"),
+        (torch.zeros(3, 8, 8), r"torch.float32 of shape \(3, 8, 8\)"),
+        (torch.zeros(1, 8, 8, 3), r"torch.float32 of shape \(1, 8, 8, 3\)"),
+        (torch.zeros(1, 4, 8, 8), r"torch.float32 of shape \(1, 4, 8, 8\)"),
+    ],
+)
+@pytest.mark.parametrize("function", ["fix_faces", "fix_aligned", "fix_frames", "detect"])
+def test_tensors_of_another_kind_are_refused(networks, function, wrong, found):
+    detector, restorer = networks
+    needed = {"fix_aligned": (restorer,), "detect": (detector,)}.get(function, networks)
+    with pytest.raises(ValueError, match=f"Found {found}. Expected a tensor .* of floats"):
+        getattr(codeformer_core, function)(wrong, *needed)
+
+
+def test_frames_of_another_kind_are_refused(networks):
+    with pytest.raises(TypeError, match=r"Found a Tensor as a frame. Expected .* image\(device\)"):
+        next(codeformer_core.fix_stream(torch.zeros(2, 1, 3, 8, 8), *networks))
+
+
+def test_mtcnn_finds_the_same_faces_under_autocast(data):
+    with Image.open(data / "photos" / "astronaut_1face.png") as image:
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None, :, :312, 100:412] / 255
+    detector = load("mtcnn")
+    with torch.autocast("cpu", torch.bfloat16):
+        faces = detector.detect(pixels)
+    assert faces == detector.detect(pixels) != []
 
 
 @pytest.mark.parametrize(

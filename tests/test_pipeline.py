@@ -298,7 +298,7 @@ def test_colour_matching_gives_crops_the_colours_of_the_originals(crew, known_fa
 
     assert shift("as restored") > 0.1
     assert shift("mean and spread") < 0.01 and shift("coarse colours") < 0.01
-    with pytest.raises(ValueError, match="'vivid' is no way to match colours. Use one of: auto, as restored"):
+    with pytest.raises(ValueError, match="'vivid' is no choice for colour. Use one of: auto, as restored"):
         fix_faces(crew, known_faces, Tinted(), as_published(colour="vivid"))
 
 

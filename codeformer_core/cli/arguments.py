@@ -7,7 +7,7 @@ from ..checkpoints import ModelFile
 from ..options import FixOptions
 from ..options.option import option
 from .research import ResearchOptions
-from .values import existing, html_file, json_file, named
+from .values import existing, existing_file, html_file, json_file, named
 
 #: Keys of tables in modules that are slow to import; tests compare them.
 CODECS = ("h264", "hevc", "av1", "vp9")
@@ -165,7 +165,11 @@ class Arguments:
         metavar="FILE.json",
     )
     faces_from: Path | None = option(
-        None, "Takes the faces from such a file instead of searching.", read=existing, group="saved faces", metavar="FILE.json"
+        None,
+        "Takes the faces from such a file instead of searching.",
+        read=existing_file,
+        group="saved faces",
+        metavar="FILE.json",
     )
     inside: Path | None = option(None, "Only faces in the white of MASK.", read=existing, group="selection", metavar="MASK")
     keep_out: Path | None = option(
@@ -175,7 +179,7 @@ class Arguments:
         (),
         "Only the person in this photo, which shows one face; or of people.json, which `codeformer people` writes, those of "
         "--person. May be repeated, for several people or several photos of one.",
-        read=existing,
+        read=existing_file,
         group="selection",
         metavar="PHOTO",
     )

@@ -28,7 +28,7 @@ VIDEO_ENDS = (
 )  # fmt: skip
 
 #: Formats of Pillow that may hold an animation, and how their names end.
-_ANIMATED, _ANIMATED_ENDS = {"GIF", "PNG", "WEBP", "AVIF"}, (".gif", ".png", ".apng", ".webp", ".avif")
+_ANIMATED, ANIMATED_ENDS = {"GIF", "PNG", "WEBP", "AVIF"}, (".gif", ".png", ".apng", ".webp", ".avif")
 
 
 #: A kind of file -> what one is called, and several.
@@ -135,7 +135,7 @@ def kind_of(path: Path) -> str:
         return "special"
     except OSError:  # its name tells, and why it cannot be read is said when it is its turn
         pass
-    if end in _ANIMATED_ENDS:
+    if end in ANIMATED_ENDS:
         return _kind_of_image(path) or ("image" if end in IMAGE_FORMATS else "foreign")
     if end in IMAGE_FORMATS:
         return "image"

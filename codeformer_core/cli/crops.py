@@ -16,7 +16,7 @@ from ..training.codebook import Autoencoder
 from ..training.dataset import opaque, resize_face, to_image
 from ..training.degrade import degrade_named
 from .arguments import Arguments
-from .contents import images_for
+from .contents import IMAGES, images_for
 from .context import RunContext
 from .models import obtain
 from .networks import device_of
@@ -31,6 +31,8 @@ Change = Callable[[np.ndarray, str], np.ndarray]
 def run(arguments: Arguments) -> int:
     """The exit status, see `process_all`."""
     try:
+        if arguments.out.suffix.lower() in {*IMAGES.written} - {".png"} and not arguments.out.is_dir():
+            raise ValueError(f"{arguments.out} does not end in .png: another format would degrade or change the face again.")
         change = {"degrade": _degrade, "reconstruct": _reconstruct}[arguments.command](arguments)
     except (OSError, ValueError) as error:
         print(f"codeformer {arguments.command}: {error}", file=sys.stderr)
@@ -53,7 +55,7 @@ def _reconstruct(arguments: Arguments) -> Change:
         raise ValueError("say which codebook with --model, such as runs/codebook-1024/network.pth.")
     device = device_of(arguments.device)
     side = arguments.side if "side" in arguments.typed else None
-    network = Autoencoder(obtain([arguments.model], arguments)[0], side).to(device)
+    network = Autoencoder(obtain({"codebook": arguments.model}, arguments)[0], side).to(device)
 
     def drawn(pixels: np.ndarray, _: str) -> np.ndarray:
         face = torch.from_numpy(resize_face(pixels, network.side)).permute(2, 0, 1)[None]

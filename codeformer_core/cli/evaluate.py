@@ -14,6 +14,7 @@ from .. import checkpoints
 from ..evaluation import metrics, report
 from ..evaluation.likeness import Likeness
 from ..recognition import Recogniser
+from ..runtime.atomic_write import refuse_unwritable
 from .arguments import Arguments
 from .evaluation_images import Sample, Samples, listed, of_folders, of_network, read
 from .models import obtain
@@ -32,6 +33,8 @@ _REAL = ""
 def run(arguments: Arguments) -> int:
     """The exit status: 0 scored, 1 something failed."""
     try:
+        if "out" in arguments.typed:
+            refuse_unwritable([arguments.out])
         device = device_of(arguments.device)
         samples = of_network(arguments, device) if arguments.research.degrade else of_folders(arguments)
         scores, missing = _metrics(arguments, device, samples.has_truth)
@@ -42,12 +45,13 @@ def run(arguments: Arguments) -> int:
                 missing[metric] = metrics.WITHOUT_VALUE[metric]
                 averages = {name: {k: v for k, v in row.items() if k != metric} for name, row in averages.items()}
         if not arguments.quiet:
+            count = len(samples.names)
             for note in samples.notes():
                 print(note, file=sys.stderr)
-            print(f"{len(samples.names)} images. Means [95 % confidence intervals].\n\n{report.table(averages)}\n")
+            print(f"{count} image{'' if count == 1 else 's'}. Means [95 % confidence intervals].\n\n{report.table(averages)}\n")
             for name, why in missing.items():
                 print(f"{name} is left out: it {why}.")
-            if any("FID" in row for row in averages.values()) and len(samples.names) < FEW_FOR_FID:
+            if any("FID" in row for row in averages.values()) and count < FEW_FOR_FID:
                 print(f"FID of fewer than {FEW_FOR_FID} images depends on their number: compare it with that of as many only.")
             if missing.keys() & metrics.WEIGHTS.keys():
                 print(f"Put such files into {checkpoints.cache_folder()}, or into a folder that you name with --weights.")
@@ -63,7 +67,8 @@ def _metrics(arguments: Arguments, device: torch.device, has_truth: bool) -> tup
     """What can be computed, and what each of the others lacks."""
     scores, missing = metrics.scores(lambda file: _find(file, arguments), device, has_truth)
     if has_truth:
-        detector = load_network(obtain([arguments.detector or find_detector(arguments)], arguments)[0], "detector", "", device)
+        path = obtain({"detector": arguments.detector or find_detector(arguments)}, arguments)[0]
+        detector = load_network(path, "detector", "", device)
         recogniser = _recogniser(arguments, device)
         if recogniser is None:
             missing["identity"] = "needs a recogniser: pip install 'codeformer-suite[people]', or name one with --recogniser"
@@ -74,7 +79,7 @@ def _metrics(arguments: Arguments, device: torch.device, has_truth: bool) -> tup
 def _recogniser(arguments: Arguments, device: torch.device) -> Recogniser | None:
     """The one that was asked for, or dlib's where it is installed."""
     if name := arguments.research.recogniser:
-        return load_network(obtain([name], arguments)[0], "recogniser", "", device)
+        return load_network(obtain({"recogniser": name}, arguments)[0], "recogniser", "", device)
     try:
         path = checkpoints.find("dlib-recogniser", arguments.weights)
         return checkpoints.load(path) if path else None
@@ -137,6 +142,9 @@ def _write(
 ) -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
+    if (out / "scores.json").exists():  # of an earlier run, which may have drawn what this one does not
+        for name in ("sheet.png", "plot.png"):
+            (out / name).unlink(missing_ok=True)
     report.write_csv(rows, out / "scores.csv")
     about = {"settings": {"model": arguments.model, **asdict(arguments.research)}, "missing": missing}
     report.write_json(rows, averages, about, out / "scores.json")

@@ -158,7 +158,7 @@ def of_network(arguments: Arguments, device: torch.device) -> Samples:
     fidelities = [w for w in arguments.fidelities or (arguments.options.fidelity,) if not isinstance(w, tuple)]
     if not fidelities:
         raise ValueError("-w is one number for all images here: say -w 0.3 -w 0.7 for two sets.")
-    path = obtain([arguments.model or find_restorer(arguments, "restoration")], arguments)[0]
+    path = obtain({"restorer": arguments.model or find_restorer(arguments, "restoration")}, arguments, "restoration")[0]
     network = load_network(path, "restorer", "restoration", device, arguments.precision)
 
     def load(name: str) -> Sample:

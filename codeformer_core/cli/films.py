@@ -18,7 +18,7 @@ from ..detection.faces_json import to_json
 from ..extras import Extras
 from ..faces import Face
 from ..image_io.numbered import RATE, is_pattern, numbered_frames
-from ..options import DetectionOptions
+from ..options import DetectionOptions, Selection
 from ..runtime.atomic_write import write_bytes
 from ..runtime.fingerprint import fingerprint
 from ..selection.report import left_as_they_are
@@ -110,9 +110,11 @@ def result_of(task: ImageTask, context: RunContext, done: FixedVideo, restored: 
         size = probe(source_of(task.source, arguments)).size
         write_bytes(saving, to_json(faces, size).encode(), arguments.overwrite)
         lines.append(f"faces saved: {len(faces)} -> {saving}")
-    none = "no face restored" if done.left_alone else "no face found"
+    asked = "no face of those asked for found" if context.options.selection != Selection() else "no face found"
+    none = "no face restored" if done.left_alone else asked
+    frames = f"{done.frames} frame{'' if done.frames == 1 else 's'}"
     said = f"faces in {done.with_faces} of them: {done.people} found and restored" if done.people else none
-    line = f"{task.source}: {done.frames} frames, {said} -> {task.target}"
+    line = f"{task.source}: {frames}, {said} -> {task.target}"
     alone = sum(done.left_alone.values())
     return ImageResult(task.target, [line, *lines], done.people + alone, done.people)
 

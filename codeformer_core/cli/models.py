@@ -1,8 +1,9 @@
 """`codeformer models`, and how the other commands find and fetch their model files."""
 
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,32 +19,54 @@ def run(arguments: Arguments) -> int:
     return _ACTIONS[arguments.action](arguments)
 
 
-def obtain(names: Sequence[str], arguments: Arguments) -> list[Path]:
+def role_of(part: str) -> str:
+    """The role of one of the networks of a run, of which some have two of a role."""
+    return re.sub("^(face|second)_", "", part)
+
+
+def suitable(role: str, task: str = "") -> list[str]:
+    """The models of the catalogue that have a role, and for those of a task this one: the published one first."""
+    return [model.name for model in checkpoints.catalogue() if model.role == role and model.task in (None, task)]
+
+
+def _one(role: str) -> str:
+    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+
+
+def obtain(names: Mapping[str, str], arguments: Arguments, task: str = "") -> list[Path]:
     """The files of the named models, in order; with --download the missing ones are fetched.
 
     Args:
-        names: catalogue names, file names or paths.
+        names: what each is for, as "detector" or "second_restorer" -> a catalogue name, file name or path.
+        task: what restorers are for.
 
     Raises:
         FileNotFoundError: what is missing, where it was looked for, and the command that fetches it.
-        ValueError, OSError: see `checkpoints.fetch`.
+        ValueError, OSError: a model of the catalogue is for something else; see `checkpoints.fetch`.
     """
-    missing = {name: checkpoints.lookup(name) for name in names if checkpoints.find(name, arguments.weights) is None}
+    roles = {name: role_of(part) for part, name in names.items()}
+    known = {name: suitable(role, task) for name, role in roles.items()}
+    for name, role in roles.items():
+        model = checkpoints.lookup(name)
+        if model and name == model.name and name not in known[name]:
+            what = f"{model.role} for {model.task}" if model.task else model.role
+            choices = ", ".join(known[name]) or "the path of a file"
+            raise ValueError(f"{name} is {_one(what)}. Needed is {_one(role)}: choose {choices}.")
+    missing = {name: checkpoints.lookup(name) for name in roles if not checkpoints.find(name, arguments.weights)}
     if missing and (not arguments.download or None in missing.values()):
-        known = [model.name for model in checkpoints.catalogue()]
         lines = [
             f"{model.file} is not found ({model.size}, {model.licence}). "
             f"Get it with `{model.command}`{'' if model.requirement else ', or let this command do so with --download'}."
             if model
-            else f"{name} is not found.{did_you_mean(name, known)} "
-            f"Give the path of a file, or one of these names: {', '.join(known)}."
+            else f"{name} is {'a folder' if os.path.isdir(name) else 'not found'}.{did_you_mean(name, known[name])} "
+            f"Give the path of a file{', or one of these names: ' if known[name] else ''}{', '.join(known[name])}."
             for name, model in missing.items()
         ]
         looked = ", ".join(map(str, checkpoints.places(arguments.weights)))
         raise FileNotFoundError("\n".join([*lines, f"Looked in {looked}, and in the model folders inside."]))
     for model in filter(None, missing.values()):
         fetch(model, arguments)
-    return [path for name in names if (path := checkpoints.find(name, arguments.weights))]
+    return [path for name in names.values() if (path := checkpoints.find(name, arguments.weights))]
 
 
 def fetch(model: ModelFile, arguments: Arguments) -> None:

@@ -1,6 +1,5 @@
 """The networks of one command, on the device that it runs on."""
 
-import re
 import sys
 from dataclasses import replace
 from functools import cache, partial
@@ -26,7 +25,7 @@ from ..upscaler import load_upscaler
 from .arguments import Arguments
 from .commands import COMMANDS
 from .context import RunContext
-from .models import obtain
+from .models import obtain, role_of, suitable
 from .references import references
 
 
@@ -71,11 +70,11 @@ def load_networks(arguments: Arguments, device: torch.device) -> RunContext:
         "background": arguments.background_inpainter or arguments.background_colorizer,
     }
     names = {part: name for part, name in wanted.items() if name}
-    files = obtain(list(names.values()), arguments)
+    files = obtain(names, arguments, task or "")
     how = {"device": device, "precision": arguments.precision, "engine": arguments.engine}
     load = cache(partial(load_network, task=task or "", **how))
     paths = zip(names, files, strict=True)
-    networks = {part: load(path, re.sub("^(face|second)_", "", part)) for part, path in paths}  # both upscalers may be one
+    networks = {part: load(path, role_of(part)) for part, path in paths}  # both upscalers may be one
     restorer, detector, background = (networks.pop(role, None) for role in ("restorer", "detector", "background"))
     if recogniser := networks.pop("recogniser", None):
         networks["people"] = People(recogniser, references(arguments, detector, recogniser, device))
@@ -123,15 +122,10 @@ def _compile(restorer: Any, device: torch.device) -> None:
         raise ValueError(f"PyTorch cannot compile this network here ({reason}). Leave out --compile.") from error
 
 
-def _for_task(task: str, role: str = "restorer") -> list[str]:
-    """The names of the networks for a task: the published one, then what comes with the project."""
-    return [model.name for model in checkpoints.catalogue() if (model.role, model.task) == (role, task)]
-
-
 def find_restorer(arguments: Arguments, task: str) -> str:
     """The name of the published network for a task; until that is here, of the one that comes with the project."""
     return _best_installed(
-        _for_task(task),
+        suitable("restorer", task),
         "Starter model, small and limited: it draws 128 x 128 pixels a face and leaves larger, sharp ones as they are. "
         "`codeformer models fetch {best}` for full quality.",
         arguments,
@@ -140,7 +134,7 @@ def find_restorer(arguments: Arguments, task: str) -> str:
 
 def find_detector(arguments: Arguments) -> str:
     """The name of the best detector that is installed, as the last of them always is."""
-    names = [model.name for model in checkpoints.catalogue() if model.role == "detector"]
+    names = suitable("detector")
     notice = "Detector: {installed}. `codeformer models fetch {best}` for the one that misses fewest faces."
     return _best_installed(names, notice, arguments)
 
@@ -169,7 +163,7 @@ def load_network(
         kind = f"face {network.role}" if found is None else f"{network.role} for {found}"
         needed = f"a {role}: see `codeformer models list`"
         if role in ("restorer", "background"):
-            needed = f"a {role} for {task}: choose {_for_task(task, role)[0]}"
+            needed = f"a {role} for {task}: choose {suitable(role, task)[0]}"
         if role == "occluder":
             needed = "an occluder: an ONNX file with one channel out, such as xseg_1.onnx"
         if role == "recogniser":

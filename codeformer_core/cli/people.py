@@ -22,7 +22,7 @@ from ..pipeline import detect
 from ..recognition import SIDE
 from ..recognition.groups import group_people, to_json
 from ..runtime.addresses import make_folder
-from ..runtime.atomic_write import refuse_existing, write_bytes
+from ..runtime.atomic_write import refuse_existing, refuse_unwritable, write_bytes
 from ..video_io import probe, read_frames
 from .arguments import Arguments
 from .contents import IMAGES, VIDEOS, expanded, kind_of, look_into, wrong_command
@@ -60,6 +60,7 @@ def run(arguments: Arguments) -> int:
         for path in (sheet, sheet.with_suffix(".json")):
             if not arguments.overwrite:
                 refuse_existing(path)
+        refuse_unwritable([sheet.parent])
         context = load_networks(arguments, device_of(arguments.device))
         seen, descriptions, count = _find_faces(files, context)
         groups = group_people(descriptions)

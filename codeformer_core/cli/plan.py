@@ -12,7 +12,7 @@ from ..image_io.numbered import is_pattern
 from ..runtime.addresses import is_remote
 from .arguments import FORMATS, Arguments, Fidelity
 from .commands import COMMANDS
-from .contents import Media, describe, look_into, wrong_command
+from .contents import ANIMATED_ENDS, FOREIGN, IMAGES, VIDEO_ENDS, Media, describe, look_into, wrong_command
 from .values import problem
 
 
@@ -82,6 +82,11 @@ def plan(arguments: Arguments, media: Media) -> Plan:
         raise ValueError(f"{out} is the name of one {media.name}, but the input is not one file.{hint}")
     if to_file and (suffix or end):
         raise ValueError(f"{out} says how the result is called and stored: leave out --suffix and --format, or name a folder.")
+    if not to_file and not out.exists() and out.suffix.lower() in (*FOREIGN, *ANIMATED_ENDS, *VIDEO_ENDS, *IMAGES.written):
+        raise ValueError(
+            f"{out} ends like a file of a kind that this command does not write. Name a file that ends in one of "
+            f"{', '.join(media.written)}, or a folder."
+        )
     if not to_file and out.exists() and not out.is_dir():
         hint = _swapped(arguments) or f" Name a folder, or a file that ends in one of {', '.join(media.written)}."
         raise ValueError(f"{out} is a file.{hint}")
@@ -162,6 +167,12 @@ def _without_results(sources: list[_Source], results: set[Path], arguments: Argu
     if len(kept) < len(sources):
         made.notes.append(f"Left out: {len(sources) - len(kept)} that are results of an earlier run, by their names.")
     return kept
+
+
+def folder_of(arguments: Arguments, tasks: Iterable[ImageTask]) -> Path:
+    """The folder that the results go to: `out`, or where that lies when it names a file."""
+    out = arguments.out
+    return out.parent if all(task.target.parent == out.parent for task in tasks) else out
 
 
 def has_result(arguments: Arguments, task: ImageTask) -> bool:

@@ -13,6 +13,7 @@ from ..recognition import Recogniser, describe_photo
 from ..recognition.groups import from_json
 from ..runtime.addresses import read_bytes
 from .arguments import Arguments
+from .contents import kind_of
 
 
 def references(arguments: Arguments, detector: Detector, recogniser: Recogniser, device: torch.device) -> Tensor | None:
@@ -25,6 +26,8 @@ def references(arguments: Arguments, detector: Detector, recogniser: Recogniser,
     wanted = set(arguments.person)
     for path in arguments.like:
         if path.suffix.lower() != ".json":
+            if kind_of(path) == "video":
+                raise ValueError(f"{path} is a video. Expected a photo of the person: save one frame of it as an image.")
             image = image_io.read(path, device=device).image
             faces, _ = detect(image, detector, replace(arguments.options, selection=Selection()))
             rows.append(describe_photo(image, faces, recogniser, str(path)))

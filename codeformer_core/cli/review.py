@@ -8,7 +8,7 @@ from ..runtime.addresses import make_folder
 from ..runtime.atomic_write import write_bytes
 from . import gallery, report
 from .arguments import Arguments
-from .plan import ImageTask
+from .plan import ImageTask, folder_of
 from .report import Outcome
 
 
@@ -29,8 +29,7 @@ def begin_review(arguments: Arguments, tasks: Sequence[ImageTask]) -> Review:
     """
     page = arguments.gallery
     if page == Path():
-        is_file = all(task.target.parent == arguments.out.parent for task in tasks)
-        page = (arguments.out.parent if is_file else arguments.out) / "gallery.html"
+        page = folder_of(arguments, tasks) / "gallery.html"
     reported, shown = _read(arguments.report, report.from_json), _read(page, gallery.from_html)
     return Review(arguments.report, page, reported, shown)
 

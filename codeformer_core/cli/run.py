@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from ..faces import Size
-from ..runtime.atomic_write import remove_abandoned
+from ..runtime.atomic_write import refuse_unwritable, remove_abandoned
 from ..runtime.progress import Tick
 from .arguments import Arguments
 from .cluster import ClusterError
@@ -24,7 +24,7 @@ from .context import RunContext
 from .local import Process, one_by_one, side_by_side
 from .masks import misfit, size_of_image
 from .networks import device_of, load_networks
-from .plan import ImageTask, has_result, plan, too_long
+from .plan import ImageTask, folder_of, has_result, plan, too_long
 from .process import keep_memory
 from .report import ImageResult, Outcome
 from .review import begin_review, write_review
@@ -68,6 +68,10 @@ def process_all(
             remove_abandoned(folder)
         outcomes = {task: _before(task, arguments, size_of) for task in tasks}
         todo = [task for task in tasks if outcomes[task].status == "not begun"]
+        if not arguments.cluster:  # whose machines may have the folder where this one has not
+            files = [review.report, review.gallery, arguments.save_faces]
+            folders = [folder_of(arguments, tasks), arguments.save_crops, *(file.parent for file in files if file)]
+            refuse_unwritable(folder for folder in folders if folder and todo)
         if device.type == "cpu":
             keep_memory()
         local = todo and not arguments.cluster

@@ -66,6 +66,14 @@ def existing(text: str) -> Path:
     return path
 
 
+def existing_file(text: str) -> Path:
+    """`existing`, and no folder."""
+    path = existing(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder, expected a file")
+    return path
+
+
 def problem(path: Path) -> str | None:
     """Why a path is not that of a file or folder that can be read, to follow its name; None where it is."""
     try:

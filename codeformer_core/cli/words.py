@@ -29,7 +29,7 @@ def in_order(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]
     if not words or words[0] not in commands:
         return words
     actions = subparsers(commands[words[0]])
-    rest = _name_first(words[1:], actions) if actions else _values_apart(words[1:], commands[words[0]])
+    rest = _name_first(words[1:], actions) if actions else _options_apart(words[1:], commands[words[0]])
     return [words[0], *rest]
 
 
@@ -65,12 +65,17 @@ def _name_first(words: list[str], parsers: Parsers) -> list[str]:
     return [words[at[0]], *words[: at[0]], *words[at[0] + 1 :]] if len(at) == 1 else words
 
 
-def _values_apart(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
-    """An option that takes several values (-w 0.3 0.7) repeated for each, and one that may stand alone away from a file."""
+def _options_apart(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """An option that takes several values (-w 0.3 0.7) repeated for each, one that may stand alone away from a file, and ./
+    before a file that is called as if it were an option (-1.png), as wildcards give it.
+    """
     end = words.index("--") if "--" in words else len(words)
+    is_number = parser._negative_number_matcher.match
     left, ordered, alone = words[:end], [], []
     while left:
         word = left.pop(0)
+        if word not in parser._option_string_actions and not is_number(word) and word[:1] == "-" and os.path.exists(word):
+            word = f"./{word}"
         action = parser._option_string_actions.get(word)
         if action and action.nargs == "?" and left and _is_path(left[0]) and not _readable(action, left[0]):
             alone.append(word)
@@ -98,6 +103,8 @@ def _readable(action: Any, word: str) -> bool:
 def expected_out(command: str, paths: Collection[Path]) -> str:
     """What to type where -o is missing: the last path where that can only be the result, as `cp` has it."""
     *inputs, last = map(str, paths)
+    if "-o" in inputs:
+        return "what follows -- is a file or folder: say -o before it."
     if not inputs or (os.path.isfile(last) and not os.path.isdir(inputs[0])):
         inputs, last = [*inputs, last], "OUT"
     return f"say where the results go with -o: `codeformer {command} {shlex.join(inputs)} -o {shlex.quote(last)}`."

@@ -65,7 +65,10 @@ class MTCNN(nn.Module):
         thresholds = [PROPOSED, REFINED, options.confidence]
         for start in range(0, len(images), IMAGES_PER_CALL):
             pixels = resized(without_nan(images[start : start + IMAGES_PER_CALL].float()), size).movedim(1, -1) * 255
-            found = detect_face(pixels, SMALLEST, self.pnet, self.rnet, self.onet, thresholds, PYRAMID_STEP, str(images.device))
+            with torch.autocast(images.device.type, enabled=False):  # NumPy, which it uses, has no bfloat16
+                found = detect_face(
+                    pixels, SMALLEST, self.pnet, self.rnet, self.onet, thresholds, PYRAMID_STEP, str(images.device)
+                )
             for index, (rows, marks) in enumerate(zip(*found, strict=True), start):
                 rows, marks = torch.tensor(rows.astype("float32")), torch.tensor(marks.astype("float32"))
                 for best in nms(rows[:, :4], rows[:, 4], options.overlap).tolist() if len(rows) else ():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .option import option
+from .option import check_options, option
 
 
 @dataclass(frozen=True)
@@ -61,3 +61,6 @@ class DetectionOptions:
         metavar="PX",
         alone=640,
     )
+
+    def __post_init__(self) -> None:
+        check_options(self)

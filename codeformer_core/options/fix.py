@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from .detection import DetectionOptions
-from .option import option
+from .option import check_options, option
 from .selection import Selection
 from .steadiness import Steadiness
 
@@ -197,6 +197,7 @@ class FixOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_detail", switch_word(self.keep_detail))
+        check_options(self)
 
     def asked_selection(self) -> Selection:
         """The selection, with the smallest eye distance of the detection too."""

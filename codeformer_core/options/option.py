@@ -88,6 +88,20 @@ def option_fields(options: Any) -> Iterator[OptionField]:
             yield OptionField((one.name,), value, one.metadata["option"], one.type)
 
 
+def check_options(options: Any) -> None:
+    """Raise a ValueError or TypeError for a value that is none of an option's choices, or no number where one belongs."""
+    for one in fields(options):
+        value, default, about = getattr(options, one.name), one.default, one.metadata.get("option")
+        if is_dataclass(default) and not isinstance(value, type(default)):
+            raise TypeError(f"Found {value!r} as {one.name}. Expected {type(default).__name__}(...).")
+        if about and about.choices and isinstance(default, str) and value not in about.choices:
+            raise ValueError(f"{value!r} is no choice for {one.name}. Use one of: {', '.join(about.choices)}.")
+        if isinstance(default, (int, float)):
+            for number in value if isinstance(value, tuple) else (value,):
+                if not hasattr(number, "__float__"):
+                    raise TypeError(f"Found {number!r} as {one.name}. Expected a number, as {default!r}; several in a tuple.")
+
+
 def with_values(options: Any, values: Mapping[tuple[str, ...], Any]) -> Any:
     """The same options with other values, by path: {("selection", "count"): 1}."""
     for (name, *rest), value in values.items():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .option import option
+from .option import check_options, option
 
 #: How the faces of an image are counted; the keys are `selection.select.ORDERS`.
 ORDERS = ("found", "size", "left", "top", "confidence", "center", "smallest", "right", "bottom", "uncertain")
@@ -140,6 +140,9 @@ class Selection:
         advanced=False,
         node=False,
     )
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @property
     def counts(self) -> bool:

@@ -5,8 +5,9 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -110,6 +111,22 @@ def refuse_existing(path: Path) -> None:
     """Raise FileExistsError when there is something at `path`: for a caller that would rather know before the work."""
     if path.exists():
         raise _exists(path)
+
+
+def refuse_unwritable(folders: Iterable[Path]) -> None:
+    """Raise an OSError where no file can be made in one of these folders, which need not exist yet: before the work, too."""
+    nearest = {
+        next(place for place in (folder, *folder.parents) if place.exists()) for folder in folders if not is_remote(folder)
+    }
+    for place in nearest:
+        if not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file, so nothing can be written into it: name another folder.")
+        try:
+            tempfile.TemporaryFile(dir=place).close()
+        except OSError as error:
+            raise type(error)(
+                f"nothing can be written into {place} ({error.strerror or error}): name another folder."
+            ) from error
 
 
 def _rename_to_free_name(source: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..detection.suppression import suppress
 from ..faces import Face, Size, Skipped
-from ..options.selection import CHOICES, Selection
+from ..options.selection import Selection
 
 
 class Order(NamedTuple):
@@ -207,14 +207,10 @@ def resolve(selection: Selection) -> Selection:
     """The same selection with its choice said as order and count.
 
     Raises:
-        ValueError: an unknown choice or order, or a number below 1.
+        ValueError: a number below 1.
     """
-    if selection.choice not in CHOICES:
-        raise ValueError(f"{selection.choice!r} is no choice of faces. Use one of: {', '.join(CHOICES)}.")
     if selection.choice != "all":
         selection = replace(selection, order={"largest": "size", "center": "center"}[selection.choice], count=1)
-    if selection.order not in ORDERS:
-        raise ValueError(f"{selection.order!r} is no order of faces. Use one of: {', '.join(ORDERS)}.")
     lowest = min((selection.first, *selection.numbers))
     if lowest < 1:
         raise ValueError(f"Found face number {lowest}. Faces are counted from 1: use 1 for the first one.")

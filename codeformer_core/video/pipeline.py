@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..align import align
 from ..extras import Extras
-from ..faces import AlignedFaces, Detector
+from ..faces import AlignedFaces, Detector, require_images
 from ..image_io.numbered import is_pattern
 from ..imaging import buffers
 from ..masks.styles import get_mask_style
@@ -113,6 +113,7 @@ def fix_frames(
     Raises:
         ValueError, RuntimeError: see `fix_stream`; there is no frame.
     """
+    require_images(images)
     frames = [_MemoryFrame(images[index : index + 1]) for index in range(len(images))]
     result, changed, parts, found, skipped = None, None, [], [], []
     tick(0, len(frames))

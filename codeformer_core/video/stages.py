@@ -219,6 +219,12 @@ def changes_every_pixel(options: FixOptions, extras: Extras) -> bool:
 
 def _stack(frames: Sequence[Frame], device: torch.device | str) -> Tensor:
     """The images of frames as one batch (B, 3, H, W), without a second copy of all of them."""
+    for frame in frames:
+        if not hasattr(frame, "image"):
+            raise TypeError(
+                f"Found a {type(frame).__name__} as a frame. Expected an object whose image(device) gives (1, 3, H, W); "
+                "`fix_frames` takes a tensor of frames."
+            )
     first = frames[0].image(device)
     if len(frames) == 1:
         return first

@@ -24,6 +24,14 @@ _STRUCTURE = ("major_brand", "minor_version", "compatible_brands", "encoder", "d
 _STATISTICS = ("bps", "number_of_", "_statistics_")
 
 
+#: Languages that MOV knows by the other of the two codes that ISO 639-2 has for them; measured with FFmpeg 8's muxer.
+_MOV_LANGUAGES = {
+    **{"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "sqi": "alb", "hye": "arm", "eus": "baq"},
+    **{"mya": "bur", "kat": "geo", "mkd": "mac", "msa": "may", "fas": "per", "bod": "tib", "cym": "wel"},
+    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk"},
+}
+
+
 class PacketCopier:
     """Stream copy to the new stream `stream`: packets are kept, PTS and DTS are shifted."""
 
@@ -82,8 +90,8 @@ class StreamCopier:
                 stream.discard = Discard.all  # some demuxers then skip its packets unread
             else:
                 self._copiers[stream.index] = copier
-                _copy_tags(stream, copier.stream)
-        _copy_tags(main, video)
+                self._copy_tags(stream, copier.stream)
+        self._copy_tags(main, video)
         output.metadata.update(_kept_tags(self._input.metadata))
         output.set_chapters(_chapters(self._input, window))
         if window.start is not None and self._copiers:
@@ -135,11 +143,13 @@ class StreamCopier:
         self.notices.append(f"{found}: not supported by {container}, left out.")
         return None
 
-
-def _copy_tags(old: Stream, new: Stream) -> None:
-    """Copy the tags (language, title) and the disposition of a stream."""
-    new.metadata.update(_kept_tags(old.metadata))
-    new.disposition = Disposition(old.disposition)
+    def _copy_tags(self, old: Stream, new: Stream) -> None:
+        """Copy the tags (language, title) and the disposition of a stream."""
+        tags = _kept_tags(old.metadata)
+        if self._container.format == "mov" and "language" in tags:
+            tags["language"] = _MOV_LANGUAGES.get(tags["language"], tags["language"])
+        new.metadata.update(tags)
+        new.disposition = Disposition(old.disposition)
 
 
 def _kept_tags(metadata: dict[str, str]) -> dict[str, str]:

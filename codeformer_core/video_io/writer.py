@@ -234,7 +234,7 @@ class VideoWriter:
                     copier.mux_until(seconds)
             finally:
                 copier.close()
-                self.notices += composer.notices + copier.notices
+                self.notices += dict.fromkeys(composer.notices + copier.notices)
 
     def _explained(self, error: BaseException) -> BaseException:
         """The error to raise, with a message that says what to do."""

@@ -63,6 +63,12 @@ def test_faces_of_a_video_are_restored_and_its_sound_kept(clip, networks, tmp_pa
     assert sound and sound == packets(clip)[: len(sound)]
 
 
+def test_a_face_that_is_not_there_is_not_said_to_be_no_face_at_all(clip, networks, tmp_path, capsys):
+    words = ["video", str(clip), "-o", str(tmp_path / "out.mp4"), *networks, "--duration", "0.03", "--faces", "9"]
+    assert main(words) == 0
+    assert "1 frame, no face of those asked for found" in capsys.readouterr().out
+
+
 def test_a_folder_of_videos_goes_to_a_folder_and_a_broken_one_does_not_stop_it(clip, networks, tmp_path, capsys):
     inside = tmp_path / "in"
     inside.mkdir()

@@ -60,6 +60,15 @@ def test_a_folder_is_scored_against_its_truth(faces, tmp_path, capsys):
         assert sheet.size == (2 * 256, 3 * 256)
 
 
+def test_no_plot_of_an_earlier_evaluation_stays_beside_new_scores(faces, tmp_path, capsys):
+    words = ["--truth", "faces", "--device", "cpu", "-o", "scores"]
+    save(tmp_path / "restored" / "1.png", 1)
+    assert main(["evaluate", "restored", "faces", *words]) == 0
+    assert (tmp_path / "scores" / "plot.png").exists() and "1 image. Means" in capsys.readouterr().out
+    assert main(["evaluate", "restored", *words]) == 0
+    assert not (tmp_path / "scores" / "plot.png").exists() and (tmp_path / "scores" / "sheet.png").exists()
+
+
 def test_identity_is_the_cosine_of_a_recogniser_in_a_file(tmp_path, data, capsys):
     onnx_files = pytest.importorskip("onnx_files", reason="the tests build networks with the package onnx")
     pytest.importorskip("onnxruntime", reason="ONNX files need the package onnxruntime")
@@ -221,6 +230,8 @@ def test_options_that_do_not_go_together(faces, capsys, words, sentence):
 def test_a_recipe_and_a_face_that_do_not_fit_are_told_in_a_sentence(faces, capsys):
     assert main(["degrade", "faces", "-o", "out", "--recipe", "nothing"]) == 2
     assert "Name a TOML file, or one of brush, celeba-test, faded, mild, severe." in capsys.readouterr().err
+    assert main(["degrade", "faces/1.png", "-o", "out.jpg"]) == 2
+    assert "out.jpg does not end in .png" in capsys.readouterr().err
     Image.new("RGB", (30, 20)).save(faces / "wide.png")
     Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(faces / "clear.png")
     assert main(["degrade", "faces", "-o", "out"]) == 1

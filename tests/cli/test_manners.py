@@ -31,6 +31,30 @@ ROOT = Path(__file__).resolve().parents[2]
         ("fix CLIPS -o OUT", "Found 1 video (.mp4): use `codeformer video`."),
         ("video a.png -o OUT", "a.png is an image: use `codeformer fix`."),
         ("fix *.jpg -o OUT", "*.jpg matches no file."),
+        ("fix a.png -o OUT --download --detector codeformer", "codeformer is a restorer for restoration. Needed is a detector"),
+        ("fix a.png -o OUT --download --model codeformer-inpainting", "Needed is a restorer: choose codeformer, starter"),
+        ("fix a.png -o OUT --download --second-model yunet", "yunet is a detector. Needed is a restorer"),
+        ("fix a.png -o OUT --download --mask face --parser gfpgan-1.4", "Needed is a parser: choose parsenet, bisenet."),
+        ("fix a.png -o OUT --download --face-upscaler big-lama", "Needed is an upscaler: choose realesrgan-x2plus"),
+        ("inpaint a.png -o OUT --download --background-inpainter ddcolor", "Needed is a background: choose big-lama"),
+        ("fix a.png -o OUT --download --keep-out-model mtcnn", "Needed is an occluder: choose the path of a file."),
+        ("reconstruct a.png -o OUT --download --model codeformer", "Needed is a codebook: choose the path of a file."),
+        (
+            "fix a.png -o OUT --detector retinaface",
+            "or one of these names: retinaface-resnet50, retinaface-mobile0.25, yunet, m",
+        ),
+        ("fix a.png -o OUT --model CLIPS", "CLIPS is a folder. Give the path of a file"),
+        ("fix a.png -o OUT --like CLIPS", "CLIPS is a folder, expected a file"),
+        ("fix a.png -o OUT --faces-from CLIPS", "CLIPS is a folder, expected a file"),
+        ("fix a.png -o OUT.gif", "OUT.gif ends like a file of a kind that this command does not write"),
+        ("video clip.mp4 -o OUT.png", "OUT.png ends like a file of a kind that this command does not write"),
+        ("fix a.png -o a.png/OUT", "a.png is a file, so nothing can be written into it"),
+        ("fix a.png -o OUT --save-crops a.png", "a.png is a file, so nothing can be written into it"),
+        ("fix a.png -o OUT --report a.png/a.json", "a.png is a file, so nothing can be written into it"),
+        ("fix a.png -o OUT --gallery a.png/a.html", "a.png is a file, so nothing can be written into it"),
+        ("fix a.png -o OUT --save-faces a.png/a.json", "a.png is a file, so nothing can be written into it"),
+        ("people a.png -o a.png/OUT", "a.png is a file, so nothing can be written into it"),
+        ("evaluate CLIPS -o a.png/OUT", "a.png is a file, so nothing can be written into it"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(
@@ -43,7 +67,7 @@ def test_mistakes_are_answered_with_what_was_meant(
     (tmp_path / "CLIPS" / "clip.mp4").touch()
     assert main(typed.split()) in (1, 2)
     assert answer in capsys.readouterr().err
-    assert not (tmp_path / "OUT").exists()
+    assert files(tmp_path) == ["CLIPS/clip.mp4", "a.png", "clip.mp4"]
 
 
 def test_w_is_the_fidelity_as_in_the_official_program(tmp_path: Path, with_faces: list[str], data: Path) -> None:

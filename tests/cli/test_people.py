@@ -93,6 +93,7 @@ def test_people_of_a_film(photos, tmp_path, capsys) -> None:
         (["--like", CREW], f"{CREW} shows 7 faces. Expected that of the person"),
         (["--like", "empty.png"], "empty.png shows no face. Expected that of the person"),
         (["--like", "tiny.png"], "tiny.png shows no face."),
+        (["--like", "clip.mp4"], "clip.mp4 is a video. Expected a photo of the person"),
         (["--like", "no.json", "--person", "1"], "no.json: it is no people.json of this version"),
         (["--like", "no.json"], "--person takes numbers of the file"),
         (["--like", ASTRONAUT, "--person", "1"], "--person takes numbers of the file"),
@@ -108,6 +109,7 @@ def test_a_wrong_person_is_a_sentence(photos, tmp_path, monkeypatch, tiny_checkp
         shutil.copy(photos / name, name)
     Image.new("RGB", (64, 64)).save("empty.png")
     Image.new("RGB", (24, 24)).save("tiny.png")
+    Path("clip.mp4").touch()
     Path("no.json").write_text('{"format": "codeformer people", "version": 1, "people": [{"number": 1, "description": [1]}]}')
     assert cli.main(["fix", ASTRONAUT, "-o", "out", "--model", str(tiny_checkpoint), *words]) in (1, 2)
     assert said in capsys.readouterr().err and not Path("out").exists()

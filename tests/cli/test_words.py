@@ -14,6 +14,8 @@ from codeformer_core.cli.words import in_order
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     draw(tmp_path / "a.png")
+    draw(tmp_path / "-1.png")
+    (tmp_path / "-5").touch()
     (tmp_path / "0.7").touch()
     (tmp_path / "clip.mp4").touch()
 
@@ -40,6 +42,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("fix -w 0.3 0.6 a.png -o out", "fix -w 0.3 -w 0.6 a.png -o out"),
         ("fix a.png -o out -w 0 0.5 1 -q", "fix a.png -o out -w 0 -w 0.5 -w 1 -q"),
         ("fix a.png --weights DIR --download", "fix a.png --weights DIR --download"),
+        ("fix a.png -1.png -o out --grow -5", "fix a.png ./-1.png -o out --grow -5"),
+        ("fix -o out -- -1.png", "fix -o out -- -1.png"),
         ("fix -w 0.3 0.7 -o out", "fix -w 0.3 0.7 -o out"),  # there is a file of this name
     ],
 )
@@ -55,6 +59,7 @@ def test_words_are_put_in_order(typed: str, meant: str) -> None:
         ("clip.mp4 -o out", "as in `codeformer video clip.mp4 -o out`"),
         ("fetch yunet", "say `codeformer models fetch yunet`"),
         ("fix a.png", "with -o: `codeformer fix a.png -o OUT`"),
+        ("fix -- -1.png -o out", "say -o before it"),
         ("fix a.png out", "with -o: `codeformer fix a.png -o out`"),
         ("fix a.png b.png", "with -o: `codeformer fix a.png -o b.png`"),
         ("fix a.png clip.mp4", "with -o: `codeformer fix a.png clip.mp4 -o OUT`"),
@@ -69,4 +74,4 @@ def test_what_is_not_clear_is_answered_with_the_right_command(
 ) -> None:
     assert main(typed.replace("'", "").split()) == 2
     assert answer in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.7", "a.png", "clip.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["-1.png", "-5", "0.7", "a.png", "clip.mp4"]

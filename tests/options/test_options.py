@@ -1,11 +1,12 @@
 """The names in the options are the keys of the tables that they choose from."""
 
+import numpy as np
 import pytest
 
 from codeformer_core.faces import Face
 from codeformer_core.imaging import colour
 from codeformer_core.masks import parsing, styles
-from codeformer_core.options import fix, selection
+from codeformer_core.options import fix, option_fields, selection, with_values
 from codeformer_core.selection import select
 
 
@@ -33,6 +34,31 @@ def test_every_choice_of_faces_has_an_order():
 @pytest.mark.parametrize(("given", "word"), [(True, "on"), (False, "off"), ("auto", "auto")])
 def test_keep_detail_may_still_be_a_switch(given, word):
     assert fix.FixOptions(keep_detail=given).keep_detail == word
+
+
+@pytest.mark.parametrize("name", [one.path for one in option_fields(fix.FixOptions()) if one.about.choices and one.default])
+def test_a_word_that_is_no_choice_is_refused_where_it_is_given(name):
+    with pytest.raises(ValueError, match="'vivid' is no choice for .*. Use one of: "):
+        with_values(fix.FixOptions(), {name: "vivid"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"fidelity": "0.5"}, "Found '0.5' as fidelity. Expected a number"),
+        ({"fidelity": [0.2, 0.8]}, r"Found \[0.2, 0.8\] as fidelity. Expected a number, as 0.5; several in a tuple"),
+        ({"upscale": None}, "Found None as upscale. Expected a number"),
+        ({"selection": "left"}, r"Found 'left' as selection. Expected Selection\(...\)"),
+        ({"detection": None}, r"Found None as detection. Expected DetectionOptions\(...\)"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_where_it_is_given(wrong, says):
+    with pytest.raises(TypeError, match=says):
+        fix.FixOptions(**wrong)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert fix.FixOptions(fidelity=np.float32(0.5), batch=np.int64(2)).fidelity == 0.5
 
 
 def test_an_unknown_way_to_keep_detail_is_refused():

@@ -158,7 +158,6 @@ def test_three_hundred_faces_and_none():
 @pytest.mark.parametrize(
     ("selection", "given", "said"),
     [
-        (Selection(order="best"), {}, "'best' is no order of faces. Use one of: found, size"),
         (Selection(numbers=(0, 2)), {}, "Found face number 0. Faces are counted from 1"),
         (Selection(first=0), {}, "Found face number 0. Faces are counted from 1"),
         (Selection(sharpness=0.5), {}, "none was measured"),

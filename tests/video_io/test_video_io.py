@@ -343,6 +343,20 @@ def test_audio_begins_where_the_window_begins(videos):
     assert read_audio(videos / "vfr_640x360.mp4") is None
 
 
+@pytest.mark.parametrize(("given", "kept"), [("deu", "ger"), ("ger", "ger"), ("zho", "chi"), ("fre", "fra"), ("jpn", "jpn")])
+def test_quicktime_keeps_the_language_of_audio(videos, tmp_path, given, kept):
+    with av.open(str(videos / "hamilton_2s_speech_2997.mp4")) as old, av.open(str(tmp_path / "a.mkv"), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        streams[1].metadata["language"] = given
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    rewrite(tmp_path / "a.mkv", tmp_path / "b.mov", 0.0, 0.1)
+    with av.open(str(tmp_path / "b.mov")) as new:
+        assert new.streams.audio[0].metadata["language"] == kept  # ISO 639-2 has two codes for some
+
+
 def test_streams_languages_chapters_and_tags_are_kept(videos, tmp_path):
     source = videos / "nasa_13013_multistream.mp4"
     with av.open(str(source)) as old, av.open(str(tmp_path / "a.mp4"), "w", options={"movflags": "use_metadata_tags"}) as new:

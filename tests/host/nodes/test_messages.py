@@ -22,6 +22,7 @@ MODELS = json.loads((ROOT / "weights/manifest.json").read_text(encoding="utf-8")
 INTERNAL = {
     *("codeformer_core/__init__.py", "codeformer_core/networks/vqgan.py", "codeformer_core/networks/precision.py"),
     *("codeformer_core/options/steadiness.py", "codeformer_core/video/code_averaging.py"),
+    "codeformer_core/options/option.py",
     # Of the command line alone:
     *("codeformer_core/runtime/addresses.py", "codeformer_core/video/film.py", "codeformer_core/video_io/parts.py"),
     "codeformer_core/networks/openvino_engine.py",  # and of Python
@@ -31,6 +32,10 @@ INTERNAL = {
 NOT_MET = {
     "{} cannot be opened as numbered frames ({}). Save them as PNG, JPEG or TIFF files.",
     "A VideoWriter writes inside its `with` statement.",
+    "{} is a file, so nothing can be written into it: name another folder.",
+    "nothing can be written into {} ({}): name another folder.",
+    "Found {} of shape {}. Expected a tensor (B, 3, H, W) of floats in [0, 1]: see `fix`.",
+    "Found a {} as a frame. Expected an object whose image(device) gives (1, 3, H, W); `fix_frames` takes a tensor of frames.",
     "The rest of the frames does not come: the file is removed.",
     "A mask of {} for an image of {}, expected the same size.",
     "Got {} in a video of {} x {}, expected the same size for every frame.",
