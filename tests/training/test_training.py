@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -191,19 +190,21 @@ def test_a_killed_run_resumes_bit_identically(faces, tmp_path):
 
 
 def test_sigterm_saves_the_last_step(faces, tmp_path):
-    endless = told(faces, tmp_path, every=Intervals(log=1, checkpoint=10**6, sheet=10**6))
+    endless = told(faces, tmp_path / "run", every=Intervals(log=1, checkpoint=10**6, sheet=10**6))
     endless = replace(endless, optimiser=replace(endless.optimiser, steps=10**6))
-
-    def ask() -> None:
-        while not ((tmp_path / "log.jsonl").is_file() and history(tmp_path)):
+    log, deadline = tmp_path / "run" / "log.jsonl", time.monotonic() + 120
+    with child(command(endless, tmp_path / "run.toml"), stdout=None, stderr=None) as process:
+        while not (log.is_file() and "\n" in log.read_text()) and time.monotonic() < deadline:
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+    state = saving.load(tmp_path / "run" / "state.pt", torch.device("cpu"))
+    assert state and 0 < state["step"] == history(tmp_path / "run")[-1]["step"] + 1
 
+
+def test_the_handlers_of_the_caller_are_restored(faces, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    threading.Thread(target=ask).start()
-    done = train(endless, quiet=True)
-    state = saving.load(tmp_path / "state.pt", torch.device("cpu"))
-    assert state and 0 < state["step"] == done == history(tmp_path)[-1]["step"] + 1
+    train(told(faces, tmp_path), quiet=True)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
