@@ -65,7 +65,7 @@ class Optimiser:
     decay: float = 0.0  # weight decay
     clip: float = 10.0  # largest norm of all gradients together
     average: float = 0.995  # decay of the EMA, whose weights are saved as `params_ema`
-    precision: Literal["fp32", "bf16"] = "bf16"  # of the forward pass
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the forward pass; auto: bf16 where the device gains from it
 
 
 @dataclass(frozen=True)

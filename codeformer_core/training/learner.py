@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..evaluation import metrics
 from ..networks.codeformer import CodeFormer
+from ..networks.precision import suited
 from . import codes, distributed, saving
 from .config import Config, Optimiser, TrainingFaces
 from .dataset import Batch, Sampler, read_face, resize_face, split, to_tensor
@@ -26,6 +27,12 @@ ENCODED = 8
 
 #: Faces on a contact sheet, and held-out ones that are scored while training.
 SHEET_FACES, VALIDATED = 8, 64
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context of a forward pass; where a processor has to emulate bfloat16, it is tens of times slower."""
+    bf16 = precision == "bf16" or (precision == "auto" and suited("auto", device) != "exact")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
 class Run:
@@ -44,7 +51,7 @@ class Run:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.stage = Stage(config, process.device)
-        self.autocast = torch.autocast(process.device.type, torch.bfloat16, enabled=config.optimiser.precision == "bf16")
+        self.autocast = autocast(config.optimiser.precision, process.device)
         self.ema = ema_of(self.stage.network, config.optimiser.average)
         self.averaged = cast(CodeFormer, self.ema.module)
         adam = partial(torch.optim.AdamW, lr=config.optimiser.rate, betas=BETAS, weight_decay=config.optimiser.decay)

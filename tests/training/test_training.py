@@ -31,7 +31,7 @@ from codeformer_core.training.config import (
     TrainingFaces,
 )
 from codeformer_core.training.config_file import read
-from codeformer_core.training.learner import Run, ema_of, rate
+from codeformer_core.training.learner import Run, autocast, ema_of, rate
 from codeformer_core.training.run import train
 from codeformer_core.training.stages import SAVED, TRAINED
 
@@ -124,6 +124,15 @@ def trained(faces, tmp_path_factory) -> Path:
 def history(folder: Path) -> list[dict[str, float]]:
     """The log of a run."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("precision", "gains", "enabled"), [("auto", True, True), ("auto", False, False), ("bf16", False, True)]
+)
+def test_a_processor_that_emulates_bfloat16_trains_in_float32(monkeypatch, precision, gains, enabled):
+    monkeypatch.setattr("codeformer_core.networks.precision._processor_gains", lambda: gains)
+    with autocast(precision, torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if enabled else torch.float32)
 
 
 @pytest.mark.parametrize("stage", [1, 2, 3])
