@@ -105,6 +105,11 @@ def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     return checkpoints.find(model.name, _places(model)) or model
 
 
+def _here(role: str) -> list[str]:
+    """The names whose files are on disk, those that come with the pack among them: what runs without a download."""
+    return [name for name in model_names(role) if isinstance(_locate(role, name), Path)]
+
+
 def _plain(name: str) -> str:
     """A name without what systems and packs write differently: case, separators, dashes."""
     return name.replace("\\", "/").replace("_", "-").lower()
@@ -154,7 +159,12 @@ def read(role: str, name: str, precision: str = "exact", show: Callable[[str], N
         folder = _folders(role)[0]
         if not path.requirement:
             show(f"Fetching {path.file} ({path.size}) to {_shown(folder)}. {path.notice}")
-        path = checkpoints.fetch(path, Path(folder), progress.progress())
+        try:
+            path = checkpoints.fetch(path, Path(folder), progress.progress())
+        except ConnectionError as error:
+            here = _here(role)
+            instead = [f"Already on this computer: {', '.join(here)}."] if here else []
+            raise ConnectionError("\n".join([str(error), *instead])) from error
         _FETCHED[path] = _status(path)
         show(f"{name} is downloaded and checked.")
     network = checkpoints.load(path, comfy.ops.manual_cast, precision)

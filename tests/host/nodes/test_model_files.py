@@ -227,6 +227,22 @@ def test_fetching_a_file_does_not_change_its_fingerprint(pack, models, tiny_chec
         arrived.unlink()
 
 
+def test_a_download_that_failed_tells_what_runs_without_one(pack, models, tiny_checkpoint, monkeypatch):
+    def fail(model, folder, tick):
+        raise ConnectionError("codeformer.pth could not be fetched.")
+
+    path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
+    monkeypatch.setattr(pack.core("checkpoints"), "fetch", fail)
+    try:
+        with pytest.raises(ConnectionError, match="could not be fetched") as error:
+            pack.run("CodeFormerModelLoader", model_name="codeformer.pth")
+    finally:
+        path.unlink()
+    said, here = str(error.value).split("\nAlready on this computer: ")
+    assert {"codeformer_starter.safetensors", "mine.pth"} <= set(here.rstrip(".").split(", "))
+    assert "codeformer.pth" not in here
+
+
 def test_nodes_without_a_loader_keep_their_networks_between_runs(pack, models, tiny_checkpoint):
     path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
     try:

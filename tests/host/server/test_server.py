@@ -186,6 +186,18 @@ def test_a_shipped_workflow_fits_a_screen_and_nothing_overlaps(path):
             assert x + width <= u or u + wide <= x or y + height <= v - 30 or v + high <= y - 30
 
 
+#: Nodes with a slider between before and after of their own.
+WITH_SLIDER = {"CodeFormerFixFaces", "CodeFormerRestore", "CodeFormerPasteBack"}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_shipped_workflow_shows_before_and_after_once(path):
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {node["id"]: node["type"] for node in graph["nodes"]}
+    links = [link for link in graph["links"] if kinds[link[3]] == "CodeFormerCompare"]
+    assert not [kinds[source] for _, source, *_ in links if kinds[source] in WITH_SLIDER]
+
+
 def test_choosing_a_missing_file_fetches_it(server, shared, portrait):
     if (ROOT / "weights" / YUNET).exists():
         pytest.skip(f"weights/{YUNET} is there: nothing is fetched")
@@ -233,7 +245,7 @@ def test_a_file_that_is_not_a_model_is_an_error_that_says_so(server, portrait, c
 
 def test_the_blend_that_needs_a_parser_says_so_before_the_work(server, portrait):
     entry = server.wait(server.queue(fixing(mask="face")))
-    assert "parser" in server.error(entry)
+    assert "The blend 'face' needs a face parser" in server.error(entry), "in the words of the node"
 
 
 def test_the_released_layout_runs_at_its_full_size(server, portrait, filled):

@@ -29,7 +29,7 @@ SHOWN = {
     "CodeFormerRestore": ("Step by step", ["CodeFormerRestore", "CodeFormerPasteBack"], True),
     "CodeFormerFaceSelect": ("Choose faces", ["CodeFormerFaceSelect"], True),
     "CodeFormerFidelitySweep": ("Choose the fidelity", ["CodeFormerFidelitySweep"], True),
-    "CodeFormerCompare": ("Restore and upscale a photo", ["CodeFormerCompare"], True),
+    "CodeFormerCompare": ("Restore then upscale", ["CodeFormerCompare"], True),
     "CodeFormerModelLoader": (
         "Fix faces",
         ["CodeFormerModelLoader", "CodeFormerFaceDetectorLoader", "CodeFormerFixFaces"],
