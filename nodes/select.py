@@ -1,5 +1,6 @@
 """Select Faces, and what it sends to its widget in the browser (web/js/faces.js): thumbnails, and the faces in them."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,6 +23,11 @@ from .host.execution import completed
 
 #: Of a longer batch, such as the frames of a video, the faces in the images beyond are shown without the images.
 MAX_THUMBNAILS = 32
+
+#: Below the node, whose image has every face; Nodes 2.0 lets a longer text cover the node beneath.
+SHOWN_REASONS = 3
+
+log = logging.getLogger(__name__)
 
 
 class CodeFormerFaceSelect(io.ComfyNode):
@@ -98,8 +104,10 @@ class CodeFormerFaceSelect(io.ComfyNode):
         )
         kept, reasons = choose(wanted, numbers=own)
         selected = faces.subset(kept)
-        text = report(selected.faces, [Skipped(faces.faces[row], why) for row, why in reasons.items()])
-        progress.log_and_show(text)
+        left_alone = [Skipped(faces.faces[row], why) for row, why in reasons.items()]
+        text = report(selected.faces, left_alone)
+        log.info(text)
+        progress.show(report(selected.faces, left_alone, kept_lines=0, skipped_lines=SHOWN_REASONS))
         _, limits = choose(replace(wanted, numbers=(), first=1, count=0))  # the widget itself counts
         said = {row: language.translate(why) for row, why in limits.items() if row not in kept}
         shown = {"codeformer_faces": _shown(faces, said, images)}

@@ -31,22 +31,22 @@ def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
     return ". ".join(sentences) + "."
 
 
-def report(kept: Sequence[Face], skipped: Sequence[Skipped]) -> str:
-    """One line for each face, kept or skipped; of many faces the first `LINES` of each kind."""
+def report(kept: Sequence[Face], skipped: Sequence[Skipped], kept_lines: int = LINES, skipped_lines: int = LINES) -> str:
+    """One line for each face, kept or skipped; of many faces the first lines of each kind, and with 0 lines only their number."""
     several = any(face.image_index for face in [*kept, *(skip.face for skip in skipped)])
 
     def line(face: Face, what: str) -> str:
         image = f"image {face.image_index + 1}, " if several else ""
         return f"  {image}{face.pixels:.0f} px at ({face.centre[0]:.0f}, {face.centre[1]:.0f}): {what}"
 
-    def part(head: str, lines: list[str]) -> list[str]:
-        more = [f"  and {len(lines) - LINES} more"] if len(lines) > LINES else []
-        return [f"{head}: {len(lines)}", *lines[:LINES], *more]
+    def part(head: str, lines: list[str], most: int) -> list[str]:
+        more = [f"  and {len(lines) - most} more"] if 0 < most < len(lines) else []
+        return [f"{head}: {len(lines)}", *lines[:most], *more]
 
     if not kept and not skipped:
         return "No face found."
-    worked = part("Worked on", [line(face, _measure(face)) for face in kept])
-    alone = part("Left alone", [line(face, why) for face, why in skipped]) if skipped else []
+    worked = part("Worked on", [line(face, _measure(face)) for face in kept], kept_lines)
+    alone = part("Left alone", [line(face, why) for face, why in skipped], skipped_lines) if skipped else []
     return "\n".join(worked + alone)
 
 

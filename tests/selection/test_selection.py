@@ -179,6 +179,7 @@ def test_the_report_names_every_face_and_its_reason():
         "Left alone: 1",
         "  40 px at (300, 150): 40 px, smaller than 50",
     ]
+    assert report(kept, skipped, kept_lines=0).splitlines()[:2] == ["Worked on: 1", "Left alone: 1"]
     assert report([], []) == "No face found."
     assert "  image 2, 20 px at (5, 5): confidence 0.90" in report([A, face(5, 5, image=1)], [])
 

@@ -90,15 +90,19 @@ def hexadecimal(frontend):
 
 
 @pytest.mark.parametrize("renderer", ["modern"], indirect=True)
-def test_a_report_keeps_its_lines(frontend, renderer):
+def test_a_report_keeps_its_lines_and_tells_only_why_faces_are_left_alone(frontend, renderer):
     graph = json.loads((WORKFLOWS / "Choose faces.json").read_text(encoding="utf-8"))
     next(node for node in graph["nodes"] if node["type"] == "LoadImage")["widgets_values"][0] = "couple.png"
     frontend.open(graph)
+    only = """() => { app.graph.nodes.find((node) => node.type === "CodeFormerFaceSelect").widgets
+        .find((widget) => widget.name === "numbers").value = "1" }"""
+    frontend.page.evaluate(only)
     frontend.server.post("/free", {"unload_models": True, "free_memory": True})
     frontend.run()
-    text = frontend.page.get_by_text("Worked on: 2").first
+    text = frontend.page.get_by_text("Worked on: 1").first
     text.wait_for()
-    assert len(text.inner_text().splitlines()) == 3
+    worked_on, left_alone, reason = text.inner_text().splitlines()
+    assert (worked_on, left_alone) == ("Worked on: 1", "Left alone: 1") and " px at (" in reason
 
 
 def test_the_properties_panel_has_no_rows_for_what_the_node_shows(frontend):
