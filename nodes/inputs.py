@@ -34,9 +34,10 @@ Landmarks = io.Custom("FACE_LANDMARKS")
 
 CATEGORY = "image/face"
 
-#: Words that people search for: the method, its rivals, and the packs that they know.
+#: Words that people search for: the method, its rivals, the packs that they know, and what is wrong with the photo.
 ALIASES = [
     *("codeformer", "face restore", "facerestore", "restore face", "fix face", "gfpgan", "reactor", "facedetailer"),
+    *("face restoration", "restoreformer", "gpen", "face enhance", "deblur face", "blurry face", "old photo"),
     *("人脸修复", "面部修复", "脸部修复", "修脸", "老照片修复"),
 ]
 

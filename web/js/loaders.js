@@ -48,7 +48,7 @@ class Notice {
     const said = []
     if (about) said.push(element("div", { textContent: about }))
     if (missing) {
-      const text = `${say("missing", { size: size(missing.bytes), licence: licence(missing) })} ${say("fetched")}`
+      const text = say("missing", { size: size(missing.bytes), licence: licence(missing) })
       said.push(element("div", { className: "missing", textContent: text }))
     }
     this.root.replaceChildren(...said)

@@ -47,6 +47,13 @@ def test_every_node_and_every_socket_explains_itself(pack):
             assert tooltip.endswith(".") and (tooltip[0].isupper() or tooltip[0].isdigit()), f"{name}.{socket.id}: {tooltip!r}"
 
 
+@pytest.mark.parametrize(
+    "typed", ["gfpgan", "reactor", "restoreformer", "gpen", "face restoration", "enhance", "deblur", "blurry", "old photo", "修脸"]
+)
+def test_the_words_that_people_type_find_fix_faces(pack, typed):
+    assert any(typed in alias for alias in pack.nodes["CodeFormerFixFaces"].GET_SCHEMA().search_aliases)
+
+
 def test_importing_the_pack_adds_little_to_the_host(pack):
     assert pack.seconds < 1.0
 
