@@ -32,7 +32,7 @@ def summarize(kept: int, skipped: Sequence[Skipped]) -> str:
 
 
 def report(kept: Sequence[Face], skipped: Sequence[Skipped], kept_lines: int = LINES, skipped_lines: int = LINES) -> str:
-    """One line for each face, kept or skipped; of many faces the first lines of each kind, and with 0 lines only their number."""
+    """One line for each face, kept or skipped; of many faces the first ones of each kind; with 0 lines, only how many."""
     several = any(face.image_index for face in [*kept, *(skip.face for skip in skipped)])
 
     def line(face: Face, what: str) -> str:

@@ -47,9 +47,11 @@ def test_every_node_and_every_socket_explains_itself(pack):
             assert tooltip.endswith(".") and (tooltip[0].isupper() or tooltip[0].isdigit()), f"{name}.{socket.id}: {tooltip!r}"
 
 
-@pytest.mark.parametrize(
-    "typed", ["gfpgan", "reactor", "restoreformer", "gpen", "face restoration", "enhance", "deblur", "blurry", "old photo", "修脸"]
-)
+#: For one who has none of the pack's words yet: other methods and packs, and what is wrong with the photo.
+TYPED = ["gfpgan", "reactor", "restoreformer", "gpen", "face restoration", "enhance", "deblur", "blurry", "old photo", "修脸"]
+
+
+@pytest.mark.parametrize("typed", TYPED)
 def test_the_words_that_people_type_find_fix_faces(pack, typed):
     assert any(typed in alias for alias in pack.nodes["CodeFormerFixFaces"].GET_SCHEMA().search_aliases)
 
