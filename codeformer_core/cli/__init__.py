@@ -14,7 +14,7 @@ from .parser import build_parser, parsed_arguments
 from .process import let_threads_sleep, open_closed_streams
 from .signals import interrupted_status, signals_interrupt
 from .values import did_you_mean
-from .words import expected_out, in_order, without_command
+from .words import Parsers, expected_out, in_order, options_of, subparsers, without_command
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["bench"]:
         return _refuse("codeformer: the benchmark is `python -m benchmarks`, in a checkout of the project.")
     parser = build_parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     words = in_order(words, parser)
     if sentence := without_command(words, parser):
         return _refuse(sentence)
@@ -62,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as status:  # argparse has said why
         return int(status.code or 0)
     if unknown:
-        return _refuse(_unrecognised(namespace.subparser, unknown))
+        return _refuse(_unrecognised(namespace.subparser, unknown, subparsers(parser)))
     arguments = parsed_arguments(namespace)
     no_out = arguments.command in COMMANDS and "out" not in arguments.typed
     if sentence := expected_out(arguments.command, arguments.paths) if no_out else contradiction(arguments):
@@ -90,12 +93,16 @@ def _refuse(sentence: str) -> int:
     return 2
 
 
-def _unrecognised(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> str:
+def _unrecognised(parser: argparse.ArgumentParser, unknown: Sequence[str], commands: Parsers) -> str:
     """What is wrong with words that a command does not know, and what may have been meant."""
     wrong = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
-    known = [option for action in parser._actions for option in action.option_strings]  # argparse has no public list
+    known = options_of(parser)
     theirs = OTHER_NAMES.get(wrong.replace("-", "_").lstrip("_"))
     if wrong in ("-i", "--input_path"):
         return f"{parser.prog}: {wrong} is not needed: name files and folders right after `{parser.prog}`."
-    hint = f" Did you mean {theirs}?" if theirs in known else did_you_mean(wrong, known)
+    having = ", ".join(f"`{command.prog}`" for command in commands.values() if wrong in options_of(command))
+    if having:
+        hint = f" It is an option of {having}."
+    else:
+        hint = f" Did you mean {theirs}?" if theirs in known else did_you_mean(wrong, known)
     return f"{parser.prog}: {wrong} is not known.{hint} See `{parser.prog} --help`."

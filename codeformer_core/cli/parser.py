@@ -57,7 +57,7 @@ def build_parser(defaults: Arguments = Arguments()) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="codeformer",
         description="Restore, colour and complete faces in images and videos with CodeFormer.",
-        epilog="Help on a command: codeformer fix --help",
+        epilog="Begin with `codeformer fix photo.jpg -o out`. Help on a command: `codeformer fix --help`.",
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")

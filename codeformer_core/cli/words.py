@@ -19,6 +19,11 @@ def subparsers(parser: argparse.ArgumentParser) -> Parsers:
     return next((action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)), {})
 
 
+def options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """The options that a command knows; argparse has no public list."""
+    return [option for action in parser._actions for option in action.option_strings]
+
+
 def in_order(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """The command first, then its action, then the rest, where no option that may stand alone takes a file for its value."""
     words = [_ONE_DASH.get(word, word) for word in words]

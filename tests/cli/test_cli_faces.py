@@ -567,6 +567,10 @@ def test_images_of_unreadable_formats_are_reported(
             "models fetch: --xyz is not known. See `codeformer models fetch --help`",
         ),
         (["models", "where", "here"], "models where: here is not known. See"),
+        (
+            ["fix", "a.png", "-o", "b", "--background-inpainter", "big-lama"],
+            "fix: --background-inpainter is not known. It is an option of `codeformer inpaint`. See",
+        ),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_nearest_known_one(
@@ -574,6 +578,11 @@ def test_an_unknown_option_is_refused_with_the_nearest_known_one(
 ) -> None:
     assert main(asked) == 2
     assert f"codeformer {says}" in capsys.readouterr().err
+
+
+def test_without_any_word_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "restore the faces in images" in capsys.readouterr().err
 
 
 def test_version_and_models_without_an_action(capsys: pytest.CaptureFixture[str]) -> None:
