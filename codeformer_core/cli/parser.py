@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from .. import checkpoints
 from ..options import OptionField, option_fields, with_values
+from ..options.option import kinds
 from .arguments import Arguments
 from .commands import ACTIONS, COMMANDS, GROUPS, READ, WRITTEN
 from .values import did_you_mean, listed, model, named, number, one_of
@@ -25,7 +26,6 @@ _NOT_EVALUATED = (
     "grey",
     "parser",
     "compile",
-    "engine",
     "batch",
 )
 
@@ -141,24 +141,16 @@ def _add(group: argparse._ArgumentGroup, field: OptionField) -> None:
 
 def _value(field: OptionField) -> dict[str, Any]:
     """How argparse reads the value of an option, and what stands for it in the help."""
-    about, kinds = field.about, _kinds(field.type)
-    low, high = (about.span or (1, 0))[:2]
+    about, types = field.about, kinds(field.type)
     read, metavar = about.read or str, None
     if about.choices:
         read, metavar = one_of(about.choices), f"{{{','.join(about.choices).replace(' ', '-')}}}"
-    elif float in kinds:
-        read, metavar = number(float, *(about.limits or (low, high))), "N"
-    elif int in kinds:  # without a largest one, and 0 where the widget has it
-        read, metavar = number(int, about.limits[0] if about.limits else low, zero=low == 0), "N"
+    elif types & {int, float}:
+        read, metavar = number(about.numbers(whole=float not in types)), "N"
     how = {"type": read, "metavar": about.metavar or metavar}
-    if tuple in kinds and not about.read:
-        how["type"] = listed(read, alone=float in kinds)
-    return how | {"action": "append"} if about.repeated or (tuple in kinds and about.read) else how
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """The types in an annotation: {float, tuple, ...} of `float | tuple[float, ...]`."""
-    return {get_origin(annotation) or annotation}.union(*map(_kinds, get_args(annotation)))
+    if tuple in types and not about.read:
+        how["type"] = listed(read, alone=float in types)
+    return how | {"action": "append"} if about.repeated or (tuple in types and about.read) else how
 
 
 def _help(field: OptionField) -> str:

@@ -2,28 +2,26 @@
 
 import argparse
 import difflib
-import math
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from .. import checkpoints
+from ..options.option import Numbers
 from ..runtime.addresses import is_remote, to_path
 
 
-def number(kind: type, low: float = -math.inf, high: float = math.inf, zero: bool = False) -> Callable[[str], Any]:
-    """A number of a kind, int or float, from `low` to `high`; with `zero`, 0 as well."""
-    noun = "a whole number" if kind is int else "a number"
-    limits = f"from {low:g} {'on' if high == math.inf else f'to {high:g}'}{', or 0' if zero else ''}"
+def number(expected: Numbers) -> Callable[[str], Any]:
+    """One of these numbers."""
 
     def read(text: str) -> Any:
         try:
-            value = kind(text)
+            value = int(text) if expected.whole else float(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected {noun}") from None
-        if not (low <= value <= high or (zero and value == 0)):
-            raise argparse.ArgumentTypeError(f"found {text}, expected {noun} {limits}")
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected.noun}") from None
+        if value not in expected:
+            raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
         return value
 
     return read

@@ -42,8 +42,8 @@ class FixOptions:
     """The options of a fix; its optional networks and masks are `extras.Extras`.
 
     Several fidelities are one for each face, in the order of the faces. `grow` and `feather` are pixels of the crop. Without
-    `parts` the whole crop is pasted. `chunk` never changes a result; `steady`, `steadiness` and `chunk` are for video only. For
-    `keep_detail` True and False are accepted too.
+    `parts` the whole crop is pasted. `batch` and `chunk` change a result by the rounding alone; `steady`, `steadiness` and
+    `chunk` are for video only. For `keep_detail` True and False are accepted too.
     """
 
     fidelity: float | tuple[float, ...] = option(

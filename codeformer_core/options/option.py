@@ -1,8 +1,31 @@
 """Declare options as dataclass fields: range, choices, help and labels are kept in the field's metadata."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
+
+
+class Numbers(NamedTuple):
+    """The numbers that an option takes: from `low` to `high`, with `zero` 0 as well; whole ones only, or any."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    zero: bool = False
+    whole: bool = False
+
+    @property
+    def noun(self) -> str:
+        """What one is called."""
+        return "a whole number" if self.whole else "a number"
+
+    def __contains__(self, value: object) -> bool:
+        number: Any = value
+        return self.low <= number <= self.high or (self.zero and number == 0)
+
+    def __str__(self) -> str:
+        to = "on" if self.high == math.inf else f"to {self.high:g}"
+        return f"{self.noun} from {self.low:g} {to}{', or 0' if self.zero else ''}"
 
 
 @dataclass(frozen=True)
@@ -21,8 +44,8 @@ class Option:
         alone: the value when the flag stands alone, where it may.
         read: what makes the value of the command line's text, where that is not a number or one of the choices.
         repeated: the command line takes it several times.
-        limits: the least and largest that the command line takes, where the span of a widget is narrower. There is no largest
-            whole number, and 0 is allowed where the span begins with it.
+        limits: the least and largest number there may be, where the span of a widget is narrower. There is no largest whole
+            number, and 0 is allowed where the span begins with it.
         group: the heading in the command line's help, where that is not "restoration" or the nested dataclass.
         command_line: whether the command line has it.
         advanced: shown among the advanced widgets only.
@@ -47,6 +70,13 @@ class Option:
     advanced: bool = True
     slider: bool = False
     node: bool = True
+
+    def numbers(self, whole: bool) -> Numbers:
+        """The numbers that it takes, on the command line and in Python; widgets move within the span alone."""
+        low, high = self.limits or (self.span or Numbers())[:2]
+        if whole:
+            return Numbers(low, zero=low > 0 and bool(self.span) and self.span[0] == 0, whole=True)
+        return Numbers(low, high)
 
 
 def option(default: Any, help: str, **about: Any) -> Any:
@@ -88,18 +118,37 @@ def option_fields(options: Any) -> Iterator[OptionField]:
             yield OptionField((one.name,), value, one.metadata["option"], one.type)
 
 
+def kinds(annotation: Any) -> set[Any]:
+    """The types in an annotation: {float, tuple, ...} of `float | tuple[float, ...]`."""
+    return {get_origin(annotation) or annotation}.union(*map(kinds, get_args(annotation)))
+
+
 def check_options(options: Any) -> None:
-    """Raise a ValueError or TypeError for a value that is none of an option's choices, or no number where one belongs."""
+    """Raise a ValueError or TypeError for a value that is none of an option's choices, or a number that it does not take."""
     for one in fields(options):
         value, default, about = getattr(options, one.name), one.default, one.metadata.get("option")
         if is_dataclass(default) and not isinstance(value, type(default)):
             raise TypeError(f"Found {value!r} as {one.name}. Expected {type(default).__name__}(...).")
         if about and about.choices and isinstance(default, str) and value not in about.choices:
             raise ValueError(f"{value!r} is no choice for {one.name}. Use one of: {', '.join(about.choices)}.")
-        if isinstance(default, (int, float)):
-            for number in value if isinstance(value, tuple) else (value,):
-                if not hasattr(number, "__float__"):
-                    raise TypeError(f"Found {number!r} as {one.name}. Expected a number, as {default!r}; several in a tuple.")
+        if isinstance(default, bool):
+            if not (hasattr(value, "__bool__") and value in (False, True)):
+                raise TypeError(f"Found {value!r} as {one.name}. Expected True or False.")
+        elif isinstance(default, (int, float)):
+            _check_numbers(one.name, value, default, (about or Option("")).numbers(int in kinds(one.type)))
+
+
+def _check_numbers(name: str, value: Any, default: float, expected: Numbers) -> None:
+    several = isinstance(value, tuple)
+    for number in value if several else (value,):
+        if not hasattr(number, "__float__"):
+            raise TypeError(f"Found {number!r} as {name}. Expected a number, as {default!r}; several in a tuple.")
+        if number not in expected:
+            raise ValueError(f"Found {number} as {name}. Expected {expected}.")
+        if expected.whole and not hasattr(number, "__index__"):
+            raise TypeError(f"Found {number} as {name}. Expected {expected.noun}, as {default!r}.")
+    if several and not value:
+        raise ValueError(f"Found no number as {name}. Expected one or more, as ({default!r},).")
 
 
 def with_values(options: Any, values: Mapping[tuple[str, ...], Any]) -> Any:

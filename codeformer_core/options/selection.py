@@ -46,7 +46,12 @@ class Selection:
         node=False,
     )
     numbers: tuple[int, ...] = option(
-        (), "Only the faces with these numbers, counted from 1 in that order.", flag="--faces", node=False, metavar="N,N"
+        (),
+        "Only the faces with these numbers, counted from 1 in that order.",
+        flag="--faces",
+        limits=(1, 0),
+        node=False,
+        metavar="N,N",
     )
     first: int = option(1, "Begins with this one of the faces that are left.", span=(1, 10000, 1), advanced=False, node=False)
     count: int = option(0, "How many faces to keep. 0 keeps all.", span=(0, 10000, 1), advanced=False, node=False)

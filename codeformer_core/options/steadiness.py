@@ -7,7 +7,7 @@ from .option import check_options, option
 
 @dataclass(frozen=True)
 class Steadiness:
-    """Options of tracking and temporal smoothing. Results never depend on how the frames were grouped.
+    """Options of tracking and temporal smoothing. How the frames were grouped changes results by the rounding alone.
 
     The defaults were chosen on footage of 24 to 30 frames a second (docs/architecture.md has the measurements). The first four
     are SORT's and its kin's; `strength` is ours.

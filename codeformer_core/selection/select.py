@@ -211,7 +211,7 @@ def resolve(selection: Selection) -> Selection:
     """
     if selection.choice != "all":
         selection = replace(selection, order={"largest": "size", "center": "center"}[selection.choice], count=1)
-    lowest = min((selection.first, *selection.numbers))
+    lowest = min(selection.numbers, default=1)
     if lowest < 1:
         raise ValueError(f"Found face number {lowest}. Faces are counted from 1: use 1 for the first one.")
     return selection

@@ -1,12 +1,14 @@
 """The names in the options are the keys of the tables that they choose from."""
 
+import math
+
 import numpy as np
 import pytest
 
 from codeformer_core.faces import Face
 from codeformer_core.imaging import colour
 from codeformer_core.masks import parsing, styles
-from codeformer_core.options import fix, option_fields, selection, with_values
+from codeformer_core.options import fix, option_fields, selection, steadiness, with_values
 from codeformer_core.selection import select
 
 
@@ -55,6 +57,26 @@ def test_a_word_that_is_no_choice_is_refused_where_it_is_given(name):
 def test_a_value_of_another_type_is_refused_where_it_is_given(wrong, says):
     with pytest.raises(TypeError, match=says):
         fix.FixOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong", "says"),
+    [
+        (selection.Selection, {"count": -1}, "Found -1 as count. Expected a whole number from 0 on"),
+        (fix.FixOptions, {"feather": -1}, "Found -1 as feather. Expected a whole number from 0 on"),
+        (fix.FixOptions, {"batch": 2.5}, "Found 2.5 as batch. Expected a whole number, as 0"),
+        (fix.FixOptions, {"fidelity": ()}, "Found no number as fidelity. Expected one or more"),
+        (fix.FixOptions, {"fidelity": (0.5, 1.5)}, "Found 1.5 as fidelity. Expected a number from 0 to 1"),
+        (fix.FixOptions, {"upscale": math.inf}, "Found inf as upscale. Expected a number from 0.01 to 8"),
+        (fix.FixOptions, {"blend": math.nan}, "Found nan as blend. Expected a number from 0 to 1"),
+        (fix.FixOptions, {"match_style": "yes"}, "Found 'yes' as match_style. Expected True or False"),
+        (steadiness.Steadiness, {"window": 2.5}, "Found 2.5 as window. Expected a whole number, as 5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_number_outside_its_range_is_refused_where_it_is_given(options, wrong, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        options(**wrong)
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -159,7 +159,6 @@ def test_three_hundred_faces_and_none():
     ("selection", "given", "said"),
     [
         (Selection(numbers=(0, 2)), {}, "Found face number 0. Faces are counted from 1"),
-        (Selection(first=0), {}, "Found face number 0. Faces are counted from 1"),
         (Selection(sharpness=0.5), {}, "none was measured"),
         (Selection(), {"mask": torch.zeros(200, 400)}, r"Found a mask of shape \(200, 400\) for 3 images"),
         (Selection(), {"mask": torch.zeros(2, 1, 8, 8)}, r"shape \(2, 1, 8, 8\) for 3 images"),
