@@ -98,6 +98,7 @@ def fix_faces(
         See `Fixed`. Pixels outside the mask are those of `images` (resized); without a face the images are returned unchanged.
     """
     require_images(images)
+    extras.check_images(images)
     # Without an upscaler after it, `paste_unharmed` sees whether the network's faces are finite.
     step = _restoration_step(restorer, options, extras, progress, check=extras.face_upscaler is not None)
     background = upscale_background(images, options, extras, progress)
@@ -183,6 +184,8 @@ def apply_to_faces(
         step: such as `restore`, `colorize` or `inpaint` with their other arguments bound.
         background: the images to paste into, where they differ from `images`.
     """
+    require_images(images)
+    extras.check_images(images)
     get_mask_style(options.mask, extras.parser)  # an invalid choice raises before the networks run
     found = detect_all(images, detector, options, extras.people)
     faces, skipped = select_faces(images, found, options, extras.inside)
@@ -230,6 +233,7 @@ def apply_to_aligned(
         the paste is limited to an area (as by `inpaint` and a keep-out mask), outside which pixels are bit-identical.
     """
     require_images(images)
+    extras.check_images(images)
     aligned, lost = without_strangers(step(wrap_aligned_images(images, side)), options)
     aligned = limit_paste_area(aligned, options, extras)
     smaller = max(images.shape[-2:]) > aligned.crops.shape[-1]

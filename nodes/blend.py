@@ -6,7 +6,7 @@ from torch import Tensor
 from ..codeformer_core import restoration
 from ..codeformer_core.faces import AlignedFaces
 from . import inputs
-from .host import tensors
+from .host import progress, tensors
 from .host.execution import completed
 
 
@@ -53,5 +53,7 @@ class CodeFormerBlendFaces(io.ComfyNode):
     def execute(
         cls, faces: AlignedFaces, second_faces: AlignedFaces, ratio: float = 0.5, mask: Tensor | None = None
     ) -> io.NodeOutput:
-        mixed = restoration.blend(faces, second_faces, ratio, None if mask is None else tensors.from_mask(mask))
+        over, note = tensors.mask_over(faces, mask)
+        mixed = restoration.blend(faces, second_faces, ratio, over)
+        progress.log_and_show(note)
         return io.NodeOutput(mixed, tensors.image_or_blocker(mixed.crops))

@@ -10,7 +10,7 @@ from ..codeformer_core.faces import AlignedFaces
 from ..codeformer_core.masks import limits
 from ..codeformer_core.masks.parsing import FACE_PARTS, PART_CLASSES
 from . import inputs
-from .host import networks, tensors
+from .host import networks, progress, tensors
 from .host.execution import completed
 
 #: What the white of the mask means -> how it limits the paste.
@@ -116,8 +116,10 @@ class CodeFormerFaceMask(io.ComfyNode):
         if parser is not None:
             chosen = [name for name in PART_CLASSES if parts[name]]
             masked = limits.restrict_to_parts(masked, chosen, parser, grow=grow, feather=feather)
-        if occlusion is not None:
-            masked = OCCLUSION[occlusion_means](masked, tensors.from_mask(occlusion, "occlusion"))
+        area, note = tensors.mask_over(faces, occlusion, "occlusion")
+        if area is not None:
+            masked = OCCLUSION[occlusion_means](masked, area)
+        progress.log_and_show(note)
         last = max((face.image_index for face in masked.faces), default=0)
         union = paste.paste_mask(masked, last + 1 if image is None else len(tensors.to_core(image)[0]))
         return io.NodeOutput(masked, tensors.mask_or_blocker(limits.crop_masks(masked)), tensors.to_mask(union))

@@ -94,11 +94,10 @@ class CodeFormerInpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         model.require_task("inpainting")  # said at the first run, before anybody has painted a mask
         photo = inputs.whole_image(background_model, image, "inpainting")
-        if mask is not None:
-            unknown = tensors.from_mask(mask)
-        elif image is not None:
+        unknown, note = tensors.mask_over(faces, mask)
+        if unknown is None and image is not None:
             unknown = holes.white_brush_mask(tensors.to_core(image)[0], tolerance / 255)
-        else:
+        if unknown is None:
             raise ValueError(
                 "Found neither a mask nor an image. Expected one of them, to know what to fill: connect a mask, or the image "
                 "with white brush strokes."
@@ -111,5 +110,5 @@ class CodeFormerInpaint(io.ComfyNode):
             photo = tensors.to_host(fill_holes(images, holes_in, background_model, tick), alpha)
         filled = restoration.inpaint(faces, model, unknown, batch=model.batch, tick=tick)
         nothing = "No hole touches a face: nothing to fill." if background_model is None else "No hole touches a face."
-        progress.log_and_show(f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else nothing)
+        progress.log_and_show(f"Filled {len(filled)} of {len(faces)} faces." if len(filled) else nothing, note)
         return io.NodeOutput(filled, tensors.image_or_blocker(filled.crops), tensors.given_or_blocker(photo))

@@ -78,8 +78,9 @@ class CodeFormerRestore(io.ComfyNode):
         **values: Any,
     ) -> io.NodeOutput:
         weight = weights.fidelity_per_face(inputs.parse_fidelities(per_face), fidelity, len(faces))
-        if mask is not None:
-            weight = weights.fidelity_maps(faces, weight, tensors.from_mask(mask), painted)
+        painting, note = tensors.mask_over(faces, mask)
+        if painting is not None:
+            weight = weights.fidelity_maps(faces, weight, painting, painted)
         options = FixOptions(likeness=likeness, **values)
         restored, lost = without_strangers(
             restore_measured(
@@ -93,7 +94,6 @@ class CodeFormerRestore(io.ComfyNode):
             ),
             options,
         )
-        if likeness != "off":
-            progress.log_and_show(summarize_likeness(restored, lost))
+        progress.log_and_show(summarize_likeness(restored, lost) if likeness != "off" else "", note)
         shown = previews.before_and_after(faces.crops, restored.crops)
         return io.NodeOutput(restored, tensors.image_or_blocker(restored.crops), ui=shown)

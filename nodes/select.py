@@ -95,19 +95,20 @@ class CodeFormerFaceSelect(io.ComfyNode):
         images = None if image is None else tensors.to_core(image)[0]
         everywhere, own = inputs.parse_face_numbers(numbers)
         wanted = replace(inputs.chosen(values, of=Selection()), numbers=everywhere)
+        area, note = tensors.mask_over(faces, mask)
         choose = partial(
             select_rows,
             faces.faces,
             faces.image_size,
-            mask=None if mask is None else tensors.from_mask(mask),
+            mask=area,
             sharpness=_sharpness(faces, images) if wanted.sharpness else None,
         )
         kept, reasons = choose(wanted, numbers=own)
         selected = faces.subset(kept)
         left_alone = [Skipped(faces.faces[row], why) for row, why in reasons.items()]
         text = report(selected.faces, left_alone)
-        log.info(text)
-        progress.show(report(selected.faces, left_alone, kept_lines=0, skipped_lines=SHOWN_REASONS))
+        log.info("%s %s", text, note)
+        progress.show(report(selected.faces, left_alone, kept_lines=0, skipped_lines=SHOWN_REASONS), note)
         _, limits = choose(replace(wanted, numbers=(), first=1, count=0))  # the widget itself counts
         said = {row: language.translate(why) for row, why in limits.items() if row not in kept}
         shown = {"codeformer_faces": _shown(faces, said, images)}

@@ -85,7 +85,7 @@ def made() -> dict:
 
 
 #: A mask over the left half of an image, coarser than it, on the CPU: as files and nodes bring it.
-HALF = torch.cat([torch.ones(1, 1, 20, 15), torch.zeros(1, 1, 20, 15)], dim=3)
+HALF = torch.cat([torch.ones(1, 1, 20, 16), torch.zeros(1, 1, 20, 16)], dim=3)  # of 320 x 200
 
 
 def fixed(extras: Extras = Extras(), **options) -> Callable:
@@ -108,7 +108,7 @@ WAYS: dict[str, Callable] = {
     "coarse colours": fixed(colour="coarse colours"),
     "grey": fixed(grey="on"),
     "a fidelity for each": fixed(fidelity=(0.2, 0.5, 0.8)),
-    "a painted fidelity": fixed(Extras(fidelity_mask=torch.linspace(0, 1, 16).reshape(1, 1, 4, 4))),
+    "a painted fidelity": fixed(Extras(fidelity_mask=torch.linspace(0, 1, 40).reshape(1, 1, 5, 8))),
     "in an area": fixed(Extras(inside=HALF)),
     "not sharp": fixed(selection=Selection(sharpness=4e-4)),
     "blended": stepped(lambda faces, have: with_opacity(restore(faces, have["restorer"]), torch.tensor([0.2, 1, 0.5]))),

@@ -326,7 +326,7 @@ def test_upscaled_crops_and_backgrounds_are_used(crew, known_faces):
 
 
 def test_only_faces_inside_an_area_are_restored(crew, known_faces):
-    area = torch.zeros(1, 1, 10, 10)
+    area = torch.zeros(1, 1, 10, 16)
     area[..., :5] = 1
     fixed = fix_faces(crew, known_faces, Recorder(), as_published(), Extras(inside=area))
     middle = crew.shape[-1] / 2
@@ -365,7 +365,7 @@ def test_crops_of_another_side_are_resized_for_the_network(crew, known_faces):
 
 
 def test_a_negative_batch_is_refused(crew, known_faces):
-    with pytest.raises(ValueError, match="Found a batch of -1 faces"):
+    with pytest.raises(ValueError, match="Found -1 as batch. Expected a whole number from 0 on"):
         fix_faces(crew, known_faces, Recorder(), as_published(batch=-1))
 
 

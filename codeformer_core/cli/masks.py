@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import image_io
 from ..image_io.encode import FORMATS
+from ..imaging.resize import same_proportions
 from ..runtime.addresses import is_remote
 from .arguments import Arguments
 from .plan import ImageTask
@@ -50,16 +51,11 @@ def mask_file(path: Path, task: ImageTask) -> Path:
 
 def check_proportions(mask: Path, mask_size: tuple[int, int], size: tuple[int, int]) -> None:
     """A ValueError unless a mask and an image, both (W, H), have the same aspect ratio."""
-    if not _similar(mask_size, size):
+    if not same_proportions(mask_size, size):
         raise ValueError(
             f"the mask {mask} is {mask_size[0]} x {mask_size[1]}, the image {size[0]} x {size[1]}. "
             "Expected the same proportions: make a mask of the image's size."
         )
-
-
-def _similar(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether two sizes have the same aspect ratio; a side may be rounded by a pixel."""
-    return abs(first[0] * second[1] - first[1] * second[0]) <= max(second)
 
 
 def misfit(arguments: Arguments, task: ImageTask, size_of: Callable[[Path], tuple[int, int] | None]) -> str | None:
@@ -76,7 +72,8 @@ def misfit(arguments: Arguments, task: ImageTask, size_of: Callable[[Path], tupl
         for path in masks:
             mask = mask_file(path, task)
             of_mask = size_of_image(mask)
-            if of_mask and size and not _similar(of_mask, (size[1], size[0])):  # which way up it is shown is looked at later
+            # Which way up it is shown is looked at later.
+            if of_mask and size and not same_proportions(of_mask, (size[1], size[0])):
                 check_proportions(mask, of_mask, size)
     except ValueError as error:
         return str(error)

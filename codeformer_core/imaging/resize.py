@@ -22,6 +22,17 @@ def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
     return F.interpolate(images.float(), size=(height, width), mode="bilinear", antialias=True).to(images.dtype)
 
 
+def same_proportions(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether two sizes, both (W, H), have the same aspect ratio; a side may be rounded by a pixel."""
+    return abs(first[0] * second[1] - first[1] * second[0]) <= max(second)
+
+
+def fit_over(masks: Tensor, height: int, width: int) -> bool:
+    """Whether masks (B, C, h, w) have the aspect ratio of images of a size; each that is alike all over fits any."""
+    high, wide = masks.shape[-2:]
+    return same_proportions((wide, high), (width, height)) or not bool((masks != masks[..., :1, :1]).any())
+
+
 def thumbnail_size(height: int, width: int, largest: int) -> tuple[int, int]:
     """(height, width) shrunk to a longer side of at most `largest` pixels; never enlarged."""
     share = min(1.0, largest / max(height, width))

@@ -75,8 +75,9 @@ def fix_stream(
         raise ValueError("The likeness is measured in images only, not in a sequence of frames: turn it off.")
     if options.chunk < 1:
         raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
-    if extras.inside is not None and len(extras.inside) != 1:
-        raise ValueError(f"Found {len(extras.inside)} masks for the faces of a sequence. Expected one, for all frames.")
+    for name, mask in extras.masks():
+        if len(mask) != 1:
+            raise ValueError(f"Found {len(mask)} masks as {name} for a sequence. Expected one, for all frames.")
     get_mask_style(options.mask, extras.parser)  # a wrong choice raises before the work, not after it
     resolve(options.selection)
     options = replace(options, batch=batch_size(options, restorer))

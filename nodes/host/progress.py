@@ -36,16 +36,18 @@ def progress() -> NodeProgress:
     return NodeProgress()
 
 
-def log_and_show(text: str) -> None:
-    """Write a sentence to the log and below the running node."""
-    log.info(text)
-    show(text)
+def log_and_show(*texts: str) -> None:
+    """Write texts to the log and below the running node, each on lines of its own; nothing where all are empty."""
+    if said := "\n".join(filter(None, texts)):
+        log.info(said)
+        show(said)
 
 
-def show(text: str) -> None:
-    """Write a sentence below the running node, in the language of its user."""
+def show(*texts: str) -> None:
+    """Write texts below the running node, each on lines of its own, in the language of its user."""
     context = get_executing_context()
     if context is not None:
         from server import PromptServer  # the host has it; importing it here keeps the nodes usable without a server
 
-        PromptServer.instance.send_progress_text(language.translate(text), context.node_id)
+        said = "\n".join(filter(None, texts))
+        PromptServer.instance.send_progress_text(language.translate(said), context.node_id)

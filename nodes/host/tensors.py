@@ -11,7 +11,8 @@ import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ...codeformer_core.imaging.resize import resize
+from ...codeformer_core.faces import AlignedFaces
+from ...codeformer_core.imaging.resize import fit_over, resize
 from ...codeformer_core.runtime.finite import all_finite
 
 #: The share of free memory that images may take: whatever they are given to needs some too.
@@ -127,6 +128,22 @@ def from_mask(mask: Tensor, name: str = "mask") -> Tensor:
     masks = mask.reshape(-1, 1, *mask.shape[-2:])
     _check_finite(masks, name)
     return masks.clamp(0, 1)
+
+
+def mask_over(faces: AlignedFaces, mask: Tensor | None, name: str = "mask") -> tuple[Tensor | None, str]:
+    """A MASK over the images of faces, see `from_mask`, and what to say of one that is stretched out of its proportions.
+
+    The host's own nodes stretch masks too; the MASK of Load Image without transparency is 64 x 64 and black all over.
+    """
+    if mask is None:
+        return None, ""
+    masks, (height, width) = from_mask(mask, name), faces.image_size
+    if fit_over(masks, height, width):
+        return masks, ""
+    return masks, (
+        f"The mask is {masks.shape[-1]} x {masks.shape[-2]} and the image {width} x {height}: it is stretched. If it belongs "
+        "to another image, connect the mask of this one."
+    )
 
 
 def to_mask(masks: Tensor) -> Tensor:

@@ -180,9 +180,16 @@ def test_a_wrong_choice_raises_before_the_work(clip, known_faces, tiny, wrong):
         next(fix_stream(iter(()), known_faces, tiny, replace(OPTIONS, **wrong)))
 
 
-def test_several_inside_masks_are_rejected(clip, known_faces, tiny):
-    with pytest.raises(ValueError, match="Found 14 masks for the faces of a sequence. Expected one"):
-        fix_frames(clip, known_faces, tiny, OPTIONS, Extras(inside=torch.ones(FRAMES, 1, 8, 8)))
+@pytest.mark.parametrize("name", ["inside", "keep_out", "fidelity_mask"])
+def test_several_masks_are_rejected(clip, known_faces, tiny, name):
+    with pytest.raises(ValueError, match=f"Found 14 masks as {name} for a sequence. Expected one"):
+        fix_frames(clip, known_faces, tiny, OPTIONS, Extras(**{name: torch.ones(FRAMES, 1, 8, 8)}))
+
+
+def test_a_mask_of_another_aspect_ratio_is_rejected(clip, known_faces, tiny):
+    half = torch.linspace(0, 1, 160).expand(1, 1, 80, 160)
+    with pytest.raises(ValueError, match="Found a mask of 160 x 80 as keep_out for images of 160 x 160"):
+        fix_frames(clip, known_faces, tiny, OPTIONS, Extras(keep_out=half))
 
 
 def test_a_keep_out_mask_limits_the_faces_of_every_frame(clip, known_faces, tiny):

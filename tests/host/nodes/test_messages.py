@@ -22,7 +22,7 @@ MODELS = json.loads((ROOT / "weights/manifest.json").read_text(encoding="utf-8")
 INTERNAL = {
     *("codeformer_core/__init__.py", "codeformer_core/networks/vqgan.py", "codeformer_core/networks/precision.py"),
     *("codeformer_core/options/steadiness.py", "codeformer_core/video/code_averaging.py"),
-    "codeformer_core/options/option.py",
+    *("codeformer_core/options/option.py", "codeformer_core/extras.py"),
     # Of the command line alone:
     *("codeformer_core/runtime/addresses.py", "codeformer_core/video/film.py", "codeformer_core/video_io/parts.py"),
     "codeformer_core/networks/openvino_engine.py",  # and of Python
@@ -42,7 +42,7 @@ NOT_MET = {
     "Got a {}, expected the path of a video file or a BytesIO with its bytes.",
     "{} does not end in the name of a video format. Use one of {}.",
     "{} is the source video and is being read. Choose another name.",
-    "Found {} masks for the faces of a sequence. Expected one, for all frames.",
+    "Found {} masks as {} for a sequence. Expected one, for all frames.",
     "Found {} blends for {} faces. Expected one number, or one for each face.",
     "Found a batch of {} faces. Expected 1 or more.",
     "Only faces below a sharpness of {} are asked for and none was measured: measure it.",

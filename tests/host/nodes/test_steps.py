@@ -235,6 +235,35 @@ def test_select_keeps_faces_inside_a_mask_of_any_size(pack, faces):
     assert {face.box[0] for face in chosen.faces} == {60.0}
 
 
+@pytest.mark.parametrize(
+    ("node", "name"),
+    [
+        ("CodeFormerFaceSelect", "mask"),
+        ("CodeFormerFaceMask", "occlusion"),
+        ("CodeFormerRestore", "mask"),
+        ("CodeFormerBlendFaces", "mask"),
+        ("CodeFormerInpaint", "mask"),
+    ],
+)
+def test_a_mask_of_other_proportions_is_stretched_and_that_is_said(pack, faces, restorer, inpainter, caplog, node, name):
+    inputs = {
+        "CodeFormerFaceSelect": SELECTING,
+        "CodeFormerRestore": {"model": restorer, "fidelity": 0.5},
+        "CodeFormerFaceMask": parts(pack),
+        "CodeFormerBlendFaces": {"second_faces": faces},
+        "CodeFormerInpaint": {"model": inpainter},
+    }.get(node, {})
+    for mask, said in (
+        (torch.linspace(0, 1, 9).expand(1, 9, 9), True),
+        (torch.zeros(1, 64, 64), False),  # of an image without transparency, as Load Image gives it
+        (torch.linspace(0, 1, 12).expand(1, 9, 12), False),
+    ):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            pack.run(node, faces=faces, **inputs, **{name: mask})
+        assert ("The mask is 9 x 9 and the image 120 x 90: it is stretched." in caplog.text) == said
+
+
 def test_select_leaves_sharp_faces_alone(pack):
     noise = torch.rand(1, 3, 300, 600, generator=torch.Generator().manual_seed(1))
     picture = noise
