@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 
 class Precision(NamedTuple):
@@ -41,6 +42,16 @@ def suited(choice: str, device: torch.device) -> str:
     if choice != "auto":
         return choice
     return "balanced" if _gains(device) else "exact"
+
+
+def check_float32(network: nn.Module) -> None:
+    """A ValueError for a network that was cast as a whole: what must stay exact does so only by a row of `PRECISIONS`."""
+    dtype = next(network.parameters()).dtype
+    if dtype != torch.float32:
+        raise ValueError(
+            f"Found a {type(network).__name__} with weights of {dtype}. Expected those of float32, as they are loaded: leave "
+            'out .half() or .to(dtype). A CodeFormer in bfloat16 is load(name, precision="fast").'
+        )
 
 
 def _gains(device: torch.device) -> bool:

@@ -7,13 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from codeformer_core import networks
+from codeformer_core import load, networks
 from codeformer_core.checkpoints import read
 from codeformer_core.cli.networks import load_network
 from codeformer_core.networks import parsers, precision
 from codeformer_core.networks.encoded import EncodedFaces
 from codeformer_core.networks.folding import folded_kernel
 from codeformer_core.networks.normalisation import GroupNorm
+from codeformer_core.networks.retinaface import RetinaFace
 from codeformer_core.runtime.batching import automatic_batch
 
 CPU = torch.device("cpu")
@@ -231,3 +232,14 @@ def test_confident_codes_survive_tf32_rounding(data, filled):
     chosen = network.encode_faces(crops, 0.0).logits.argmax(2)[0].numpy()
     assert np.array_equal(chosen[margin > 1e-2], codes[margin > 1e-2])
     assert (chosen == codes).mean() >= 0.99
+
+
+@pytest.mark.parametrize("cast", ["half", "bfloat16", "double"])
+@pytest.mark.parametrize("kind", ["CodeFormer", "RestoreFormer", "RetinaFace", "MTCNN"])
+def test_a_network_that_was_cast_as_a_whole_says_how_it_is_done(tiny_checkpoint, restoreformer_checkpoint, kind, cast):
+    files = {"CodeFormer": tiny_checkpoint, "RestoreFormer": restoreformer_checkpoint, "MTCNN": "mtcnn"}
+    network = getattr(load(files[kind]) if kind in files else RetinaFace(resnet=False), cast)()
+    with pytest.raises(ValueError, match=r'with weights of torch.* leave out .half.* load\(name, precision="fast"\)'):
+        call = network.restore if network.role == "restorer" else network.detect
+        side = getattr(network, "side", 64)
+        call(torch.zeros(1, 3, side, side))
