@@ -9,7 +9,7 @@ from av.filter import Graph
 from torch import Tensor
 
 from . import codecs, planes
-from .probe import Video
+from .probe import ANIMATIONS, Video
 from .reader import Frame
 from .time_range import TimeRange
 
@@ -66,7 +66,8 @@ class FrameComposer:
             self.colours = replace(video.colours, matrix=video.colours.for_size(*self.size), range=_LIMITED)
         fields = self.size[0] % (2 * planes.subsampling(target)[0]) == 0  # x264: each has whole rows of chroma
         self.interlaced = video.interlaced and encoder.interlaced and fields and self.size == video.stored_size
-        self.notices = _losses(encoder.name, source, target, video.alpha or planes.has_alpha(source))
+        transparent = video.alpha or (planes.has_alpha(source) and video.container not in ANIMATIONS)
+        self.notices = _losses(encoder.name, source, target, transparent)
         even = codecs.pixel_format(encoder, source.name, _EVEN, _EVEN)
         if _layout(self.pixel_format)[1] != _layout(source.name)[1] == _layout(even)[1]:
             better = [codec for codec in container.codecs if self._keeps(codec, source.name)] if container else []

@@ -54,6 +54,13 @@ def has_alpha(pixels: av.VideoFormat) -> bool:
     return any(component.is_alpha for component in pixels.components)
 
 
+def is_opaque(frame: av.VideoFrame) -> bool:
+    """Whether the transparency of a frame, where it has any, is that of opaque pixels everywhere."""
+    frame = planar(frame)
+    bits = frame.format.components[-1].bits
+    return not has_alpha(frame.format) or bool((_views(frame)[-1] == 2**bits - 1).all())
+
+
 def planar(frame: av.VideoFrame) -> av.VideoFrame:
     """The frame in a planar pixel format: itself where it is planar, else a lossless copy."""
     if is_planar(frame.format):

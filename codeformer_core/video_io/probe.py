@@ -16,7 +16,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from .planes import Orientation, has_alpha
+from .planes import Orientation, has_alpha, is_opaque
 from .source import Source, decode_frames, first_stream, has_block_alpha, name_of, open_video, own_pts
 from .yuv import FULL, ColourSpace
 
@@ -27,6 +27,9 @@ _HDR = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS",
 _ENDS = ("matroska", "asf", "nut")
 
 _TIMED = 64  # packets whose time stamps are read where a file does not say its frame rate
+
+#: Demuxers of animations whose frames are decoded with transparency although all of them may be opaque.
+ANIMATIONS = ("gif", "apng")
 
 #: Seconds of a codec's preroll, which players do not play: Opus asks for 80 ms, AAC for a packet.
 PREROLL = 0.1
@@ -136,9 +139,18 @@ def probe(source: Source) -> Video:
             lead=lead,
             container=container.format.name,
             interlaced=frame.interlaced_frame,
-            alpha=has_block_alpha(stream) or has_alpha(frame.format),
+            alpha=has_block_alpha(stream) or (has_alpha(frame.format) and not _is_opaque(source, container.format.name)),
             hdr=any(side_data.get(kind) is not None for kind in _HDR),
         )
+
+
+def _is_opaque(source: Source, container: str) -> bool:
+    """Whether every pixel of an animation is opaque; its frames are decoded until one is not."""
+    if container not in ANIMATIONS:
+        return False
+    with open_video(source) as again, suppress(FFmpegError):
+        return all(is_opaque(frame) for frame in decode_frames(again, []))
+    return True  # as far as it can be read
 
 
 def _frame_rate(container: InputContainer, stream: av.VideoStream, first: av.VideoFrame) -> Fraction:

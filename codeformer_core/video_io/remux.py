@@ -1,18 +1,18 @@
 """Remux the other streams of a video: stream copy where the new container allows it, transcoded audio, tags and chapters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from .audio import AudioTranscoder
 from .codecs import Container
 from .probe import PREROLL
-from .source import Source, first_stream, open_video
+from .source import ATTACHED_PICTURE, Source, first_stream, open_video
 from .time_range import TimeRange
 
 # Types of streams in messages.
@@ -81,7 +81,7 @@ class StreamCopier:
         """Add the streams to `output`, before its header is written; `video` is the encoded stream."""
         self.notices: list[str] = []
         self._output, self._container, self._window = output, container, window
-        self._input = open_video(source)
+        self._source, self._input = source, open_video(source)
         main = first_stream(self._input)
         self._copiers: dict[int, PacketCopier | AudioTranscoder] = {}
         for stream in self._input.streams:
@@ -97,11 +97,26 @@ class StreamCopier:
         if window.start is not None and self._copiers:
             self._input.seek(max(0, int((window.origin - Fraction(PREROLL)) * av.time_base)))
         self._packets = self._copied()
+        self._fed = self._refused = 0
+
+    def mux(self, packets: Iterable[av.Packet]) -> None:
+        """Mux packets of any stream. A muxer that reads what is in them, as MP4's does with AC-3, may refuse damaged ones.
+
+        Which one it refuses is not known, since it holds some back: no more than were copied can be those of other streams.
+        """
+        for packet in packets:
+            try:
+                self._output.mux(packet)
+            except InvalidDataError:
+                self._refused += 1
+                if self._refused > self._fed:
+                    raise
 
     def mux_until(self, seconds: Fraction | None) -> None:
         """Mux the packets before a time of the range, so that streams are interleaved; None is all of them."""
         for packet in self._packets:
-            self._output.mux(packet)
+            self._fed += 1
+            self.mux([packet])
             at = packet.dts if packet.dts is not None else packet.pts
             if seconds is not None and at is not None and at * packet.time_base > seconds:
                 return
@@ -110,6 +125,9 @@ class StreamCopier:
         """Close the source; the notices are complete."""
         for copier in self._copiers.values():
             self.notices += copier.notices if isinstance(copier, AudioTranscoder) else []
+        if self._refused:
+            packets = "1 packet" if self._refused == 1 else f"{self._refused} packets"
+            self.notices.append(f"The audio is damaged: {self._container.name} does not take {packets} of it, left out.")
         self._input.close()
 
     def _copied(self) -> Iterator[av.Packet]:
@@ -126,9 +144,13 @@ class StreamCopier:
         if isinstance(stream, AttachmentStream) and self._container.format == "matroska":
             self._output.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
             return None
+        if stream.disposition & ATTACHED_PICTURE and self._container.format == "matroska":
+            self._attach_picture(stream)
+            return None
         container = self._container.name
         codec = stream.codec_context.codec if stream.codec_context is not None else None
-        if codec is not None and stream.type in ("audio", "video", "subtitle"):
+        cover = stream.disposition & ATTACHED_PICTURE  # the muxer of MP4 has it or tags of any name, that of QuickTime never
+        if codec is not None and stream.type in ("audio", "video", "subtitle") and not cover:
             if self._container.supports(self._output, codec):
                 new = self._output.add_stream_from_template(stream, opaque=True)
                 return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
@@ -139,9 +161,18 @@ class StreamCopier:
                 return transcoder
         if stream.type == "data" and self._input.chapters():
             return None  # MP4 stores chapters as a data stream too, and the muxer writes it anew
-        found = _TYPES.get(stream.type, "A stream") + (f" ({codec.canonical_name})" if codec else "")
+        kind = "The cover picture" if cover else _TYPES.get(stream.type, "A stream")
+        found = kind + (f" ({codec.canonical_name})" if codec else "")
         self.notices.append(f"{found}: not supported by {container}, left out.")
         return None
+
+    def _attach_picture(self, stream: Stream) -> None:
+        """Keep cover art as Matroska has it: a file that is attached. Its packet is the first of its stream."""
+        with open_video(self._source) as again:
+            data = next((bytes(packet) for packet in again.demux(again.streams[stream.index]) if packet.size), b"")
+        kind = "jpeg" if stream.codec_context is None else stream.codec_context.name.replace("mjpeg", "jpeg")
+        name, mime = stream.metadata.get("filename", f"cover.{kind}"), stream.metadata.get("mimetype", f"image/{kind}")
+        self._output.add_attachment(name, mime, data)
 
     def _copy_tags(self, old: Stream, new: Stream) -> None:
         """Copy the tags (language, title) and the disposition of a stream."""

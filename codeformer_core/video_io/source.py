@@ -31,7 +31,8 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 #: What decoders raise for damaged packets; others follow that are not.
 DAMAGED = (InvalidDataError, UndefinedError, PatchWelcomeError, BugError)
 
-_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art
+#: AV_DISPOSITION_ATTACHED_PIC: cover art.
+ATTACHED_PICTURE = 0x400
 
 
 def name_of(source: Source) -> str:
@@ -52,12 +53,16 @@ def open_video(source: Source) -> InputContainer:
     if isinstance(source, NumberedFrames):
         return _opened_frames(source)
     if isinstance(source, (str, Path)):
-        with Path(source).open("rb"):  # so that a missing file, a folder and a lack of rights are Python's own errors
-            file: str | io.BytesIO = f"file:{Path(source)}"
+        with Path(source).open("rb") as opened:  # so that a missing file, a folder and a lack of rights are Python's own errors
+            empty = not opened.read(1)
+        file: str | io.BytesIO = f"file:{Path(source)}"
     elif isinstance(source, io.BytesIO):
         file = io.BytesIO(source.getvalue())  # shares the bytes, with a position of its own
+        empty = not file.getbuffer().nbytes
     else:
         raise TypeError(f"Got a {type(source).__name__}, expected the path of a video file or a BytesIO with its bytes.")
+    if empty:
+        raise ValueError(f"{name} is empty (0 bytes). Copy it again, or choose another.")
     try:
         container = _opened(file)
         unplayed = container.format.name == "webp_pipe" or container.metadata.get("major_brand") == "avis"
@@ -73,7 +78,7 @@ def open_video(source: Source) -> InputContainer:
     problem = None
     if container.format.name in _IMAGES.split(",") or container.metadata.get("major_brand") in _STILL_BRANDS:
         problem = f"{name} is an image, expected a video. Images are for Fix Faces, or `codeformer fix`."
-    elif all(stream.disposition & _ATTACHED_PICTURE for stream in container.streams.video):
+    elif all(stream.disposition & ATTACHED_PICTURE for stream in container.streams.video):
         problem = f"{name} has no video stream that can be found, expected one. Choose a video, or copy this one again."
     if problem:
         container.close()
@@ -99,7 +104,7 @@ def _opened_frames(source: NumberedFrames) -> InputContainer:
 
 def first_stream(container: InputContainer) -> av.VideoStream:
     """The video stream that is worked on: the first that is not cover art."""
-    return next(stream for stream in container.streams.video if not stream.disposition & _ATTACHED_PICTURE)
+    return next(stream for stream in container.streams.video if not stream.disposition & ATTACHED_PICTURE)
 
 
 def decode_frames(container: InputContainer, damaged: list[int]) -> Iterator[av.VideoFrame]:

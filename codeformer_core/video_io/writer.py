@@ -230,7 +230,7 @@ class VideoWriter:
             copier = StreamCopier(self._source, output, encoder.stream, self._container, self._window)
             try:
                 for seconds, packets in encoded(encoder):
-                    output.mux(packets)
+                    copier.mux(packets)
                     copier.mux_until(seconds)
             finally:
                 copier.close()

@@ -65,6 +65,18 @@ def test_transparency_of_animated_webp_is_kept_or_said(tmp_path):
     assert probe(tmp_path / "b.webm").alpha
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_only_transparency_that_is_seen_is_said_to_be_left_out(tmp_path, name):
+    """GIF, and PNG with alpha, are decoded with transparency whether or not a pixel shows it."""
+    for opaque in (True, False):
+        images = [Image.fromarray(stripes(number)).convert("RGBA") for number in range(3)]
+        for image in () if opaque else images:
+            image.paste((0, 0, 0, 0), (0, 0, 20, 20))
+        images[0].save(tmp_path / name, save_all=True, append_images=images[1:], duration=40, disposal=2)
+        assert ("transparency" in " ".join(rewrite(tmp_path / name, tmp_path / f"{opaque}.mp4"))) == (not opaque)
+        assert probe(tmp_path / name).alpha == (not opaque)
+
+
 def test_comfyui_s_workflow_in_a_webp_is_kept(tmp_path):
     exif = Image.Exif()
     exif[0x0110], exif[0x010F] = 'prompt:{"1": {}}', 'workflow:{"nodes": []}'

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 import torch
+from small_clips import read_clip, write_clip
 
 from codeformer_core.video_io import VideoWriter, probe, read_frames
 
@@ -140,7 +141,7 @@ def no_frames(small, folder):
         (truncated_header, "cut.mp4 has no video stream .* or copy this one again"),
         (image, "photo.mp4 is an image, expected a video"),
         (text, "text.txt cannot be opened as a video"),
-        (empty_file, "nothing.mp4 cannot be opened as a video"),
+        (empty_file, r"nothing.mp4 is empty \(0 bytes\). Copy it again"),
         (playlist, "list.mp4 cannot be opened as a video"),
         (concat_list, "list.mkv cannot be opened as a video"),
         (audio_only, "audio.mp4 has no video stream"),
@@ -373,3 +374,20 @@ def test_closing_a_reader_closes_its_file(small, tmp_path):
     assert opened() == 1
     reader.close()
     assert opened() == 0 and list(reader) == []
+
+
+def test_damaged_sound_that_a_container_refuses_costs_no_more_than_that_sound(tmp_path):
+    """MP4's muxer reads the packets of AC-3: one that it does not take ended the work at its end."""
+    source = write_clip(tmp_path / "a.mkv", audio="ac3", frames=50)
+    with av.open(str(source)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    broken = packets[len(packets) // 2]
+    (tmp_path / "b.mkv").write_bytes(source.read_bytes().replace(broken, b"\x55" * len(broken)))
+    reader = read_frames(tmp_path / "b.mkv")
+    with VideoWriter(tmp_path / "c.mp4", tmp_path / "b.mkv") as writer:
+        for frame in reader:
+            writer.write(frame)
+    assert writer.notices == ["The audio is damaged: MP4 does not take 1 packet of it, left out."]
+    with av.open(str(tmp_path / "c.mp4")) as container:
+        copied = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    assert copied == [packet for packet in packets if packet != broken] and len(read_clip(tmp_path / "c.mp4")) == 50

@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from small_clips import stripes, write_clip
 
 from codeformer_core.video_io import (
     CODECS,
@@ -355,6 +357,25 @@ def test_quicktime_keeps_the_language_of_audio(videos, tmp_path, given, kept):
     rewrite(tmp_path / "a.mkv", tmp_path / "b.mov", 0.0, 0.1)
     with av.open(str(tmp_path / "b.mov")) as new:
         assert new.streams.audio[0].metadata["language"] == kept  # ISO 639-2 has two codes for some
+
+
+def test_a_cover_picture_is_kept_by_matroska_and_said_by_the_others(tmp_path):
+    """It had no PTS, so no container got it and nobody said so."""
+    source, cover = tmp_path / "a.mkv", io.BytesIO()
+    Image.fromarray(stripes(3)).save(cover, "JPEG")
+    plain = write_clip(tmp_path / "plain.mp4")
+    with av.open(str(plain)) as old, av.open(str(source), "w") as new:
+        video = new.add_stream_from_template(old.streams.video[0])
+        new.add_attachment("cover.jpg", "image/jpeg", cover.getvalue())
+        for packet in old.demux(video=0):
+            packet.stream = video
+            new.mux([packet] if packet.size else [])
+    for start in (0.0, 0.2):
+        assert not rewrite(source, tmp_path / "b.mkv", start=start, overwrite=True)
+        with av.open(str(tmp_path / "b.mkv")) as container:
+            (packet,) = (packet for packet in container.demux(container.streams[1]) if packet.size)
+            assert bytes(packet) == cover.getvalue() and container.streams[1].metadata["filename"] == "cover.jpg"
+    assert rewrite(source, tmp_path / "b.mp4") == ["The cover picture (mjpeg): not supported by MP4, left out."]
 
 
 def test_streams_languages_chapters_and_tags_are_kept(videos, tmp_path):
