@@ -4,7 +4,7 @@ import codecs
 import glob
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -205,7 +205,7 @@ def _files(folder: Path, recursive: bool, without: Collection[Path], unreadable:
         yield from (Path(place) / name for name in names if not name.startswith("."))  # hidden, as macOS's "._photo.jpg"
 
 
-def describe(left_out: dict[str, list[Path]], media: Media) -> str:
+def describe(left_out: Mapping[str, Collection[Path]], media: Media) -> str:
     """What is left out and why, in a sentence for each kind; empty where nothing is."""
     sentences = []
     for kind, files in left_out.items():

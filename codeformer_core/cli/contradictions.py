@@ -11,6 +11,8 @@ _NOT_ALIGNED_OPTIONS = ("save_crops", "draw_boxes", "mask", *_BACKGROUND)
 
 def contradiction(arguments: Arguments) -> str | None:
     """Why options do not go together and what to do, in a sentence; None where they do."""
+    if sentence := _of_weights(arguments):
+        return sentence
     if arguments.command == "evaluate":
         return _of_evaluation(arguments)
     options, selection = arguments.options, arguments.options.selection
@@ -62,12 +64,25 @@ def contradiction(arguments: Arguments) -> str | None:
     return None
 
 
+def _of_weights(arguments: Arguments) -> str | None:
+    """What is wrong with a folder of model files; one that files are downloaded into need not exist yet."""
+    makes = arguments.download or (arguments.command == "models" and arguments.action in ("fetch", "where"))
+    for folder in arguments.weights:
+        if folder.is_dir() or (makes and not folder.exists()):
+            continue
+        if folder.exists():
+            return f"--weights {folder} is a file, expected a folder: name a single model file with --model or --detector."
+        return f"--weights {folder} does not exist: correct the name, or say --download to download into it."
+    return None
+
+
 def _of_evaluation(arguments: Arguments) -> str | None:
     """Why the options of `codeformer evaluate` do not go together."""
     if not arguments.research.degrade:
         if not arguments.paths:
             return "name folders of restored images, or say --degrade RECIPE --truth DIR to restore and score in one go."
-        flags = {"options.fidelity": "-w", "model": "--model", "research.seed": "--seed", "precision": "--precision"}
+        flags = {"options.fidelity": "-w", "model": "--model", "research.seed": "--seed"}
+        flags |= {"precision": "--precision", "engine": "--engine"}
         if useless := [flag for name, flag in flags.items() if name in arguments.typed]:
             return f"{', '.join(useless)} is for --degrade: say which recipe, or leave it out."
     elif arguments.paths or arguments.research.input:

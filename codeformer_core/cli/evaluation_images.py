@@ -159,7 +159,7 @@ def of_network(arguments: Arguments, device: torch.device) -> Samples:
     if not fidelities:
         raise ValueError("-w is one number for all images here: say -w 0.3 -w 0.7 for two sets.")
     path = obtain({"restorer": arguments.model or find_restorer(arguments, "restoration")}, arguments, "restoration")[0]
-    network = load_network(path, "restorer", "restoration", device, arguments.precision)
+    network = load_network(path, "restorer", "restoration", device, arguments.precision, arguments.engine)
 
     def load(name: str) -> Sample:
         clear = resize_face(read_face(truth[name]), network.side)

@@ -199,7 +199,7 @@ def too_long(arguments: Arguments, task: ImageTask) -> str | None:
 def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
     """The files and where each belongs below the output folder, each file once."""
     found: dict[Path, _Source] = {}
-    left_out: dict[str, list[Path]] = {}
+    left_out: dict[str, dict[Path, Path]] = {}  # a folder may be named twice, or within another
     results = {folder.resolve() for folder in (arguments.out, arguments.save_crops) if folder}
     for path in arguments.paths:
         frames = media.pattern_in(path)
@@ -211,11 +211,11 @@ def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
             raise ValueError(f"{path} {wrong}.{hint}")
         if path.is_dir():
             contents = look_into(path, arguments.recursive, media, results)
-            made.unreadable.extend(contents.unreadable)
+            made.unreadable.extend(one for one in contents.unreadable if one not in made.unreadable)
             if not contents.taken:
                 raise ValueError(f"{path} holds no {media.name} ({', '.join(media.read)}).{_why_empty(path, arguments, media)}")
             for kind, files in contents.left_out.items():
-                left_out.setdefault(kind, []).extend(files)
+                left_out.setdefault(kind, {}).update({file.resolve(): file for file in files})
             for file in contents.taken:
                 found.setdefault(file.resolve(), _Source(file, Path(*file.parent.parts[len(path.parts) :]), True))
         elif sentence := wrong_command(path, media):
@@ -223,7 +223,7 @@ def _sources(arguments: Arguments, media: Media, made: Plan) -> list[_Source]:
         else:
             found[path.resolve()] = _Source(path, Path())
     if left_out:
-        made.notes.append(f"Left out: {describe(left_out, media)}.")
+        made.notes.append(f"Left out: {describe({kind: files.values() for kind, files in left_out.items()}, media)}.")
     return list(found.values())
 
 

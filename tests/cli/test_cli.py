@@ -393,6 +393,7 @@ def test_a_missing_model_file_is_named_with_the_command_that_fetches_it(
     draw(tmp_path / "a.png")
     argv = ["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--mask", "face"]
     argv += ["--detector", "retinaface-resnet50"]
+    (tmp_path / "mine").mkdir()
     assert main([*argv, "--weights", str(tmp_path / "mine")]) == 1
     said = capsys.readouterr().err
     for name in ("codeformer", "retinaface-resnet50", "parsenet"):
@@ -451,6 +452,18 @@ def test_download_fetches_missing_models(
     assert main(argv) == 0
     assert "Fetching face_detection_yunet_2026may.onnx (0.2 MB)" in capsys.readouterr().out
     assert files(tmp_path / "mine") == ["face_detection_yunet_2026may.onnx"]
+
+
+@pytest.mark.parametrize("command", ["fix", "evaluate", "models list", "models verify"])
+def test_a_folder_of_model_files_that_is_not_there_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    draw(tmp_path / "a.png")
+    argv = [*command.split(), *([] if "models" in command else [str(tmp_path), "-o", str(tmp_path / "out")]), "--weights"]
+    assert main([*argv, str(tmp_path / "nowhere")]) == 2
+    assert f"--weights {tmp_path / 'nowhere'} does not exist: correct the name, or say --download" in capsys.readouterr().err
+    assert main([*argv, str(tmp_path / "a.png")]) == 2
+    assert f"--weights {tmp_path / 'a.png'} is a file, expected a folder" in capsys.readouterr().err
 
 
 def test_models_fetch_without_names_shows_its_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,18 @@ def test_degrading_restoring_and_scoring_in_one_command_is_the_same_as_one_by_on
         assert (tmp_path / folder / "plot.png").is_file()
 
 
+def test_another_engine_computes_what_is_scored(faces, tmp_path, tiny_checkpoint, capsys):
+    pytest.importorskip("openvino", reason="needs the package openvino, the extra of that name")
+    words = ["evaluate", "--truth", "faces", "--model", str(tiny_checkpoint), "--device", "cpu", "--precision", "exact"]
+    for engine in ("torch", "openvino"):
+        assert main([*words, "--degrade", "mild", "--engine", engine, "-o", engine]) == 0
+    one, other = rows(tmp_path / "torch"), rows(tmp_path / "openvino")
+    for key, row in one.items():
+        assert float(other[key]["PSNR"]) == pytest.approx(float(row["PSNR"]), abs=0.05)
+    assert main(["evaluate", "faces", "--truth", "faces", "--engine", "openvino"]) == 2
+    assert "--engine is for --degrade" in capsys.readouterr().err
+
+
 def test_a_degraded_face_depends_on_seed_and_name_alone(faces, tmp_path):
     for out, more in (("a", []), ("b", ["--seed", "1"])):
         assert main(["degrade", "faces", "-o", out, *more]) == 0

@@ -95,6 +95,13 @@ def test_videos_of_cameras_and_discs_are_taken(tmp_path: Path, name: str) -> Non
     assert look_into(tmp_path, False, VIDEOS, ()).taken == sorted([tmp_path / "clip.mp4", path])
 
 
+def test_a_file_of_a_folder_that_is_named_twice_is_left_out_once(tmp_path: Path) -> None:
+    draw(tmp_path / "in" / "a.jpg")
+    save(tmp_path / "in" / "x.ico", "ICO")
+    made = plan(Arguments(command="fix", paths=(tmp_path / "in", tmp_path / "in"), out=tmp_path / "out"), IMAGES)
+    assert len(made.tasks) == 1 and [note[:28] for note in made.notes] == ["Left out: 1 of other kinds ("]
+
+
 def test_what_is_left_out_is_said_once_by_both_commands(
     tmp_path: Path, without_faces: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
