@@ -44,7 +44,7 @@ MAY_IMPORT = {
     },
     "api": {"checkpoints", "extras", "faces", "imaging", "networks", "options", "pipeline", "restoration", "runtime"},
     "evaluation": {"checkpoints", "faces", "image_io", "imaging", "networks", "options", "recognition", "runtime"},
-    "training": {"checkpoints", "evaluation", "image_io", "networks", "runtime"},
+    "training": {"checkpoints", "evaluation", "image_io", "imaging", "networks", "runtime"},
     "__main__": {"cli"},
     "__init__": {"api", "extras", "faces", "options", "pipeline", "restoration", "video"},  # for type checkers only
 }

@@ -146,7 +146,7 @@ def write(file: ImageFile, path: str | Path, overwrite: bool = False) -> tuple[s
 def _quantise(image: Tensor, alpha: Tensor | None, grey: bool, bits: int) -> np.ndarray:
     """(1, 3, H, W) and (1, 1, H, W) in [0, 1] -> (H, W, C) uint8 or uint16: grey or RGB, without or with alpha."""
     planes = image.detach().float()
-    if grey:  # ITU-R BT.601 luma; equal channels keep their value, because the error is far below one step
+    if grey:  # `imaging.grey.REC601`; equal channels keep their value, because the error is far below one step
         planes = (planes * torch.tensor([0.299, 0.587, 0.114], device=planes.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     if alpha is not None:
         planes = torch.cat([planes, alpha.detach().to(planes)], 1)

@@ -11,6 +11,9 @@ from ..faces import Box, Face
 from ..runtime.transfer import read_back
 from .buffers import strips
 
+#: Rec. 601's luminance of R, G, B. (`colour.LUMINANCE` has one digit more, as the reference where crops are made grey.)
+REC601 = (0.299, 0.587, 0.114)
+
 #: For the reference's test: the largest mean of the variances of R-G, G-B and B-R, in levels of 255, squared (is_gray).
 GREY_VARIANCE = 10.0
 
@@ -78,7 +81,7 @@ def _is_toned(parts: list[Tensor]) -> bool:
     cells = torch.cat(parts, 1)
     known = cells[3] > 0.5
     colours, count = cells[:3, known].T, int(known[: parts[0].shape[1]].sum())  # (K, 3), of which the image's
-    luma = (colours * colours.new_tensor((0.299, 0.587, 0.114))).sum(1)
+    luma = (colours * colours.new_tensor(REC601)).sum(1)
     order = luma.argsort()
     chroma = (colours - luma[:, None])[order][:, [0, 2]].T  # (2, K)
     around = F.pad(chroma[None], (NEIGHBOURS, NEIGHBOURS), mode="replicate")[0].unfold(1, 2 * NEIGHBOURS + 1, 1)

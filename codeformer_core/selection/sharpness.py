@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..align import CROP_BOX
 from ..faces import Box, Face
+from ..imaging.grey import REC601
 from ..runtime.transfer import read_back
 
 #: The two scales, as sides of the face in pixels: detail is what the finer one shows and the coarser one cannot.
@@ -58,7 +59,7 @@ def measure_energies(image: Tensor, box: Box, finer: float = FINE) -> Tensor:
     if right - left < 2 or bottom - top < 2:
         return image.new_zeros(2, dtype=torch.float32)
     red, green, blue = image[:, :, top:bottom, left:right].split(1, dim=1)  # a tensor of weights would be copied to a GPU
-    luminance = (red * 0.299 + green * 0.587 + blue * 0.114).float()
+    luminance = (red * REC601[0] + green * REC601[1] + blue * REC601[2]).float()
     return torch.stack([_energy(luminance, side / longer) for side in (finer, finer * COARSE / FINE)])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
+from ..imaging.grey import REC601
 from .config import Degradation
 
 #: (S, S, 3) RGB in [0, 1], float32.
@@ -26,8 +27,8 @@ TINT = 20
 #: Brightness and contrast change by half at most, saturation up to 1.5 (basicsr/data/ffhq_blind_dataset.py of the reference).
 JITTER = {"brightness": (0.5, 1.5), "contrast": (0.5, 1.5), "saturation": (0.0, 1.5)}
 
-#: Rec. 601, as cv2.COLOR_RGB2GRAY and the reference have it.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+#: As cv2.COLOR_RGB2GRAY and the reference have it.
+LUMA = np.array(REC601, np.float32)
 
 
 def degrade(clear: Image, how: Degradation, rng: Generator) -> Image:
