@@ -24,9 +24,9 @@ _WRAPPERS = ("params_ema", "params", "state_dict")  # best first: basicsr keeps 
 
 _LARGEST_YUNET = 16 << 20  # bytes; the published ones have 230,000
 
-# What torch's and safetensors' readers raise for bytes that they did not write, found by cutting and flipping every byte of
-# small files; a pickle that asks for code is an UnpicklingError too and is told apart by its message.
-_UNREADABLE = (
+#: What torch's and safetensors' readers raise for bytes that they did not write, found by cutting and flipping every byte of
+#: small files; a pickle that asks for code is an UnpicklingError too and is told apart by its message.
+UNREADABLE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -153,7 +153,7 @@ def _content(path: Path, name: str, mapped: bool) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except RefusedArchive as error:
         raise ValueError(f"{name} {error}. {error.advice or _advice(name)}") from error
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
+    except (*UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(_why_unreadable(path, name, str(error))) from error
 
 

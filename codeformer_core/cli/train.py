@@ -20,6 +20,9 @@ def run(arguments: Arguments) -> int:
     except (OSError, ValueError, FloatingPointError) as error:
         print(f"codeformer train: {error}", file=sys.stderr)
         return status
-    if not arguments.quiet:
-        print(f"stage {settings.stage}, {done} of {settings.optimiser.steps} steps -> {settings.out / 'network.pth'}")
+    steps = settings.optimiser.steps
+    if done > steps and not arguments.quiet:
+        print(f"{settings.out} holds a run of {done} steps already, more than steps = {steps}: nothing was trained.")
+    elif not arguments.quiet:
+        print(f"stage {settings.stage}, {done} of {steps} steps -> {settings.out / 'network.pth'}")
     return 0

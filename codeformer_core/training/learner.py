@@ -82,21 +82,21 @@ class Run:
         return {"same": self.identity, "step": self.step, "used": self.stage.used} | parts
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Continue from a `state`.
+        """Continue from a `state`. A discriminator that it lacks, since the run had no adversarial loss then, begins anew.
 
         Raises:
             ValueError: it belongs to another run.
         """
-        if state["same"] != self.identity:
+        if (same := state.get("same", "of another kind")) != self.identity:
             raise ValueError(
-                f"{self.config.out} holds another run ({state['same']}); this one is {self.identity}. Choose another `out`."
+                f"{self.config.out} holds another run ({same}); this one is {self.identity}. Choose another `out`."
             )
         self.step = state["step"]
         self.ema.n_averaged.fill_(self.step + 1)
         if self.process.is_main:
             self.stage.used.copy_(state["used"])
         for name, part in self.parts.items():
-            if part:
+            if part and state[name]:
                 part.load_state_dict(state[name])
 
     def _table(self, files: list[Path]) -> Tensor:

@@ -1,5 +1,6 @@
 """Files of a run: the training state, the network for inference, contact sheets, the log; weights are written atomically."""
 
+import errno
 import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import save_image
 
+from ..checkpoints.reading import UNREADABLE
 from ..networks.transformer import join_attention
 from ..runtime.atomic_write import atomic_write
 
@@ -27,8 +29,18 @@ def save_network(parameters: Mapping[str, Tensor], parts: Sequence[str], path: P
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What `save` has written; None without such a file."""
-    return torch.load(path, map_location=device, weights_only=True) if path.is_file() else None
+    """What `save` has written; None without such a file, and a ValueError for one that is damaged or holds something else."""
+    if not path.is_file():
+        return None
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (*UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is what a file gives that was cut off
+            raise
+        raise ValueError(f"{path} is damaged, or no file of a run. Delete it to begin anew.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no file of a run. Delete it to begin anew.")
+    return content
 
 
 def save_sheet(rows: Sequence[Tensor], path: Path) -> None:

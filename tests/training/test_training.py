@@ -223,6 +223,25 @@ def test_the_state_of_another_run_is_refused(faces, tmp_path):
         train(told(faces, tmp_path, seed=1), quiet=True)
 
 
+def test_an_adversarial_loss_can_join_a_run_and_leave_it(faces, tmp_path):
+    without, how = LossWeights(structure=1.0, adversarial=0.0), told(faces, tmp_path).optimiser
+    for steps, weights in ((2, without), (4, told(faces, tmp_path).losses), (6, without)):
+        assert train(told(faces, tmp_path, losses=weights, optimiser=replace(how, steps=steps)), quiet=True) == steps
+    joined = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert ["adversarial" in line for line in joined] == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["cut off", "empty", "a text", "weights"])
+def test_a_damaged_state_is_named_with_what_to_do(faces, tmp_path, kind):
+    train(told(faces, tmp_path), quiet=True)
+    state = tmp_path / "state.pt"
+    whole = state.read_bytes()
+    weights = (tmp_path / "network.pth").read_bytes()
+    state.write_bytes({"cut off": whole[: len(whole) // 2], "empty": b"", "a text": b"hello", "weights": weights}[kind])
+    with pytest.raises(ValueError, match=r"state.pt is damaged, or no file of a run. Delete it|holds another run \(of another"):
+        train(told(faces, tmp_path, optimiser=replace(told(faces, tmp_path).optimiser, steps=8)), quiet=True)
+
+
 def test_the_ema_decay_warms_up():
     network = torch.nn.Linear(2, 2)
     ema = ema_of(network, decay=0.3)
@@ -465,6 +484,9 @@ def test_the_command_resumes_and_reports(faces, tmp_path, capsys):
         command(told(faces, tmp_path / "run", optimiser=Optimiser(steps=steps, batch=2)), tmp_path / "run.toml")
         assert main(["train", str(tmp_path / "run.toml")]) == 0
     assert f"stage 1, 2 of 2 steps -> {tmp_path / 'run' / 'network.pth'}" in capsys.readouterr().out
+    command(told(faces, tmp_path / "run", optimiser=Optimiser(steps=1, batch=2)), tmp_path / "run.toml")
+    assert main(["train", str(tmp_path / "run.toml")]) == 0
+    assert "holds a run of 2 steps already, more than steps = 1: nothing was trained" in capsys.readouterr().out
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
