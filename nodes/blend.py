@@ -53,7 +53,7 @@ class CodeFormerBlendFaces(io.ComfyNode):
     def execute(
         cls, faces: AlignedFaces, second_faces: AlignedFaces, ratio: float = 0.5, mask: Tensor | None = None
     ) -> io.NodeOutput:
-        over, note = tensors.mask_over(faces, mask)
+        over, note = tensors.mask_over(faces.image_size, mask)
         mixed = restoration.blend(faces, second_faces, ratio, over)
         progress.log_and_show(note)
         return io.NodeOutput(mixed, tensors.image_or_blocker(mixed.crops))

@@ -83,5 +83,6 @@ class CodeFormerFacesFromCrops(io.ComfyNode):
         images, _ = tensors.to_core(crops, "crops", finite=True)
         if faces is None:
             faces = pipeline.wrap_aligned_images(images, TEMPLATE_SIDE)
-        limits = None if masks is None else tensors.from_mask(masks, "masks")
+        limits, note = tensors.mask_over((images.shape[-2], images.shape[-1]), masks, "masks")
+        progress.log_and_show(note)
         return io.NodeOutput(restoration.replace_crops(faces, images, limits))

@@ -116,7 +116,7 @@ class CodeFormerFaceMask(io.ComfyNode):
         if parser is not None:
             chosen = [name for name in PART_CLASSES if parts[name]]
             masked = limits.restrict_to_parts(masked, chosen, parser, grow=grow, feather=feather)
-        area, note = tensors.mask_over(faces, occlusion, "occlusion")
+        area, note = tensors.mask_over(faces.image_size, occlusion, "occlusion")
         if area is not None:
             masked = OCCLUSION[occlusion_means](masked, area)
         progress.log_and_show(note)

@@ -94,7 +94,7 @@ class CodeFormerInpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         model.require_task("inpainting")  # said at the first run, before anybody has painted a mask
         photo = inputs.whole_image(background_model, image, "inpainting")
-        unknown, note = tensors.mask_over(faces, mask)
+        unknown, note = tensors.mask_over(faces.image_size, mask)
         if unknown is None and image is not None:
             unknown = holes.white_brush_mask(tensors.to_core(image)[0], tolerance / 255)
         if unknown is None:

@@ -78,7 +78,7 @@ class CodeFormerRestore(io.ComfyNode):
         **values: Any,
     ) -> io.NodeOutput:
         weight = weights.fidelity_per_face(inputs.parse_fidelities(per_face), fidelity, len(faces))
-        painting, note = tensors.mask_over(faces, mask)
+        painting, note = tensors.mask_over(faces.image_size, mask)
         if painting is not None:
             weight = weights.fidelity_maps(faces, weight, painting, painted)
         options = FixOptions(likeness=likeness, **values)

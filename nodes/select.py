@@ -95,7 +95,7 @@ class CodeFormerFaceSelect(io.ComfyNode):
         images = None if image is None else tensors.to_core(image)[0]
         everywhere, own = inputs.parse_face_numbers(numbers)
         wanted = replace(inputs.chosen(values, of=Selection()), numbers=everywhere)
-        area, note = tensors.mask_over(faces, mask)
+        area, note = tensors.mask_over(faces.image_size, mask)
         choose = partial(
             select_rows,
             faces.faces,

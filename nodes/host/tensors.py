@@ -11,7 +11,7 @@ import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ...codeformer_core.faces import AlignedFaces
+from ...codeformer_core.faces import Size
 from ...codeformer_core.imaging.resize import fit_over, resize
 from ...codeformer_core.runtime.finite import all_finite
 
@@ -130,14 +130,14 @@ def from_mask(mask: Tensor, name: str = "mask") -> Tensor:
     return masks.clamp(0, 1)
 
 
-def mask_over(faces: AlignedFaces, mask: Tensor | None, name: str = "mask") -> tuple[Tensor | None, str]:
-    """A MASK over the images of faces, see `from_mask`, and what to say of one that is stretched out of its proportions.
+def mask_over(size: Size, mask: Tensor | None, name: str = "mask") -> tuple[Tensor | None, str]:
+    """A MASK over images of a size, (H, W), see `from_mask`, and what to say of one that is stretched out of its proportions.
 
     The host's own nodes stretch masks too; the MASK of Load Image without transparency is 64 x 64 and black all over.
     """
     if mask is None:
         return None, ""
-    masks, (height, width) = from_mask(mask, name), faces.image_size
+    masks, (height, width) = from_mask(mask, name), size
     if fit_over(masks, height, width):
         return masks, ""
     return masks, (

@@ -360,6 +360,12 @@ def test_a_mask_for_all_crops_may_have_any_size(pack, picture, faces):
     assert torch.equal(paste(pack, picture, edited)[0], picture)
 
 
+def test_a_mask_for_crops_that_is_no_square_is_stretched_and_that_is_said(pack, faces, caplog):
+    with caplog.at_level("INFO"):
+        pack.run("CodeFormerFacesFromCrops", faces=faces, crops=torch.rand(4, 32, 32, 3), masks=torch.rand(1, 20, 40))
+    assert "The mask is 40 x 20 and the image 32 x 32: it is stretched." in caplog.text
+
+
 def test_images_of_aligned_faces_are_restored_without_detection(pack, restorer):
     pictures = torch.rand(2, restorer.side, restorer.side, 3)
     faces = pack.run("CodeFormerFacesFromCrops", crops=pictures).result[0]
