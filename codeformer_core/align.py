@@ -7,9 +7,11 @@ from torch import Tensor
 
 from .faces import AlignedFaces, Box, Face, check_images
 from .imaging import buffers
-from .imaging.affine import compose, fit_similarity, invert, resize_affine, translation, warp, warped_bounds
+from .imaging.affine import compose, fit_similarity, footprints, invert, resize_affine, translation, warp, warped_bounds
 from .imaging.grey import Grey, grey_tests
+from .imaging.regions import Kind, Region, group, of_one_size, stacked
 from .imaging.resize import resize
+from .runtime.transfer import numbers
 
 #: The five landmarks in a 512 x 512 crop: the mean of FFHQ, which CodeFormer was trained on (REFERENCE: facexlib,
 #: face_restoration_helper.py). Left eye, right eye, nose, left and right mouth corner.
@@ -57,11 +59,14 @@ def align(images: Tensor, faces: Sequence[Face], side: int = TEMPLATE_SIDE, samp
     landmarks = torch.tensor([face.landmarks for face in faces], dtype=torch.float64).reshape(-1, 5, 2)
     affines = fit_similarity(landmarks, template(side))
     greys = grey_tests(images, faces) if faces else ()
+    neutral = numbers(FILL, images.device)
+    shown = {face.image_index for face in faces}
+    tints = {index: _toned_fill(images[index]) if greys[index] & Grey.AUTO else neutral for index in shown}
+    fills = [tints[face.image_index] for face in faces]
     crops = buffers.empty(images, len(faces), 3, side, side, dtype=torch.float32)
-    for crop, face, affine in zip(crops, faces, affines, strict=True):
-        fill = _toned_fill(images[face.image_index]) if greys[face.image_index] & Grey.AUTO else FILL
-        if not _warp_to_crop(images[face.image_index], affine, crop, fill, antialias=sampling == "exact"):
-            raise ValueError(f"Found a face at {face.box}, outside the image of {width} x {height}: detect again.")
+    outside = _warp_to_crops(images, faces, affines, crops, fills, antialias=sampling == "exact")
+    if outside:
+        raise ValueError(f"Found a face at {outside[0].box}, outside the image of {width} x {height}: detect again.")
     originals = crops.to(images.dtype)
     return AlignedFaces(
         faces=tuple(faces),
@@ -95,9 +100,7 @@ def warp_to_crops(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     """
     stretched = stretch_over_images(maps, aligned)  # since a coarse map would fade out well inside the image border
     crops = maps.new_zeros(len(aligned), maps.shape[1], aligned.side, aligned.side, dtype=torch.float32)
-    for crop, face, affine in zip(crops, aligned.faces, aligned.affines, strict=True):
-        image = stretched[face.image_index if len(maps) > 1 else 0]
-        _warp_to_crop(image, affine, crop, antialias=aligned.sampling == "exact")
+    _warp_to_crops(stretched, aligned.faces, aligned.affines, crops, antialias=aligned.sampling == "exact")
     return crops.to(maps.dtype)
 
 
@@ -112,17 +115,39 @@ def stretch_over_images(maps: Tensor, aligned: AlignedFaces) -> Tensor:
     return resize(maps, *aligned.image_size)
 
 
-def _warp_to_crop(
-    image: Tensor, affine: Tensor, crop: Tensor, fill: Tensor | Sequence[float] | float = 0.0, *, antialias: bool
-) -> bool:
-    """Warp the part of an image (C, H, W) that a crop (C, S, S) float32 covers into it; False where it covers none."""
-    side = crop.shape[-1]
-    x0, y0, x1, y1 = warped_bounds(invert(affine[None])[0], side, side, (image.shape[1], image.shape[2]))
-    if x0 >= x1 or y0 >= y1:
-        return False
-    to_crop = compose(translation(x0, y0), affine[None])
-    warp(image[None, :, y0:y1, x0:x1], to_crop, side, side, fill, out=crop[None], antialias=antialias)
-    return True
+def _warp_to_crops(
+    images: Tensor,
+    faces: Sequence[Face],
+    affines: Tensor,
+    crops: Tensor,
+    fills: Sequence[Tensor] | None = None,
+    *,
+    antialias: bool,
+) -> list[Face]:
+    """Warp the parts of images (1 or B, C, H, W) that crops (N, C, S, S) float32 cover into them.
+
+    On a GPU together those that cover parts of similar sizes, but for faces so large that their parts are shrunk first.
+
+    Args:
+        fills: N of (C,), see `warp`; 0 without them.
+
+    Returns:
+        The faces whose crops cover nothing and are left as they are.
+    """
+    side, size = crops.shape[-1], (images.shape[2], images.shape[3])
+    bounds = [warped_bounds(affine, side, side, size) for affine in invert(affines)]
+    regions = [Region(face.image_index, *own) for face, own in zip(faces, bounds, strict=True)]
+    kinds = [
+        Kind(1, (side * one.samples) ** 2, (one.samples, row if one.level > 1 else None))
+        for row, one in enumerate(footprints(affines, size, antialias))
+    ]
+    for rows in group(regions, kinds, together=images.device.type != "cpu"):
+        parts = of_one_size([regions[row] for row in rows], size)
+        to_crops = compose(torch.cat([translation(part.x0, part.y0) for part in parts]), affines[rows])
+        fill = 0.0 if fills is None else stacked([fills[row] for row in rows])
+        out = [crops[row] for row in rows]
+        warp(stacked([part.of(images) for part in parts]), to_crops, side, side, fill, out, antialias=antialias)
+    return [face for face, region in zip(faces, regions, strict=True) if region.empty]
 
 
 def wrap_aligned_images(images: Tensor, side: int) -> AlignedFaces:

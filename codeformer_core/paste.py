@@ -1,30 +1,28 @@
 """Paste crops back: inverse warp and alpha compositing, each crop only inside the rectangle that it can change."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .faces import AlignedFaces, check_images
 from .imaging import buffers
-from .imaging.affine import compose, invert, resize_affine, shrink_factor, translation, warp, warped_bounds
+from .imaging.affine import compose, footprints, invert, resize_affine, shrink_factors, translation, warp, warped_bounds
 from .imaging.buffers import strips
-from .imaging.colour import clamp_to_gamut, luminance
+from .imaging.detail import with_detail
 from .imaging.grain import lacking_grain, with_grain
-from .imaging.morphology import seam_mask
+from .imaging.morphology import seam_mask, seam_width
+from .imaging.regions import Kind, Region, group, of_one_size, stacked
 from .imaging.resize import resize
 from .masks.parsing import Parser
 from .masks.styles import automatic_style, get_mask_style
 from .options.fix import switch_word
 from .runtime.finite import check_finite, check_pixels, extremes
 from .runtime.prefetch import prefetch
-
-#: The correction of luminance (of 1) at which a third (1/e) of the image's own detail is kept: ten levels of 255, above the
-#: noise of good photographs.
-CORRECTION_SCALE = 0.04
 
 
 def paste(
@@ -44,7 +42,7 @@ def paste(
         aligned: the faces; their masks are multiplied with the mask style.
         mask: "auto" or a row of `masks.styles.MASKS`.
         parser: needed by the styles that ask for one.
-        keep_detail: see `with_detail` and `FixOptions.keep_detail`.
+        keep_detail: see `imaging.detail` and `FixOptions.keep_detail`.
         grain: the seed of the noise that faces get which have less than their image, see `imaging.grain`; None adds none.
         check: when everything is pasted, look for values that are not finite; a GPU is waited for. False leaves that to the
             caller, see `check_faces`.
@@ -62,7 +60,8 @@ def paste(
     aligned = replace(aligned, originals=originals, crops=crops, masks=masks)  # a step before may have another dtype
     detailed = keeps_detail(aligned, keep_detail)
     changed = buffers.zeros(images, batch, 1, height, width)
-    placements = _placements(aligned, batch, (height, width), mask, parser)
+    # The noise of grain is drawn face by face, so that all devices add the same.
+    placements = _placements(aligned, batch, (height, width), mask, parser, detailed if grain is None else range(len(aligned)))
     if not len(aligned):
         return images, changed
     # Half of the time goes into the weights, which OpenCV computes single-threaded: the next face's are prefetched. Not on a
@@ -70,18 +69,19 @@ def paste(
     with prefetch(placements, 1) if images.device.type == "cpu" else nullcontext(placements) as ready:
         result = buffers.empty(images, *images.shape).copy_(images)
         noise = None if grain is None else torch.Generator().manual_seed(grain)
-        for row, place, to_region, weight in ready:
-            region = result[place]
-            pasted = _warp_crop(aligned.crops[row], aligned, to_region, region)
-            if detailed[row]:
-                pasted = with_detail(pasted, images[place], _warp_crop(aligned.originals[row], aligned, to_region, region))
-            lacking = lacking_grain(images[place], pasted, weight, noise)
-            for rows in strips(region):
-                part, share = region[:, rows], weight[:, rows]
-                added = None if lacking is None else lacking[:, rows]
-                mixed = with_grain(torch.lerp(part, pasted[:, rows], share), added, share)
-                torch.where(share > 0, mixed, part, out=part)
-            _into(changed[place], weight, torch.maximum)
+        for placement in ready:
+            pasted = _warp_crops(aligned.crops, aligned, placement)
+            if detailed[placement.rows[0]]:
+                before = stacked([region.of(images) for region in placement.regions])
+                pasted = with_detail(pasted, before, _warp_crops(aligned.originals, aligned, placement))
+            for region, drawn, weight in zip(placement.regions, pasted, placement.weights, strict=True):
+                under, lacking = region.of(result), lacking_grain(region.of(images), drawn, weight, noise)
+                for rows in strips(under):
+                    part, share = under[:, rows], weight[:, rows]
+                    added = None if lacking is None else lacking[:, rows]
+                    mixed = with_grain(torch.lerp(part, drawn[:, rows], share), added, share)
+                    torch.where(share > 0, mixed, part, out=part)
+                _into(region.of(changed), weight, torch.maximum)
     if check:
         check_faces(aligned, find_extremes(aligned))
     return result, changed
@@ -122,82 +122,114 @@ def paste_mask(
         size: (H', W') of the images; those that the faces were found in when none is given.
     """
     union = buffers.zeros(aligned.masks, batch, 1, *(size or aligned.image_size))
-    for _, place, _, weight in _placements(aligned, batch, size or aligned.image_size, mask, parser):
-        _into(union[place], weight, torch.maximum)
+    for placement in _placements(aligned, batch, size or aligned.image_size, mask, parser, [None] * len(aligned)):
+        for region, weight in zip(placement.regions, placement.weights, strict=True):
+            _into(region.of(union), weight, torch.maximum)
     return union
 
 
 def _into(target: Tensor, other: Tensor, combine: Callable[..., Tensor]) -> None:
-    """Combine a mask (1, h, w) with another, in place, in strips below ATen's grain size (single-threaded)."""
-    for rows in strips(target):
-        combine(target[:, rows], other[:, rows], out=target[:, rows])
+    """Combine masks (..., 1, h, w) with others, in place, in strips below ATen's grain size (single-threaded)."""
+    for rows in strips(target.flatten(0, -3)):
+        combine(target[..., rows, :], other[..., rows, :], out=target[..., rows, :])
 
 
-#: One crop in its image: its row, the region (image, :, rows, columns), crop pixels -> region pixels, and the weight (1, h, w).
-_Placement = tuple[int, tuple[int, slice, slice, slice], Tensor, Tensor]
+class _Placement(NamedTuple):
+    """Crops in their images, in the order in which they are composited: on a GPU those of one footprint, else a single one.
+
+    Attributes:
+        rows: of the faces: n.
+        regions: n, of one size.
+        to_regions: (n, 2, 3) pixels of `AlignedFaces.originals` -> pixels of the region.
+        weights: (n, 1, h, w) in [0, 1]; 0 where a region was grown to the size of the others.
+    """
+
+    rows: list[int]
+    regions: list[Region]
+    to_regions: Tensor
+    weights: Tensor
 
 
 def _placements(
-    aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None
+    aligned: AlignedFaces, batch: int, size: tuple[int, int], mask: str, parser: Parser | None, apart: Sequence[Hashable]
 ) -> Iterator[_Placement]:
-    """The crops that overlap their images, one at a time; the call itself checks the arguments and computes the masks."""
+    """The crops that overlap their images; the call itself checks the arguments and computes the masks.
+
+    Args:
+        apart: N, faces with different values are never placed together.
+    """
     style = get_mask_style(mask, parser) or automatic_style(aligned)
     if not len(aligned):
         return iter(())
     check_images(aligned.faces, aligned.image_size, batch, size)
     masks = style.crop_mask(aligned, parser) if style.crop_mask else None
     within = None if aligned.within is None else resize(aligned.within.to(aligned.masks.dtype), *size)
-    ones = aligned.masks.new_ones(1, 1, aligned.side, aligned.side)
+    side, on_cpu = aligned.side, aligned.masks.device.type == "cpu"
+    ones = aligned.masks.new_ones(1, 1, side, side)
     # A GPU is not asked which masks are ones; those that are alike all over have one value to multiply by.
-    on_cpu = aligned.masks.device.type == "cpu"
     limited = (aligned.masks != 1).flatten(1).any(1).tolist() if on_cpu else [True] * len(aligned)
     alike = not on_cpu and aligned.masks.stride()[-2:] == (0, 0)
+    limits = aligned.masks[..., :1, :1] if alike else aligned.masks
     scale_x, scale_y = size[1] / aligned.image_size[1], size[0] / aligned.image_size[0]
-    exact = aligned.sampling == "exact"
+    exact, scale = aligned.sampling == "exact", (scale_x * scale_y) ** 0.5
     # In the reference's enlarged images a face lies half a pixel further to the bottom right (get_inverse_affine and
     # paste_faces_to_input_image add half the scale). Exact sampling does not do that.
     offset = 0.0 if exact or scale_x * scale_y <= 1 else 0.5
     affines = compose(invert(aligned.affines), compose(resize_affine(scale_x, scale_y), translation(offset, offset)))
+    bounds = [warped_bounds(affine, side, side, size) for affine in affines]
+    regions = [Region(face.image_index, *own) for face, own in zip(aligned.faces, bounds, strict=True)]
 
     def place_crops() -> Iterator[_Placement]:
-        for row, affine in enumerate(affines):
-            x0, y0, x1, y1 = warped_bounds(affine, aligned.side, aligned.side, size)
-            if x0 >= x1 or y0 >= y1:
-                continue
-            to_region = compose(affine[None], translation(-x0, -y0))
-            target = to_region, y1 - y0, x1 - x0
-            weight = warp(ones, *target)
+        for rows in group(regions, _kinds(aligned, affines, apart), together=not on_cpu):
+            own = [regions[row] for row in rows]
+            placed = of_one_size(own, size)
+            to_regions = compose(affines[rows], _translations(placed))
+            target = to_regions, placed[0].height, placed[0].width
+            weights = warp(ones.expand(len(rows), -1, -1, -1), *target)
             if style.seam:
-                weight = seam_mask(weight, to_region, aligned.side, (scale_x * scale_y) ** 0.5)
+                tight = zip(compose(affines[rows], _translations(own)).split(1), own, strict=True)
+                widths = [seam_width(affine, side, region.height, region.width, scale) for affine, region in tight]
+                weights = seam_mask(weights, widths, scale)
             if masks is not None:
-                _into(weight[0], warp(masks[row : row + 1], *target, antialias=exact)[0], torch.minimum)
-            if limited[row]:
-                own = aligned.masks[row : row + 1]
-                _into(weight[0], (own[..., :1, :1] if alike else warp(own, *target, antialias=exact))[0], torch.mul)
-            index, rows, columns = aligned.faces[row].image_index, slice(y0, y1), slice(x0, x1)
+                _into(weights, warp(stacked([masks[row] for row in rows]), *target, antialias=exact), torch.minimum)
+            if any(limited[row] for row in rows):
+                chosen = stacked([limits[row] for row in rows])
+                _into(weights, chosen if alike else warp(chosen, *target, antialias=exact), torch.mul)
             if within is not None:
-                _into(weight[0], within[index if len(within) > 1 else 0, :, rows, columns], torch.mul)
-            yield row, (index, slice(None), rows, columns), to_region, weight[0]
+                _into(weights, stacked([region.of(within) for region in placed]), torch.mul)
+            yield _Placement(rows, placed, to_regions, weights)
 
     return place_crops()
 
 
-def _warp_crop(crop: Tensor, aligned: AlignedFaces, to_region: Tensor, region: Tensor) -> Tensor:
-    """A crop (3, S', S') warped into a region (3, h, w) of its image: (3, h, w).
+def _translations(regions: Sequence[Region]) -> Tensor:
+    """(n, 2, 3): pixels of images -> pixels of their regions."""
+    return torch.cat([translation(-region.x0, -region.y0) for region in regions])
 
-    Its border is replicated as far as a weight can be above 0, or black would be mixed in: one of the S pixels, and three
+
+def _kinds(aligned: AlignedFaces, affines: Tensor, apart: Sequence[Hashable]) -> list[Kind]:
+    """What faces have in common that can be warped together from their crops, and from their originals and masks."""
+    side, drawn, exact = aligned.side, aligned.crops.shape[-1], aligned.sampling == "exact"
+    kinds = []
+    of_crops = footprints(compose(resize_affine(side / drawn), affines), (drawn, drawn), exact)
+    for crop, mask, own in zip(of_crops, footprints(affines, (side, side), exact), apart, strict=True):
+        key = crop.level, crop.samples, mask.level, mask.samples, own
+        kinds.append(Kind(max(crop.samples, mask.samples) ** 2, max(side, drawn) ** 2, key))
+    return kinds
+
+
+def _warp_crops(crops: Tensor, aligned: AlignedFaces, placement: _Placement) -> Tensor:
+    """The crops of a placement, of all crops (N, 3, S', S'), warped into their regions: (n, 3, h, w).
+
+    Their border is replicated as far as a weight can be above 0, or black would be mixed in: one of the S pixels, and three
     of the image's, since the even squares of the seam erode less to one side than it blurs.
-
-    Args:
-        aligned: whose crops of S pixels `to_region` maps from.
     """
-    side = aligned.side
-    affine = compose(resize_affine(side / crop.shape[-1]), to_region)
-    border = min(
-        crop.shape[-1], math.ceil(crop.shape[-1] / side + 3 * shrink_factor(affine))
-    )  # a face may be smaller than a pixel
-    height, width = region.shape[-2:]
-    return warp(crop[None], affine, height, width, repeat=border, antialias=aligned.sampling == "exact")[0]
+    side, drawn = aligned.side, crops.shape[-1]
+    affines = compose(resize_affine(side / drawn), placement.to_regions)
+    border = min(drawn, math.ceil(drawn / side + 3 * max(shrink_factors(affines))))  # a face may be smaller than a pixel
+    height, width = placement.weights.shape[-2:]
+    chosen = stacked([crops[row] for row in placement.rows])
+    return warp(chosen, affines, height, width, repeat=border, antialias=aligned.sampling == "exact")
 
 
 def keeps_detail(aligned: AlignedFaces, keep_detail: str | bool) -> list[bool]:
@@ -212,17 +244,3 @@ def keeps_detail(aligned: AlignedFaces, keep_detail: str | bool) -> list[bool]:
         return [word == "on"] * len(aligned)
     enlarged = aligned.crops.shape[-1] / aligned.side
     return [aligned.small or scale > enlarged for scale in aligned.image_scales()]
-
-
-def with_detail(pasted: Tensor, region: Tensor, original: Tensor) -> Tensor:
-    """A pasted crop with the fine detail of the image where the network corrected little.
-
-    A crop of a large face has a lower resolution than the image, so a plain paste softens the face. The detail that the crop
-    lost is the difference between the image and its own crop, warped back. It is added where the network's correction of the
-    luminance is small and fades out (as a Gaussian) where it is large, so that damage is not brought back.
-
-    Args:
-        pasted, region, original: (3, h, w): the warped crop, the image under it, and the warped crop before restoration.
-    """
-    correction = luminance((pasted - original)[None])[0]
-    return clamp_to_gamut((pasted + (region - original) * torch.exp(-((correction / CORRECTION_SCALE) ** 2)))[None])[0]

@@ -12,6 +12,7 @@ from .extras import Extras
 from .faces import AlignedFaces, Detector, Face, Skipped, require_images
 from .fidelity import fidelity_maps, fidelity_per_face
 from .imaging.colour import match_colours
+from .imaging.detail import with_detail
 from .imaging.grain import lacking_grain, with_grain
 from .imaging.resize import rescale, resize
 from .imaging.tiling import upscale_images
@@ -20,7 +21,7 @@ from .masks.occlusion import exclude_occluded
 from .masks.parsing import Parser
 from .masks.styles import get_mask_style
 from .options import FixOptions
-from .paste import keeps_detail, paste, with_detail
+from .paste import keeps_detail, paste
 from .recognition import People
 from .recognition.likeness import restore_measured, without_strangers
 from .restoration import Restorer
@@ -248,7 +249,7 @@ def apply_to_aligned(
         image = result[face.image_index]
         crop = resize(aligned.crops[row : row + 1], *size)[0]
         if detailed[row]:
-            crop = with_detail(crop, image, resize(aligned.originals[row : row + 1], *size)[0])
+            crop = with_detail(crop[None], image[None], resize(aligned.originals[row : row + 1], *size))[0]
         mixed = with_grain(torch.lerp(image, crop, weight), lacking_grain(image, crop, weight, noise), weight)
         image.copy_(torch.where(weight > 0, mixed, image))
         changed[face.image_index] = weight

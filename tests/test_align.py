@@ -10,7 +10,7 @@ from PIL import Image
 
 from codeformer_core.align import FFHQ_TEMPLATE, align, template
 from codeformer_core.faces import Face
-from codeformer_core.imaging.affine import _warp_torch, compose, fit_similarity, invert, resize_affine, warp
+from codeformer_core.imaging.affine import Footprint, _warp_torch, compose, fit_similarity, invert, resize_affine, warp
 
 
 def rotation(degrees: float, scale: float, x: float, y: float) -> torch.Tensor:
@@ -82,10 +82,10 @@ def test_warp_moves_pixels_where_the_affine_says():
 @pytest.mark.parametrize("affine", [rotation(17, 0.6, 20, 9), rotation(-40, 3.1, -50, 70), rotation(0, 1, 0.5, 0.25)])
 def test_the_opencv_and_torch_warps_agree(affine, repeat):
     image = torch.rand(1, 3, 80, 100, generator=torch.Generator().manual_seed(0))
-    smooth, fill = torch.nn.functional.avg_pool2d(image, 5, stride=1, padding=2), [0.2, 0.4, 0.6]
+    smooth, fill = torch.nn.functional.avg_pool2d(image, 5, stride=1, padding=2), torch.tensor([[0.2, 0.4, 0.6]])
     by_cv2 = warp(smooth, affine, 90, 120, fill, repeat=repeat)
     with Cuda():
-        by_torch = warp(smooth.to(DEVICE), affine, 90, 120, fill, repeat=repeat).cpu()
+        by_torch = warp(smooth.to(DEVICE), affine, 90, 120, fill.to(DEVICE), repeat=repeat).cpu()
     assert (by_cv2 - by_torch).abs().mean() < 1e-3
     assert (by_cv2 - by_torch).abs().max() < 0.03  # OpenCV 4 samples at 1/32 of a pixel
 
@@ -132,16 +132,18 @@ def test_views_are_warped_like_contiguous_copies():
 def test_the_warp_is_exact_under_reduced_precision_matrix_products():
     images = torch.rand(1, 3, 40, 2000, generator=torch.Generator().manual_seed(0))
     affine = rotation(3, 0.7, -900, -20)
-    exact = _warp_torch(images, affine, [0.0], (40, 60), [0.0] * 3)
+    exact = _warp_torch(images, affine, [Footprint()], (40, 60), 0.0)
     with torch.autocast("cpu", torch.bfloat16):  # as TF32, which other packs switch on for the whole process, only coarser
-        assert torch.equal(_warp_torch(images, affine, [0.0], (40, 60), [0.0] * 3), exact)
+        assert torch.equal(_warp_torch(images, affine, [Footprint()], (40, 60), 0.0), exact)
 
 
 def test_many_samples_are_taken_in_bands_with_the_same_result(monkeypatch):
     image = torch.rand(1, 3, 200, 300, generator=torch.Generator().manual_seed(0))
-    whole = _warp_torch(image, rotation(20, 0.3, 3, 4), [-0.3, 0.0, 0.3], (50, 60), [0.5] * 3)
-    monkeypatch.setattr("codeformer_core.imaging.affine.MOST_SAMPLES", 7 * 9 * 60)  # of 50 rows seven at a time
-    assert torch.equal(_warp_torch(image, rotation(20, 0.3, 3, 4), [-0.3, 0.0, 0.3], (50, 60), [0.5] * 3), whole)
+    images, affines = torch.cat([image, image.flip(2)]), torch.cat([rotation(20, 0.3, 3, 4), rotation(-9, 0.31, 1, 6)])
+    how = images, affines, [Footprint(1, 3, 0.3), Footprint(1, 3, 0.28)], (50, 60), 0.5
+    whole = _warp_torch(*how)
+    monkeypatch.setattr("codeformer_core.imaging.affine.MOST_SAMPLES", 2 * 7 * 9 * 60)  # of 50 rows seven at a time
+    assert torch.equal(_warp_torch(*how), whole)
 
 
 def test_a_crop_beyond_the_image_is_filled_with_neutral_grey():

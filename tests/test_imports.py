@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "runtime": set(),
     "faces": {"options"},
     "imaging": {"faces", "runtime"},
-    "align": {"faces", "imaging"},
+    "align": {"faces", "imaging", "runtime"},
     "masks": {"align", "faces", "imaging"},
     "detection": {"align", "faces", "options"},
     "paste": {"faces", "imaging", "masks", "options", "runtime"},

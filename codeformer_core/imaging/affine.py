@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..runtime.transfer import numbers
 from . import buffers
+from .regions import MOST_SAMPLES, stacked
 from .resize import area_average
 
 #: Antialiased sampling: an image is shrunk to mip levels until a pixel of the result covers at least this many of its pixels,
@@ -21,9 +23,6 @@ MIP_RESIDUAL = 3
 #: Below this many image pixels for each pixel of the result a single sample serves: further ones would be within a twelfth of
 #: a pixel of it.
 ONE_SAMPLE = 1.05
-
-#: So many samples at once on a GPU: with their coordinates 140 MB. A face six times larger than its crop has nine million.
-MOST_SAMPLES = 1 << 22
 
 
 def fit_similarity(points: Tensor, target: Tensor) -> Tensor:
@@ -78,52 +77,7 @@ def resize_affine(x: float, y: float | None = None) -> Tensor:
     return torch.tensor([[[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]], dtype=torch.float64)
 
 
-def shrink_factor(affine: Tensor) -> float:
-    """How many pixels of an image a pixel of the result covers in each direction, under a similarity (1, 2, 3)."""
-    return float(torch.linalg.det(affine[0, :, :2]).abs()) ** -0.5
-
-
-def warp(
-    image: Tensor,
-    affine: Tensor,
-    height: int,
-    width: int,
-    fill: Tensor | Sequence[float] | float = 0.0,
-    out: Tensor | None = None,
-    repeat: int = 0,
-    antialias: bool = False,
-) -> Tensor:
-    """An image under an affine transform, bilinear; outside the image is `fill`, blended in within one pixel of the border.
-
-    On the CPU by OpenCV, ten times as fast there as torch's grid_sample, which serves other devices; a test compares the two.
-
-    Args:
-        image: (1, C, H, W) float.
-        affine: (1, 2, 3) image pixels -> pixels of the result.
-        height, width: size of the result.
-        fill: a number, or one for each channel: a tensor on the image's device, so that a GPU is not asked for them.
-        out: (1, C, height, width) float32 that is written to, or a new tensor.
-        repeat: pixels outside the image over which its border is replicated before `fill` begins.
-        antialias: where the transform shrinks, average over each pixel's footprint in the image, see `_footprint`.
-
-    Returns:
-        `out`; or (1, C, height, width) on the image's device, in its dtype.
-    """
-    values = list(fill) if isinstance(fill, (Sequence, Tensor)) else [float(fill)] * image.shape[1]
-    shifts = [0.0]
-    if antialias:
-        image, affine, level, shifts = _footprint(image, affine)
-        repeat = -(-repeat // level)
-    if image.device.type != "cpu":
-        warped = _warp_torch(image, affine, shifts, (height, width), values, repeat)
-        return warped if out is None else out.copy_(warped)
-    result = buffers.empty(image, *image.shape[:2], height, width, dtype=torch.float32) if out is None else out
-    samples = [compose(affine, translation(x, y)) if x or y else affine for y in shifts for x in shifts]
-    _warp_cv2(image, samples, result, [float(value) for value in values], repeat)
-    return result if out is not None else result.to(image.dtype)
-
-
-def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, Tensor, int, list[float]]:
+class Footprint(NamedTuple):
     """What antialiased sampling of a shrunk image averages: samples around each pixel, of the image at a coarser mip level.
 
     A pixel of the result that covers s pixels of the image is their mean (a box filter), as in cv2.INTER_AREA. The image is
@@ -131,25 +85,91 @@ def _footprint(image: Tensor, affine: Tensor) -> tuple[Tensor, Tensor, int, list
     are spread over a box whose variance is that of the remainder, s² - 1. The result thus changes continuously with s, and
     faces that grow in a video do not suddenly change their sharpness.
 
-    Returns:
-        The image, shrunk; (1, 2, 3) from its pixels to those of the result; how many times it was shrunk; and in each direction
-        where the samples are, in pixels of the result: evenly spaced around 0.
+    Attributes:
+        level: how many times the image is shrunk first.
+        samples: in each direction, evenly spaced around the pixel.
+        step: between two of them, in pixels of the result.
     """
-    shrink = shrink_factor(affine)
-    level = max(1, min(int(shrink / MIP_RESIDUAL), *image.shape[-2:]))  # a face may be smaller than a pixel
-    if level > 1:
-        image, affine, shrink = area_average(image, level), compose(resize_affine(level), affine), shrink / level
+
+    level: int = 1
+    samples: int = 1
+    step: float = 0.0
+
+
+def footprints(affines: Tensor, size: tuple[int, int], antialias: bool = True) -> list[Footprint]:
+    """What is averaged of images of `size` (H, W) under each of the similarities (N, 2, 3)."""
+    if not antialias:
+        return [Footprint()] * len(affines)
+    return [_footprint(shrink, size) for shrink in shrink_factors(affines)]
+
+
+def _footprint(shrink: float, size: tuple[int, int]) -> Footprint:
+    level = max(1, min(int(shrink / MIP_RESIDUAL), *size))  # a face may be smaller than a pixel
+    shrink /= level
     if shrink < ONE_SAMPLE:
-        return image, affine, level, [0.0]
+        return Footprint(level)
     count = min(math.ceil(shrink), 2 * MIP_RESIDUAL)
-    step = (shrink**2 - 1) ** 0.5 / shrink / count
-    return image, affine, level, [(index - (count - 1) / 2) * step for index in range(count)]
+    return Footprint(level, count, (shrink**2 - 1) ** 0.5 / shrink / count)
+
+
+def shrink_factors(affines: Tensor) -> list[float]:
+    """How many pixels of an image a pixel of the result covers in each direction, under each similarity (N, 2, 3)."""
+    return [determinant**-0.5 for determinant in torch.linalg.det(affines[:, :, :2]).abs().tolist()]
+
+
+def warp(
+    images: Tensor,
+    affines: Tensor,
+    height: int,
+    width: int,
+    fill: Tensor | float = 0.0,
+    out: Sequence[Tensor] | None = None,
+    repeat: int = 0,
+    antialias: bool = False,
+) -> Tensor:
+    """Images under affine transforms, bilinear; outside the image is `fill`, blended in within one pixel of the border.
+
+    On the CPU by OpenCV, ten times as fast there as torch's grid_sample, which serves other devices; a test compares the two.
+
+    Args:
+        images: (N, C, H, W) float.
+        affines: (N, 2, 3) image pixels -> pixels of the result; with `antialias` their footprints have one level and as many
+            samples.
+        height, width: size of the result.
+        fill: a number, or one for each channel: (N, C) on the images' device, so that a GPU is not asked for them.
+        out: N tensors (C, height, width) float32 that are written to.
+        repeat: pixels outside the image over which its border is replicated before `fill` begins.
+        antialias: where the transform shrinks, average over each pixel's footprint in the image, see `Footprint`.
+
+    Returns:
+        (N, C, height, width) on the images' device, in their dtype; with `out` in that of `out`.
+    """
+    sampled = footprints(affines, (images.shape[2], images.shape[3]), antialias)
+    if (level := sampled[0].level) > 1:
+        images, affines, repeat = area_average(images, level), compose(resize_affine(level), affines), -(-repeat // level)
+    if images.device.type != "cpu":
+        warped = _warp_torch(images, affines, sampled, (height, width), fill, repeat)
+        if out is not None:
+            for target, one in zip(out, warped, strict=True):
+                target.copy_(one)
+        return warped
+    made = buffers.empty(images, len(images), images.shape[1], height, width, dtype=torch.float32) if out is None else out
+    for index, (image, result, around) in enumerate(zip(images, made, sampled, strict=True)):
+        values = fill[index].tolist() if isinstance(fill, Tensor) else [float(fill)] * len(image)
+        _warp_cv2(image, _sample_affines(affines[index : index + 1], around), result, values, repeat)
+    return made.to(images.dtype) if isinstance(made, Tensor) else stacked(made)
+
+
+def _sample_affines(affine: Tensor, around: Footprint) -> list[Tensor]:
+    """The affine (1, 2, 3), moved to each sample of a pixel."""
+    shifts = [(index - (around.samples - 1) / 2) * around.step for index in range(around.samples)]
+    return [compose(affine, translation(x, y)) if x or y else affine for y in shifts for x in shifts]
 
 
 def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[float], repeat: int) -> None:
-    """The mean of the image under several affines, into `result`."""
+    """The mean of an image (C, H, W) under several affines (1, 2, 3), into `result`."""
     affines = [compose(translation(-repeat, -repeat), affine) if repeat else affine for affine in affines]
-    (planes,), (results,) = image.float().numpy(), result.numpy()
+    planes, results = image.float().numpy(), result.numpy()
     first, *others = (affine[0].numpy() for affine in affines)
     sample = np.empty(results.shape[1:], np.float32)
     size = sample.shape[::-1]
@@ -166,43 +186,53 @@ def _warp_cv2(image: Tensor, affines: list[Tensor], result: Tensor, fill: list[f
 
 
 def _warp_torch(
-    image: Tensor, affine: Tensor, shifts: list[float], size: tuple[int, int], fill: Sequence[float | Tensor], repeat: int = 0
+    images: Tensor, affines: Tensor, sampled: list[Footprint], size: tuple[int, int], fill: Tensor | float, repeat: int = 0
 ) -> Tensor:
-    """The image under an affine, each pixel the mean of the samples at `shifts` in both directions: (1, C, *size).
+    """The images (N, C, H, W) under their affines, each pixel the mean of its samples: (N, C, *size).
 
     All samples are taken by one call and averaged by another, since a GPU spends more on launching kernels than on them; of
     faces far larger than their crops by a few, see `MOST_SAMPLES`.
     """
-    planes, filled = image.float(), any(isinstance(value, Tensor) or value for value in fill)
+    planes, (height, width), count = images.float(), size, sampled[0].samples
+    fill = fill[:, :, None, None] if isinstance(fill, Tensor) else fill
+    filled = isinstance(fill, Tensor) or fill != 0
     if filled:
-        planes = torch.stack([plane - value for plane, value in zip(planes.unbind(1), fill, strict=True)], 1)
+        planes = planes - fill
     if repeat:
-        planes, affine = F.pad(planes, (repeat,) * 4, mode="replicate"), compose(translation(-repeat, -repeat), affine)
-    y, x = (_positions(side, shifts, image.device) for side in size)
-    # Python numbers, since copying small tensors to a GPU synchronises. And no matrix product: it rounds coordinates to 8 or 11
-    # bits where a user or another pack has allowed bf16 or TF32.
-    # In grid_sample's frame, whose -1 and 1 are the outer edges of the border pixels.
-    axes = [
-        (2 * a / side, 2 * b / side, (2 * c + 1) / side - 1)
-        for (a, b, c), side in zip(invert(affine)[0].tolist(), (planes.shape[3], planes.shape[2]), strict=True)
-    ]
+        planes, affines = F.pad(planes, (repeat,) * 4, mode="replicate"), compose(translation(-repeat, -repeat), affines)
+    # No matrix product: it rounds coordinates to 8 or 11 bits where a user or another pack has allowed bf16 or TF32.
+    a, b, c, steps = _sampling(affines, (planes.shape[3], planes.shape[2]), sampled, images.device)
+    positions = torch.arange(max(size), device=images.device, dtype=torch.float32).expand(len(images), -1)
+    if count > 1:
+        around = torch.arange((1 - count) / 2, count / 2, device=images.device, dtype=torch.float32)
+        positions = torch.addcmul(positions[..., None], steps[:, None], around).flatten(1)  # (N, pixels * samples)
+    x, y = positions[:, None, : width * count, None], positions[:, : height * count, None]
     bands = []
-    for band in y.split(max(1, MOST_SAMPLES // (len(x) * len(shifts))) * len(shifts)):
-        grid = torch.stack([torch.add((band * b + c)[:, None], x, alpha=a) for a, b, c in axes], dim=-1)[None]
-        sampled = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        bands.append(F.avg_pool2d(sampled, len(shifts)) if len(shifts) > 1 else sampled)
+    for band in torch.addcmul(c, b, y).split(max(1, MOST_SAMPLES // (len(images) * x.shape[2] * count)) * count, 1):
+        grid = torch.addcmul(band[:, :, None], a[:, None], x)  # (N, rows, columns, 2)
+        taken = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        bands.append(F.avg_pool2d(taken, count) if count > 1 else taken)
     warped = torch.cat(bands, 2) if len(bands) > 1 else bands[0]
-    if filled:
-        warped = torch.stack([plane + value for plane, value in zip(warped.unbind(1), fill, strict=True)], 1)
-    return warped.to(image.dtype)
+    return (warped + fill if filled else warped).to(images.dtype)
 
 
-def _positions(size: int, shifts: list[float], device: torch.device) -> Tensor:
-    """The coordinates of the samples along a side of `size` pixels: (size * len(shifts),), those of one pixel together."""
-    pixels = torch.arange(size, device=device, dtype=torch.float32)
-    if len(shifts) == 1:
-        return pixels
-    return (pixels[:, None] + torch.linspace(shifts[0], shifts[-1], len(shifts), device=device)).flatten()
+def _sampling(affines: Tensor, sides: tuple[int, int], sampled: list[Footprint], device: torch.device) -> list[Tensor]:
+    """What positions in results are multiplied by and moved by to be those in images, and the distances of samples.
+
+    Args:
+        sides: width and height of the images, in whose frame -1 and 1 are the outer edges of the border pixels (grid_sample).
+
+    Returns:
+        (N, 1, 2) for each of a x + b y + c, and (N, 1).
+    """
+    frame = invert(affines) * 2
+    frame[:, :, 2] += 1
+    frame /= torch.tensor(sides, dtype=frame.dtype)[:, None]
+    frame[:, :, 2] -= 1
+    steps = torch.tensor([one.step for one in sampled], dtype=frame.dtype)
+    values = torch.cat([frame.transpose(1, 2).flatten(1), steps[:, None]], 1)  # (N, 7)
+    on_device = numbers(values.flatten().tolist(), device).reshape(-1, 1, 7)
+    return [*on_device[..., :6].split(2, 2), on_device[:, :, 6]]
 
 
 def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -220,41 +250,3 @@ def warped_bounds(affine: Tensor, width: int, height: int, bounds: tuple[int, in
         spans.append((max(0, math.floor(min(corners)) - 2), min(size, math.ceil(max(corners)) + 3)))
     (x0, x1), (y0, y1) = spans
     return x0, y0, x1, y1
-
-
-def eroded_area(affine: Tensor, side: int, height: int, width: int, size: int) -> float:
-    """Pixels that a warped square covers of an image, after an erosion by a square of `size` pixels; without reading pixels.
-
-    A sum of the warped mask would make a GPU wait for every face. The square roots of the two differ by less than half a pixel:
-    of 1500 random faces by 0.02 in 19 of 20, and never enough for another seam.
-
-    Args:
-        affine: (1, 2, 3) similarity, pixels of the square -> pixels of the image.
-        side: of the square in pixels.
-        height, width: of the image, whose border does not erode, see `morphology.erode`.
-    """
-    (a, b, c), (d, e, f) = affine[0].tolist()
-    low, high = -0.5, side - 0.5
-    square = [(a * x + b * y + c, d * x + e * y + f) for x, y in ((low, low), (high, low), (high, high), (low, high))]
-    if a * e < b * d:  # mirrored: the other way round
-        square.reverse()
-    before, after = size // 2, size - 1 - size // 2  # an even size extends further to the top left
-    covered = [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)]
-    for (x0, y0), (x1, y1) in pairwise([*square, square[0]]):
-        across, down = y1 - y0, x0 - x1  # outwards
-        reach = max(-across * before, across * after) + max(-down * before, down * after)
-        covered = _half_plane(covered, across, down, across * x0 + down * y0 - reach)
-    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise([*covered, *covered[:1]]))) / 2
-
-
-def _half_plane(polygon: list[tuple[float, float]], a: float, b: float, c: float) -> list[tuple[float, float]]:
-    """The part of a convex polygon in which a x + b y <= c (Sutherland and Hodgman)."""
-    kept = []
-    for (x0, y0), (x1, y1) in pairwise([*polygon, *polygon[:1]]):
-        start, end = a * x0 + b * y0 - c, a * x1 + b * y1 - c
-        if start <= 0:
-            kept.append((x0, y0))
-        if (start <= 0) != (end <= 0):
-            share = start / (start - end)
-            kept.append((x0 + share * (x1 - x0), y0 + share * (y1 - y0)))
-    return kept

@@ -59,14 +59,25 @@ def grey_tests(images: Tensor, faces: Sequence[Face] = ()) -> tuple[Grey, ...]:
 
 
 def _parts(image: Tensor, boxes: Sequence[Box]) -> list[Tensor]:
-    """The cells of an image (3, H, W), and of each face."""
-    parts = [_cells(image, IMAGE_CELLS)]
+    """The cells of an image (3, H, W), and of each face, see `_cells`.
+
+    Clipped samples are told in all of them at once: a GPU spends more on launching kernels than on the samples.
+    """
     height, width = image.shape[1:]
+    areas = [(image, IMAGE_CELLS)]
     for x0, y0, x1, y1 in boxes:
         face = image[:, max(0, int(y0)) : min(height, int(y1) + 1), max(0, int(x0)) : min(width, int(x1) + 1)]
         if face.numel():
-            parts.append(_cells(face, FACE_CELLS))
-    return parts
+            areas.append((face, FACE_CELLS))
+    sampled = [_samples(area, count) for area, count in areas]
+    samples = torch.cat([area.flatten(1) for area in sampled], 1)
+    low, high = UNCLIPPED
+    usable = ((samples > low) & (samples < high)).all(0, keepdim=True)
+    planes = torch.cat([torch.where(usable, samples, 0.0), usable, samples, torch.ones_like(usable)])  # (8, all samples)
+    own = planes.split([area[0].numel() for area in sampled], 1)
+    return [
+        _cells(part.unflatten(1, area.shape[1:]), count) for part, area, (_, count) in zip(own, sampled, areas, strict=True)
+    ]
 
 
 def _is_toned(parts: list[Tensor]) -> bool:
@@ -80,7 +91,8 @@ def _is_toned(parts: list[Tensor]) -> bool:
     """
     cells = torch.cat(parts, 1)
     known = cells[3] > 0.5
-    colours, count = cells[:3, known].T, int(known[: parts[0].shape[1]].sum())  # (K, 3), of which the image's
+    colours = (cells[:3] / cells[3].clamp(min=1e-6))[:, known].T  # (K, 3)
+    count = int(known[: parts[0].shape[1]].sum())  # those of the image
     luma = (colours * colours.new_tensor(REC601)).sum(1)
     order = luma.argsort()
     chroma = (colours - luma[:, None])[order][:, [0, 2]].T  # (2, K)
@@ -94,21 +106,24 @@ def _is_toned(parts: list[Tensor]) -> bool:
     return bool(near)
 
 
-def _cells(image: Tensor, count: int) -> Tensor:
-    """The cells of an image (3, H, W): their mean colours without clipped samples, where others are there, and the share of the
-    samples that are left: (4, K)."""
-    step = max(1, max(image.shape[1:]) // (16 * count))  # 16 x 16 samples of a cell are enough
-    image = image[:, ::step, ::step].float()
-    height, width = image.shape[1:]
+def _samples(image: Tensor, count: int) -> Tensor:
+    """Those samples of an image (3, H, W) that its cells are the means of: 16 x 16 of a cell are enough."""
+    step = max(1, max(image.shape[1:]) // (16 * count))
+    return image[:, ::step, ::step].float()
+
+
+def _cells(planes: Tensor, count: int) -> Tensor:
+    """Of each cell the mean of its samples, with clipped ones as black where others are enough, and the others' share: (4, K).
+
+    Args:
+        planes: (8, h, w): the samples without clipped ones, which are not, all samples, ones.
+        count: of cells along the longer side.
+    """
+    height, width = planes.shape[1:]
     scale = min(1.0, count / max(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    low, high = UNCLIPPED
-    weights = ((image > low) & (image < high)).all(0, keepdim=True).float()
-    enough = (F.adaptive_avg_pool2d(weights, size) > 0.5).sum() > 2 * NEIGHBOURS
-    weights = torch.where(enough, weights, 1.0)
-    shares = F.adaptive_avg_pool2d(weights, size)
-    means = F.adaptive_avg_pool2d(torch.where(weights > 0, image, 0.0), size) / shares.clamp(min=1e-6)
-    return torch.cat([means, shares]).flatten(1)
+    means = F.adaptive_avg_pool2d(planes, (max(1, round(height * scale)), max(1, round(width * scale)))).flatten(1)
+    enough = (means[3] > 0.5).sum() > 2 * NEIGHBOURS
+    return torch.where(enough, means[:4], means[4:])
 
 
 def _difference_sums(image: Tensor) -> Iterator[Tensor]:

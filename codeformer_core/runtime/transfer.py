@@ -33,6 +33,17 @@ def upload(arrays: Sequence[np.ndarray], device: torch.device | str) -> list[Ten
     return [part.reshape(array.shape) for array, part in zip(arrays, parts, strict=True)]
 
 
+def numbers(values: Sequence[float], device: torch.device | str) -> Tensor:
+    """Python numbers as a tensor (N,) of float32 on a device, without a copy: as arguments of a kernel, some 100 of one.
+
+    A copy from memory that is not pinned would make the host wait, and an operation for each would be as many launches.
+    """
+    made = torch.zeros(len(values), dtype=torch.float32, device=device)
+    if len(values):
+        torch._foreach_add_(list(made.unbind()), list(values))  # pyright: ignore[reportPrivateImportUsage] - as torch.optim
+    return made
+
+
 def as_float(samples: Tensor) -> Tensor:
     """The values of samples as `upload` gives them: a new tensor of float32."""
     values = samples.float()

@@ -240,13 +240,13 @@ def test_an_empty_batch_of_masks_stays_empty():
 @pytest.mark.parametrize("size", [1, 2, 5, 8])
 def test_opencv_and_torch_erosions_agree(size):
     masks = (torch.rand(2, 1, 50, 60, generator=torch.Generator().manual_seed(0)) > 0.1).float()
-    assert torch.equal(erode(masks, size), _erode_torch(masks, size))
+    assert torch.equal(erode(masks, size), _erode_torch(masks, [size] * 2))
 
 
 @pytest.mark.parametrize(("sigma", "radius"), [(0.8, 1), (3.2, 9), (11.0, 50)])
 def test_opencv_and_torch_blurs_agree(sigma, radius):
     masks = torch.rand(2, 1, 40, 90, generator=torch.Generator().manual_seed(0))
-    assert (blur(masks, sigma, radius) - _blur_torch(masks, sigma, radius)).abs().max() < 1e-5
+    assert (blur(masks, sigma, radius) - _blur_torch(masks, [sigma] * 2, [radius] * 2)).abs().max() < 1e-5
 
 
 # --- styles ---------------------------------------------------------------------------------------------------------------

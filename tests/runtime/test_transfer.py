@@ -5,7 +5,7 @@ import pytest
 import torch
 from fake_cuda import DEVICE, Cuda, FakeCuda
 
-from codeformer_core.runtime.transfer import as_float, read_back, read_samples, upload
+from codeformer_core.runtime.transfer import as_float, numbers, read_back, read_samples, upload
 
 RNG = np.random.default_rng(0)
 
@@ -55,3 +55,12 @@ def test_nothing_is_read_back_without_a_copy():
     with Cuda() as counted:
         (nothing,) = read_back(torch.zeros(0, 2, device=DEVICE))
     assert nothing.shape == (0, 2) and nothing.device.type == "cpu" and not counted.copies
+
+
+def test_numbers_reach_a_device_without_a_copy():
+    values = [1 / 3, -2.0, 1e-7, *range(200)]
+    with Cuda() as counted:
+        there = numbers(values, DEVICE)
+        assert not counted.copies and there.device == DEVICE
+        assert torch.equal(there.cpu(), torch.tensor(values)) and numbers([], DEVICE).shape == (0,)
+    assert torch.equal(numbers(values, "cpu"), torch.tensor(values))
