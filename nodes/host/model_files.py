@@ -75,6 +75,14 @@ def model_names(role: str) -> list[str]:
     return list(dict.fromkeys([*_published(role), *sorted(_on_disk(role))]))
 
 
+def names_in_workflows(role: str) -> list[str]:
+    """What a loader offers, and the names that workflows of other packs have for published files: the host marks a node in red
+    whose file its list does not have.
+    """
+    others = (name for model in _published(role).values() for name in (*model.aliases, *model.stand_ins))
+    return list(dict.fromkeys([*model_names(role), *others]))
+
+
 def missing(role: str) -> dict[str, dict[str, Any]]:
     """The published files of this role that would have to be fetched, by name: how large they are and under which licence."""
     folder, here = _shown(_folders(role)[0]), _on_disk(role)

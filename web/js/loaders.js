@@ -110,9 +110,7 @@ app.registerExtension({
     const notice = (node.codeformerNotice = new Notice(node, files))
     notices.add(notice)
     notice.draw()
+    after(node, "onConfigure", () => notice.draw()) // its widget has the value of the workflow, or of the node it is a copy of
     after(node, "onRemoved", () => notices.delete(notice))
-  },
-  loadedGraphNode(node) {
-    node.codeformerNotice?.draw() // its widget has the workflow's value now
   },
 })

@@ -243,6 +243,13 @@ def test_a_download_that_failed_tells_what_runs_without_one(pack, models, tiny_c
     assert "codeformer.pth" not in here
 
 
+def test_the_stand_in_for_reactor_offers_the_names_that_its_workflows_have(pack):
+    inputs = pack.nodes["CodeFormerOldReActor"].GET_SCHEMA().inputs
+    offered = next(entry for entry in inputs if entry.id == "model").options
+    assert {"none", "codeformer-v0.1.0.pth", "GFPGANv1.4.onnx", "GPEN-BFR-512.onnx"} <= set(offered)
+    assert len(offered) == len(set(offered))
+
+
 def test_nodes_without_a_loader_keep_their_networks_between_runs(pack, models, tiny_checkpoint):
     path = put(models, "facerestore_models", "mine.pth", tiny_checkpoint)
     try:

@@ -62,3 +62,16 @@ def test_what_a_model_draws_is_said_when_it_is_chosen_and_not_again_by_the_run(f
     assert said.count() == 1 and not frontend.errors
     frontend.page.evaluate(CHOOSE, "tiny.pth")  # nothing is known about it
     said.wait_for(state="detached")
+
+
+def test_a_copy_of_a_loader_says_what_its_own_file_draws(frontend, renderer):
+    """Converted to a subgraph, copied and pasted, a node is made with the default file and given its own afterwards."""
+    frontend.open(json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8")))
+    frontend.page.evaluate(CHOOSE, "codeformer_starter.safetensors")
+    copy = """() => {
+        const copy = app.graph.nodes.find((node) => node.type === "CodeFormerModelLoader").clone()
+        copy.pos = [0, 1000]
+        app.graph.add(copy)
+        return copy.codeformerNotice.root.textContent
+    }"""
+    assert "Draws faces of 128 px." in frontend.page.evaluate(copy) and not frontend.errors
