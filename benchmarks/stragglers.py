@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from codeformer_core.cli.values import listed, number, problem
+from codeformer_core.options.option import Numbers
 from codeformer_core.runtime.atomic_write import write_bytes
 
 #: Workers that are simulated.
@@ -60,13 +61,13 @@ def split(times: Sequence[float], workers: int, start: float) -> float:
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     command = argparse.ArgumentParser(prog="python -m benchmarks.stragglers", description=__doc__, allow_abbrev=False)
-    add = command.add_argument
+    add, count = command.add_argument, number(Numbers(1, whole=True))
     add("report", type=Path, metavar="REPORT.json", help="of a job whose seconds are drawn from (--report)")
-    add("--items", type=number(int, 1), default=10_000, metavar="N", help="images of the job (default 10000)")
-    add("--workers", type=listed(number(int, 1)), default=WORKERS, metavar="N,N", help="numbers of workers")
-    add("--block", type=number(int, 1), default=1, metavar="N", help="images that are handed out together (default 1)")
-    add("--life", type=number(float, 1e-3), default=24.0, metavar="H", help="mean hours until a worker dies (default 24)")
-    add("--start", type=number(float, 0), default=20.0, metavar="S", help="seconds until a worker can work (default 20)")
+    add("--items", type=count, default=10_000, metavar="N", help="images of the job (default 10000)")
+    add("--workers", type=listed(count), default=WORKERS, metavar="N,N", help="numbers of workers")
+    add("--block", type=count, default=1, metavar="N", help="images that are handed out together (default 1)")
+    add("--life", type=number(Numbers(1e-3)), default=24.0, metavar="H", help="mean hours until a worker dies (default 24)")
+    add("--start", type=number(Numbers(0)), default=20.0, metavar="S", help="seconds until a worker can work (default 20)")
     add("--plot", type=Path, metavar="FILE.svg", help="draws the efficiency over the number of workers")
     return command
 
