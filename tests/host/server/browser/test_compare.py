@@ -22,11 +22,23 @@ PANEL = """(kind) => {
 }"""
 
 
+#: Adds Before and After, of the image that is loaded and the image that faces were pasted into.
+COMPARE = """() => {
+    const compare = LiteGraph.createNode("CodeFormerCompare")
+    compare.pos = [1240, 630]
+    app.graph.add(compare)
+    const sources = ["LoadImage", "CodeFormerPasteBack"]
+    sources.forEach((kind, slot) => app.graph.nodes.find((node) => node.type === kind).connect(0, compare, slot))
+    compare.setSize([420, 420])
+}"""
+
+
 @pytest.fixture
 def shown(frontend, renderer):
-    """A workflow with all four nodes that compare, after a run, in both renderers."""
+    """A workflow with all three nodes that compare images or crops, after a run, in both renderers."""
     graph = json.loads((WORKFLOWS / "Step by step.json").read_text(encoding="utf-8"))
     frontend.open(graph)
+    frontend.page.evaluate(COMPARE)
     frontend.run()
     return frontend
 
