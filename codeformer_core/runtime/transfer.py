@@ -34,13 +34,15 @@ def upload(arrays: Sequence[np.ndarray], device: torch.device | str) -> list[Ten
 
 
 def numbers(values: Sequence[float], device: torch.device | str) -> Tensor:
-    """Python numbers as a tensor (N,) of float32 on a device, without a copy: as arguments of a kernel, some 100 of one.
+    """Python numbers as a tensor (N,) of float32 on a device.
 
-    A copy from memory that is not pinned would make the host wait, and an operation for each would be as many launches.
+    On CUDA without a copy, which would make the host wait: as arguments of a kernel, which takes some 100. Elsewhere that would
+    be as many kernels.
     """
+    if torch.device(device).type != "cuda" or not values:
+        return torch.tensor(values, dtype=torch.float32, device=device)
     made = torch.zeros(len(values), dtype=torch.float32, device=device)
-    if len(values):
-        torch._foreach_add_(list(made.unbind()), list(values))  # pyright: ignore[reportPrivateImportUsage] - as torch.optim
+    torch._foreach_add_(list(made.unbind()), list(values))  # pyright: ignore[reportPrivateImportUsage] - as torch.optim
     return made
 
 
