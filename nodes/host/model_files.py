@@ -113,7 +113,7 @@ def _locate(role: str, name: str) -> Path | checkpoints.ModelFile:
     return checkpoints.find(model.name, _places(model)) or model
 
 
-def _here(role: str) -> list[str]:
+def _available(role: str) -> list[str]:
     """The names whose files are on disk, those that come with the pack among them: what runs without a download."""
     return [name for name in model_names(role) if isinstance(_locate(role, name), Path)]
 
@@ -170,7 +170,7 @@ def read(role: str, name: str, precision: str = "exact", show: Callable[[str], N
         try:
             path = checkpoints.fetch(path, Path(folder), progress.progress())
         except ConnectionError as error:
-            here = _here(role)
+            here = _available(role)
             instead = [f"Already on this computer: {', '.join(here)}."] if here else []
             raise ConnectionError("\n".join([str(error), *instead])) from error
         _FETCHED[path] = _status(path)
