@@ -327,7 +327,7 @@ def test_upscaled_crops_and_backgrounds_are_used(crew, known_faces):
 
 def test_only_faces_inside_an_area_are_restored(crew, known_faces):
     area = torch.zeros(1, 1, 10, 16)
-    area[..., :5] = 1
+    area[..., :8] = 1
     fixed = fix_faces(crew, known_faces, Recorder(), as_published(), Extras(inside=area))
     middle = crew.shape[-1] / 2
     assert fixed.aligned.faces and all(face.centre[0] < middle for face in fixed.aligned.faces)
