@@ -173,7 +173,12 @@ def test_memory_does_not_grow():
     assert max(sizes[200:]) <= max(sizes[50:100]) + 100
 
 
-@pytest.mark.parametrize("wrong", [{"window": -1}, {"max_age": -1}, {"min_hits": 0}, {"fade_frames": -2}, {"strength": 1.5}])
+@pytest.mark.parametrize("wrong", [{"window": -1}, {"max_age": -1}, {"min_hits": 0}, {"fade_frames": -2}])
 def test_invalid_settings_are_rejected(wrong):
     with pytest.raises(ValueError, match="Expected no negative number, at least one hit, and a strength from 0 to 1"):
         Steadiness(**wrong)
+
+
+def test_a_strength_above_1_is_rejected_by_name():
+    with pytest.raises(ValueError, match="Found 1.5 as strength. Expected a number from 0 to 1."):
+        Steadiness(strength=1.5)
