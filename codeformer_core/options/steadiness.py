@@ -41,7 +41,7 @@ class Steadiness:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if min(self.window, self.max_age, self.min_hits - 1, self.fade_frames) < 0 or not 0 <= self.strength <= 1:
+        if min(self.window, self.max_age, self.min_hits - 1, self.fade_frames) < 0:  # strength: `check_options`
             raise ValueError(f"Found {self}. Expected no negative number, at least one hit, and a strength from 0 to 1.")
 
 
