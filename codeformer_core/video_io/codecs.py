@@ -9,6 +9,7 @@ from av.codec import find_best_pix_fmt_of_list
 from av.container import OutputContainer
 from av.error import FFmpegError
 
+from ..runtime.scheduling import without_realtime
 from .planes import has_alpha, is_planar, subsampling
 
 #: How long an encoder looks for ways to make a file smaller.
@@ -133,7 +134,8 @@ def opens(encoder: Encoder, source: str, height: int, width: int, rate: Fraction
         context.pix_fmt = encoder.accepts(pixel_format(encoder, source, height, width))
         context.framerate, context.time_base = rate or Fraction(30), 1 / (rate or Fraction(30))
         context.options = encoder.settings(encoder.crf, "medium")
-        context.open()
+        with without_realtime():
+            context.open()
         if encoder.hardware:  # some drivers fail at the first frame only
             context.encode(av.VideoFrame(width, height, context.pix_fmt))
             context.encode(None)

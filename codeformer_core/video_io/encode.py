@@ -5,6 +5,7 @@ import os
 import av
 from av.container import OutputContainer
 
+from ..runtime.scheduling import without_realtime
 from .codecs import Container, Encoder
 from .compose import FrameComposer
 
@@ -57,11 +58,18 @@ class VideoEncoder:
         self._held: list[av.Packet] = []  # the last packet, whose duration says in MP4 where the video ends
         self._in_decoding_order = not container.begins_at_zero
 
+    def open(self) -> None:
+        """Begin, at the first frame at the latest."""
+        if not self.stream.codec_context.is_open:
+            with without_realtime():
+                self.stream.codec_context.open()
+
     def encode(self, frame: av.VideoFrame | None) -> list[av.Packet]:
         """The packets that are ready; None flushes the encoder."""
         if frame is not None and frame.pts is not None and frame.duration:
             self._durations[frame.pts] = frame.duration
             self.end = frame.pts + frame.duration
+        self.open()
         packets = self.stream.encode(frame if frame is None else self._accepted(frame))
         for packet in packets:
             if packet.pts in self._durations:  # encoders derive it from the rate, and that of the last frame would be lost

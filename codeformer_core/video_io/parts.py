@@ -184,8 +184,8 @@ def _joined(parts: Sequence[Part], encoder: VideoEncoder) -> Iterator[tuple[Frac
     DTS are made anew, since those of a part may begin before the last one's end: each is the PTS that is `delay` places earlier
     in the order of display, as encoders have them.
     """
+    encoder.open()
     context = encoder.stream.codec_context
-    context.open(strict=False)
     if {part.extradata for part in parts} != {(context.extradata or b"").hex()}:
         raise ValueError("The parts of the film do not fit together. Remove them, or work without them: --no-resume.")
     shown = sorted(row.pts for part in parts for row in part.rows)

@@ -1,7 +1,10 @@
 """Rates, transparency and sizes that not every encoder and container holds: the one that does is taken, or named."""
 
+import os
 import struct
+import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -10,7 +13,7 @@ import pytest
 import torch
 from small_clips import stripes, write_clip
 
-from codeformer_core.video_io import CODECS, CONTAINERS, VideoWriter, codecs, planes, probe, read_frames
+from codeformer_core.video_io import CODECS, CONTAINERS, PartsWriter, VideoWriter, codecs, planes, probe, read_frames, read_part
 
 FAST = {"cpu-used": "8", "deadline": "realtime"}
 
@@ -216,3 +219,30 @@ def test_cases_from_the_field(shared, tmp_path):
     rewrite(source, tmp_path / "c.webm")
     before, after = alpha_of(source), alpha_of(tmp_path / "c.webm")
     assert np.abs(before - after).mean() < 0.02 and before.std() > 0.1
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0 or sys.platform != "linux", reason="needs root on Linux")
+@pytest.mark.parametrize("written", ["whole", "in parts", "tried"])
+def test_no_encoder_makes_threads_real_time(tmp_path, written):
+    """SVT-AV1 does, its own and the caller's: nothing else would run, and all that is started later would inherit it."""
+
+    def policies() -> set[int]:
+        return {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
+
+    before, source, target, seen = policies(), write_clip(tmp_path / "a.mkv", frames=8), tmp_path / "b.mkv", set[int]()
+    try:
+        if written == "tried":
+            assert codecs.opens(CODECS["av1"][0], "yuv420p", 64, 64, Fraction(25))
+        else:
+            how = {"whole": VideoWriter, "in parts": partial(PartsWriter, tmp_path / "parts")}[written]
+            with how(target, source, codec="av1") as writer:
+                for frame in read_frames(source):
+                    writer.write(frame)
+                    seen |= policies()
+                if written == "in parts":
+                    writer.end_part({})
+            if written == "in parts":
+                writer.join([read_part(path) for path in (tmp_path / "parts").iterdir()])
+        assert seen | policies() == before
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
