@@ -79,17 +79,24 @@ class Run:
     def state(self) -> dict[str, Any]:
         """What `resume` needs; the keys are a file format."""
         parts = {name: part.state_dict() if part else None for name, part in self.parts.items()}
-        return {"same": self.identity, "step": self.step, "used": self.stage.used} | parts
+        held = self.config.faces.hold_out
+        return {"same": self.identity, "step": self.step, "used": self.stage.used, "hold_out": held} | parts
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from a `state`. A discriminator that it lacks, since the run had no adversarial loss then, begins anew.
 
         Raises:
-            ValueError: it belongs to another run.
+            ValueError: it belongs to another run, or to one that held other faces out: it was trained on some of those that it
+                would be evaluated on now.
         """
         if (same := state.get("same", "of another kind")) != self.identity:
             raise ValueError(
                 f"{self.config.out} holds another run ({same}); this one is {self.identity}. Choose another `out`."
+            )
+        if (held := state.get("hold_out", now := self.config.faces.hold_out)) != now:
+            raise ValueError(
+                f"{self.config.out} was trained with hold_out = {held}; with {now} it would be evaluated on faces that it was "
+                f"trained on. Keep hold_out = {held}, or choose another `out`."
             )
         self.step = state["step"]
         self.ema.n_averaged.fill_(self.step + 1)

@@ -223,6 +223,13 @@ def test_the_state_of_another_run_is_refused(faces, tmp_path):
         train(told(faces, tmp_path, seed=1), quiet=True)
 
 
+def test_a_run_that_held_other_faces_out_is_refused(faces, tmp_path):
+    first = told(faces, tmp_path)
+    train(first, quiet=True)
+    with pytest.raises(ValueError, match=r"trained with hold_out = 0; with 2 .* Keep hold_out = 0"):
+        train(replace(first, faces=replace(first.faces, hold_out=2), optimiser=replace(first.optimiser, steps=8)), quiet=True)
+
+
 def test_an_adversarial_loss_can_join_a_run_and_leave_it(faces, tmp_path):
     without, how = LossWeights(structure=1.0, adversarial=0.0), told(faces, tmp_path).optimiser
     for steps, weights in ((2, without), (4, told(faces, tmp_path).losses), (6, without)):
@@ -254,11 +261,12 @@ def test_the_ema_decay_warms_up():
 
 
 def test_the_state_file_keeps_its_layout_and_the_ema_resumes(faces, tmp_path):
-    """Version 0.1.0 wrote the EMA as named parameters, without a count: the count follows from the step."""
+    """Version 0.1.0 wrote the EMA as named parameters, without a count, which follows from the step; and not `hold_out`."""
     first = Run(told(faces, tmp_path), ALONE)
     for step in range(3):
         first.learn(first.sampler(step))
     state = first.state()
+    assert state.pop("hold_out") == 0
     keys = {"same", "step", "network", "average", "used", "optimiser", "discriminator", "critic"}
     assert state.keys() == keys and state["average"].keys() == dict(first.stage.network.named_parameters()).keys()
     saving.save(state, tmp_path / "state.pt")
