@@ -39,7 +39,7 @@ def harm_reasons(
     if not aligned.small or not len(aligned):
         return [None] * len(aligned)
     larger = f"larger than this model draws ({aligned.drawn} px)"
-    softer = f"sharper than this model draws ({aligned.drawn} px)"
+    softer = "sharper than this model's result"
     measured = measure_harm(images, before, after, aligned) if measured is None else measured
     least, reasons = SOFTER if before.shape[-1] <= aligned.image_size[1] else SOFTER_ENLARGED, []
     for (first, second), is_larger in zip(measured.tolist(), _larger(aligned), strict=True):

@@ -108,12 +108,13 @@ def test_a_report_on_faces_is_whole(pack, zh, picture):
         mask = torch.zeros(1, 1, 9, 9) if "inside" in wanted else None
         kept, skipped = select.select(found, (90, 120), options.Selection(**wanted), mask=mask, sharpness=[0.2, 0.4] * 2)
         said += [report.report(kept, skipped), report.summarize(len(kept), skipped)]
-    harmed = [faces.Harmed(found[0], f"{kind} than this model draws (128 px)") for kind in ("larger", "sharper", "larger")]
+    reasons = "larger than this model draws (128 px)", "sharper than this model's result"
+    harmed = [faces.Harmed(found[0], reasons[index]) for index in (0, 1, 0)]
     said += [report.summarize(4, harmed), report.summarize(0, harmed[:1]), report.summarize(0, []), report.report([], [])]
     said += [report.report(found * 20, [])]
     for text in said:
         assert not english_left(zh(text)), f"{text!r} -> {zh(text)!r}"
-    larger, sharper = "大于此模型所绘的尺寸（128 像素）", "比此模型所绘的更清晰（128 像素）"
+    larger, sharper = "大于此模型所绘的尺寸（128 像素）", "比此模型的结果更清晰"
     assert zh(said[-5]) == f"找到 7 张人脸。2 张人脸{larger}：保持原样。1 张人脸{sharper}：保持原样。"
 
 

@@ -409,8 +409,8 @@ def test_paste_leaves_faces_alone_that_the_restorer_made_softer(pack, picture, s
     with caplog.at_level("INFO"):
         pasted, mask = paste(pack, image, restored, keep_detail="off", always=False)
     assert torch.equal(pasted, image) and not mask.any()
-    for kind in ("sharper", "larger"):
-        assert f"2 faces are {kind} than this model draws (64 px): left as they are." in caplog.text
+    for reason in ("sharper than this model's result", "larger than this model draws (64 px)"):
+        assert f"2 faces are {reason}: left as they are." in caplog.text
     always, _ = paste(pack, image, restored, keep_detail="off")
     assert not torch.equal(always, image)
 
