@@ -11,11 +11,11 @@ _THREADS = Path("/proc/self/task")  # on Linux alone
 
 @contextmanager
 def without_realtime() -> Iterator[None]:
-    """Threads whose scheduling policy changes inside get theirs back, and those that begin inside get the caller's.
+    """Threads that become real-time inside get their policy back, and those that begin inside as such get the caller's.
 
     SVT-AV1 gives its threads and the caller's SCHED_FIFO with the highest priority where it may: as root on Linux, which is
     usual in containers. Nothing else runs while these do, so that the machine stands still, and what the caller starts
-    afterwards inherits it.
+    afterwards inherits it. Other changes are left alone: another thread may have taken its priority back meanwhile.
     """
     before = _policies()
     try:
@@ -23,7 +23,7 @@ def without_realtime() -> Iterator[None]:
     finally:
         for thread, policy in _policies().items():
             wanted = before.get(thread) or before[threading.get_native_id()]
-            if policy != wanted:
+            if policy != wanted and policy[1] > 0:  # real-time: others have no priority
                 with suppress(OSError):  # it has ended
                     os.sched_setscheduler(thread, wanted[0], os.sched_param(wanted[1]))
 
