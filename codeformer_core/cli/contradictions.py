@@ -72,7 +72,8 @@ def _of_weights(arguments: Arguments) -> str | None:
             continue
         if folder.exists():
             return f"--weights {folder} is a file, expected a folder: name a single model file with --model or --detector."
-        return f"--weights {folder} does not exist: correct the name, or say --download to download into it."
+        make = "make it by `codeformer models fetch`" if arguments.command == "models" else "say --download to download into it"
+        return f"--weights {folder} does not exist: correct the name, or {make}."
     return None
 
 

@@ -461,7 +461,8 @@ def test_a_folder_of_model_files_that_is_not_there_is_refused(
     draw(tmp_path / "a.png")
     argv = [*command.split(), *([] if "models" in command else [str(tmp_path), "-o", str(tmp_path / "out")]), "--weights"]
     assert main([*argv, str(tmp_path / "nowhere")]) == 2
-    assert f"--weights {tmp_path / 'nowhere'} does not exist: correct the name, or say --download" in capsys.readouterr().err
+    advice = "make it by `codeformer models fetch`" if "models" in command else "say --download to download into it"
+    assert f"--weights {tmp_path / 'nowhere'} does not exist: correct the name, or {advice}." in capsys.readouterr().err
     assert main([*argv, str(tmp_path / "a.png")]) == 2
     assert f"--weights {tmp_path / 'a.png'} is a file, expected a folder" in capsys.readouterr().err
 
