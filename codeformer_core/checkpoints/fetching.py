@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
+from ..runtime.atomic_write import refuse_unwritable
 from ..runtime.progress import Tick, no_tick
 from .manifest import ModelFile, find
 from .reading import load
@@ -79,7 +80,7 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
     Raises:
         ValueError: another file of that name is there already (it is left alone), CODEFORMER_MIRROR is no web address, or
             the model comes with a Python package that is not installed.
-        OSError: no URL gave the file, or the disk is full. The message says what to do by hand.
+        OSError: no URL gave the file, the folder cannot be written to, or the disk is full. The message says what to do.
     """
     if model.requirement:
         if installed := find(model.name):
@@ -87,10 +88,11 @@ def fetch(model: ModelFile, folder: Path, progress: Tick = no_tick) -> Path:
         raise ValueError(f"{model.name} comes with a Python package that is not installed. Install it: {model.command}")
     target = Path(folder) / model.file
     part = target.with_name(f"{model.file}.part")
-    if target.exists():
+    if os.path.exists(target):  # in a folder that is closed to the user pathlib's raises
         verify(target, model)
         return target
     urls = _urls(model)
+    refuse_unwritable([target.parent])
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(part, model, progress):
         if target.exists():  # another fetch completed it

@@ -96,15 +96,28 @@ def lookup(name: str) -> ModelFile | None:
 
 
 def cache_folder() -> Path:
-    """The user's folder for downloaded files; it need not exist yet."""
+    """The user's folder for downloaded files; it need not exist yet.
+
+    Raises:
+        ValueError: the user has no home folder, as in a container where he is only a number.
+    """
     variable, fallback = ("LOCALAPPDATA", "~/AppData/Local") if sys.platform == "win32" else ("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get(variable) or fallback).expanduser() / "codeformer"
+    try:
+        return Path(os.environ.get(variable) or fallback).expanduser() / "codeformer"
+    except RuntimeError as error:
+        raise ValueError(
+            f"There is no home folder to download into. Set {variable} or CODEFORMER_WEIGHTS to a folder of yours."
+        ) from error
 
 
 def places(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Where `find` looks, in order: `folders`, CODEFORMER_WEIGHTS, the project's, facexlib's folder, the user cache."""
-    chosen = [Path(p).expanduser() for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
-    return (*map(Path, folders), *chosen, _shipped(), *_package_folders("facexlib/weights"), cache_folder())
+    chosen = [Path(os.path.expanduser(p)) for p in os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep) if p]
+    try:
+        cache = [cache_folder()]
+    except ValueError:
+        cache = []
+    return (*map(Path, folders), *chosen, _shipped(), *_package_folders("facexlib/weights"), *cache)
 
 
 def _package_folders(path: str) -> list[Path]:

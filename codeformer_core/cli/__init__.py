@@ -11,7 +11,7 @@ from importlib import import_module
 from .commands import COMMANDS
 from .contradictions import contradiction
 from .parser import build_parser, parsed_arguments
-from .process import let_threads_sleep, open_closed_streams
+from .process import let_threads_sleep, name_user, open_closed_streams
 from .signals import interrupted_status, signals_interrupt
 from .values import did_you_mean
 from .words import Parsers, expected_out, in_order, options_of, subparsers, without_command
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         let_threads_sleep()
+        name_user()
     open_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end the work
         with contextlib.suppress(AttributeError):

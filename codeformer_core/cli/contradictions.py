@@ -1,5 +1,7 @@
 """Options of the command line that do not go together."""
 
+import os
+
 from ..options import option_fields
 from .arguments import Arguments
 
@@ -68,9 +70,9 @@ def _of_weights(arguments: Arguments) -> str | None:
     """What is wrong with a folder of model files; one that files are downloaded into need not exist yet."""
     makes = arguments.download or (arguments.command == "models" and arguments.action in ("fetch", "where"))
     for folder in arguments.weights:
-        if folder.is_dir() or (makes and not folder.exists()):
+        if os.path.isdir(folder) or (makes and not os.path.exists(folder)):
             continue
-        if folder.exists():
+        if os.path.exists(folder):
             return f"--weights {folder} is a file, expected a folder: name a single model file with --model or --detector."
         make = "make it by `codeformer models fetch`" if arguments.command == "models" else "say --download to download into it"
         return f"--weights {folder} does not exist: correct the name, or {make}."

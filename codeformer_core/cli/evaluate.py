@@ -1,6 +1,7 @@
 """`codeformer evaluate`: the scores of folders of restored images, or of what a network makes of degraded ones."""
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -54,7 +55,7 @@ def run(arguments: Arguments) -> int:
             if any("FID" in row for row in averages.values()) and count < FEW_FOR_FID:
                 print(f"FID of fewer than {FEW_FOR_FID} images depends on their number: compare it with that of as many only.")
             if missing.keys() & metrics.WEIGHTS.keys():
-                print(f"Put such files into {checkpoints.cache_folder()}, or into a folder that you name with --weights.")
+                print(f"Put such files into {checkpoints.places()[-1]}, or into a folder that you name with --weights.")
         if "out" in arguments.typed:
             _write(arguments, samples, rows, averages, missing)
     except (OSError, ValueError, ImportError) as error:
@@ -90,7 +91,7 @@ def _recogniser(arguments: Arguments, device: torch.device) -> Recogniser | None
 def _find(file: str, arguments: Arguments) -> Path | None:
     """A file of weights in our folders, or where torch.hub keeps what torchvision has downloaded for other programs."""
     hub = Path(torch.hub.get_dir()) / "checkpoints" / file
-    return checkpoints.find(file, arguments.weights) or (hub if hub.is_file() else None)
+    return checkpoints.find(file, arguments.weights) or (hub if os.path.isfile(hub) else None)
 
 
 def _scored(

@@ -77,8 +77,9 @@ def fetch(model: ModelFile, arguments: Arguments) -> None:
     if model.requirement:
         tqdm.write(f"{model.name} comes with a Python package: {checkpoints.fetch(model, Path())}")
         return
-    chosen = os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep)[0]
-    folder = [*arguments.weights, Path(chosen).expanduser() if chosen else checkpoints.cache_folder()][0]
+    chosen = os.path.expanduser(os.environ.get("CODEFORMER_WEIGHTS", "").split(os.pathsep)[0])
+    named = [*arguments.weights, *([Path(chosen)] if chosen else [])]
+    folder = named[0] if named else checkpoints.cache_folder()
     if not arguments.quiet:
         tqdm.write(f"Fetching {model.file} ({model.size}) from {model.urls[0]} into {folder}")
         tqdm.write(f"  Licence of {model.name}: {model.licence}. {model.notice}")
@@ -107,7 +108,7 @@ def _list(arguments: Arguments) -> int:
 
 def _where(arguments: Arguments) -> int:
     for place in checkpoints.places(arguments.weights):
-        tqdm.write(f"{place}{'' if place.is_dir() else '  (does not exist)'}")
+        tqdm.write(f"{place}{'' if os.path.isdir(place) else '  (does not exist)'}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """What the command line sets up in a process of its own: how threads wait, memory that is kept, streams that were closed."""
 
 import ctypes
+import getpass
 import os
 import platform
 import sys
@@ -17,6 +18,14 @@ def let_threads_sleep() -> None:
     """Set how long OpenMP's threads wait, unless the user has; it is read when PyTorch is imported, which is still to come."""
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+def name_user() -> None:
+    """Call a user who is only a number, as with `docker run --user 4242`, by it: PyTorch names a cache after users or fails."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # of Python up to 3.12, from 3.13 on, on Windows
+        os.environ["USER"] = str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
 def open_closed_streams() -> None:

@@ -116,10 +116,12 @@ def refuse_existing(path: Path) -> None:
 def refuse_unwritable(folders: Iterable[Path]) -> None:
     """Raise an OSError where no file can be made in one of these folders, which need not exist yet: before the work, too."""
     nearest = {
-        next(place for place in (folder, *folder.parents) if place.exists()) for folder in folders if not is_remote(folder)
+        next(place for place in (folder, *folder.parents) if os.path.exists(place))
+        for folder in folders
+        if not is_remote(folder)
     }
     for place in nearest:
-        if not place.is_dir():
+        if not os.path.isdir(place):
             raise NotADirectoryError(f"{place} is a file, so nothing can be written into it: name another folder.")
         try:
             tempfile.TemporaryFile(dir=place).close()

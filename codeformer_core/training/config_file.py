@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +108,7 @@ def _set(content: dict[str, Any], change: str) -> None:
 def _toml(path: Path | str, shipped: Path) -> dict[str, Any]:
     """The content of a TOML file, or of one that comes with the package."""
     named = shipped / f"{path}.toml"
-    file = named if named.is_file() else Path(path).expanduser()
+    file = named if named.is_file() else Path(os.path.expanduser(path))
     if not file.is_file():
         names = ", ".join(sorted(one.stem for one in shipped.glob("*.toml")))
         raise ValueError(f"{path} {'is a folder' if file.is_dir() else 'does not exist'}. Name a TOML file, or one of {names}.")
@@ -142,7 +143,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if kind == tuple[int, ...]:
         return tuple(_value(int, item, where) for item in _value(list, value, where))
     if kind is Path:
-        return Path(_value(str, value, where)).expanduser()
+        return Path(os.path.expanduser(_value(str, value, where)))
     if get_origin(kind) is Literal:
         choices = get_args(kind)
         if _value(type(choices[0]), value, where) not in choices:

@@ -114,6 +114,17 @@ def put(path: Path, data: bytes = b"weights") -> Path:
     return path
 
 
+def test_the_folder_of_a_user_who_does_not_exist_is_only_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEFORMER_WEIGHTS", os.path.join("~nobody-of-this-name", "weights"))
+    assert find("codeformer") is None and find("starter")
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_download(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file is a file, so nothing can be written into it: name another folder"):
+        fetch(catalogue()[0], tmp_path / "file" / "weights")
+
+
 @pytest.mark.parametrize("asked", ["codeformer", "codeformer.pth", "codeformer-v0.1.0.pth"])
 @pytest.mark.parametrize("stored", ["codeformer.pth", "codeformer-v0.1.0.pth"])
 @pytest.mark.parametrize("sub", ["", "facerestore_models", "face_restoration", "Codeformer"])

@@ -104,6 +104,26 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, without_faces: lis
     assert "is neither a file nor a folder" in done.stderr or "it is no file" in done.stderr
 
 
+@POSIX
+def test_a_user_who_is_only_a_number_and_has_no_home(tmp_path: Path, close_up: Image.Image) -> None:
+    """As in a container with `--user 4242`, where PyTorch failed, and with it every network, as if its file were damaged."""
+    close_up.resize((128, 128)).save(tmp_path / "a.png")
+    code = """import pwd, sys
+def unknown(uid): raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = unknown
+from codeformer_core.cli import main
+sys.exit(main())"""
+    names = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    for words, status, said in (
+        (["fix", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")], 0, "1 found"),
+        (["models", "fetch", "yunet"], 1, "There is no home folder to download into. Set "),
+    ):
+        argv = [sys.executable, "-c", code, *words]
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == status and said in done.stdout + done.stderr, done.stderr
+
+
 # --- names and masks ------------------------------------------------------------------------------------------------------
 
 
