@@ -56,3 +56,10 @@ def test_a_mask_that_does_not_fit_is_refused_before_the_work(name, mask, says, f
 )
 def test_a_mask_that_is_alike_all_over_or_has_the_proportions_fits(mask):
     Extras(keep_out=mask).check_images(IMAGES)
+
+
+@pytest.mark.parametrize(("mask", "image"), [((200, 300), (33, 50)), ((33, 50), (200, 300))], ids=["smaller", "larger"])
+def test_a_mask_of_the_photo_that_an_image_was_resized_from_fits(mask, image):
+    Extras(keep_out=torch.rand(1, 1, *mask)).check_images(torch.zeros(1, 3, *image))
+    with pytest.raises(ValueError, match="Expected the same proportions"):
+        Extras(keep_out=torch.rand(1, 1, *mask)).check_images(torch.zeros(1, 3, image[0], image[1] * 11 // 10))

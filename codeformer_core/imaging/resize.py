@@ -23,8 +23,8 @@ def resize(images: Tensor, height: int, width: int | None = None) -> Tensor:
 
 
 def same_proportions(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether two sizes, both (W, H), have the same aspect ratio; a side may be rounded by a pixel."""
-    return abs(first[0] * second[1] - first[1] * second[0]) <= max(second)
+    """Whether two sizes, both (W, H), have the same aspect ratio; a side of the smaller one may be rounded by a pixel."""
+    return abs(first[0] * second[1] - first[1] * second[0]) <= max(*first, *second)
 
 
 def fit_over(masks: Tensor, height: int, width: int) -> bool:
