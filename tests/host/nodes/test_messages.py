@@ -118,6 +118,23 @@ def test_a_report_on_faces_is_whole(pack, zh, picture):
     assert zh(said[-5]) == f"找到 7 张人脸。2 张人脸{larger}：保持原样。1 张人脸{sharper}：保持原样。"
 
 
+def test_a_number_outside_the_range_of_an_option_is_said_in_chinese(pack, zh):
+    """A widget begins with 0 where the least number beside it is 16, so that 8 can be typed."""
+    ranges = set()
+    for field in pack.core("options").option_fields(pack.core("options").FixOptions()):
+        if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+            ranges.add(str(field.about.numbers(isinstance(field.default, int))))
+    assert "a whole number from 16 on, or 0" in ranges
+    for expected in ranges:
+        assert english_left(zh(f"Found 8 as tile. Expected {expected}.")) == {"tile"}, expected
+
+
+@pytest.mark.parametrize("codec", ["", " (mjpeg)"], ids=["unknown", "known"])
+def test_a_stream_that_is_left_out_is_said_in_chinese(pack, zh, codec):
+    for kind in ("The cover picture", "A stream", *pack.core("video_io.remux")._TYPES.values()):
+        assert english_left(zh(f"{kind}{codec}: not supported by MP4, left out.")) <= {"mjpeg"}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
