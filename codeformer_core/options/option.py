@@ -135,14 +135,16 @@ def check_options(options: Any) -> None:
             if not (hasattr(value, "__bool__") and value in (False, True)):
                 raise TypeError(f"Found {value!r} as {one.name}. Expected True or False.")
         elif isinstance(default, (int, float)):
-            _check_numbers(one.name, value, default, (about or Option("")).numbers(int in kinds(one.type)))
+            types = kinds(one.type)
+            _check_numbers(one.name, value, default, (about or Option("")).numbers(int in types), tuple in types)
 
 
-def _check_numbers(name: str, value: Any, default: float, expected: Numbers) -> None:
-    several = isinstance(value, tuple)
+def _check_numbers(name: str, value: Any, default: float, expected: Numbers, many: bool) -> None:
+    several = many and isinstance(value, tuple)
     for number in value if several else (value,):
-        if not hasattr(number, "__float__"):
-            raise TypeError(f"Found {number!r} as {name}. Expected a number, as {default!r}; several in a tuple.")
+        if not hasattr(number, "__float__") or getattr(number, "shape", ()):  # arrays have it too
+            tuples = "; several in a tuple" if many else ""
+            raise TypeError(f"Found {number!r} as {name}. Expected a number, as {default!r}{tuples}.")
         if number not in expected:
             raise ValueError(f"Found {number} as {name}. Expected {expected}.")
         if expected.whole and not hasattr(number, "__index__"):
