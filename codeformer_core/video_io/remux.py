@@ -32,12 +32,23 @@ _MOV_LANGUAGES = {
 }
 
 
-class PacketCopier:
-    """Stream copy to the new stream `stream`: packets are kept, PTS and DTS are shifted."""
+#: How packets of AC-3 and E-AC-3 begin (the syncword of ETSI TS 102 366). The muxers that look into them take no others: they
+#: leave out those before the first good one without a word, and refuse one at the end only when the file is closed.
+_SYNCWORD, _SYNCED, _LOOKING = b"\x0b\x77", ("ac3", "eac3"), ("mp4", "mov")
 
-    def __init__(self, old: Stream, new: Stream, window: TimeRange, begins_at_zero: bool) -> None:
-        self.stream, self._window = new, window
+
+class PacketCopier:
+    """Stream copy to the new stream `stream`: packets are kept, PTS and DTS are shifted.
+
+    Attributes:
+        refused: packets so damaged that the container does not take them.
+    """
+
+    def __init__(self, old: Stream, new: Stream, window: TimeRange, container: Container) -> None:
+        self.stream, self._window, self.refused = new, window, 0
+        begins_at_zero = container.begins_at_zero
         self._at_zero, self._is_subtitle, self._wait_for_key = begins_at_zero, old.type == "subtitle", old.type == "video"
+        self._synced = container.format in _LOOKING and old.codec_context.name in _SYNCED
         self._shift = round(window.origin / (old.time_base or 1))
         self._first = None  # seconds; packets before are dropped
         if begins_at_zero or old.type == "audio":
@@ -64,6 +75,9 @@ class PacketCopier:
         if self._wait_for_key and not packet.is_keyframe:
             return []
         self._wait_for_key = False
+        if self._synced and not bytes(packet).startswith(_SYNCWORD):
+            self.refused += 1
+            return []
         packet.pts -= self._shift
         packet.dts = None if packet.dts is None else packet.dts - self._shift
         packet.stream = self.stream
@@ -125,8 +139,9 @@ class StreamCopier:
         """Close the source; the notices are complete."""
         for copier in self._copiers.values():
             self.notices += copier.notices if isinstance(copier, AudioTranscoder) else []
-        if self._refused:
-            packets = "1 packet" if self._refused == 1 else f"{self._refused} packets"
+        refused = self._refused + sum(copier.refused for copier in self._copiers.values() if isinstance(copier, PacketCopier))
+        if refused:
+            packets = "1 packet" if refused == 1 else f"{refused} packets"
             self.notices.append(f"The audio is damaged: {self._container.name} does not take {packets} of it, left out.")
         self._input.close()
 
@@ -153,7 +168,7 @@ class StreamCopier:
         if codec is not None and stream.type in ("audio", "video", "subtitle") and not cover:
             if self._container.supports(self._output, codec):
                 new = self._output.add_stream_from_template(stream, opaque=True)
-                return PacketCopier(stream, new, self._window, self._container.begins_at_zero)
+                return PacketCopier(stream, new, self._window, self._container)
             if isinstance(stream, av.AudioStream):
                 transcoder = AudioTranscoder(stream, self._output, self._container.audio_encoder, self._window)
                 new_name = transcoder.stream.codec_context.codec.canonical_name

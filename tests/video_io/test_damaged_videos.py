@@ -376,18 +376,24 @@ def test_closing_a_reader_closes_its_file(small, tmp_path):
     assert opened() == 0 and list(reader) == []
 
 
-def test_damaged_sound_that_a_container_refuses_costs_no_more_than_that_sound(tmp_path):
-    """MP4's muxer reads the packets of AC-3: one that it does not take ended the work at its end."""
+@pytest.mark.parametrize("damaged", [[0], [25], [-1], range(0, 63, 2)], ids=["first", "middle", "last", "every second"])
+@pytest.mark.parametrize("name", ["c.mp4", "c.mov"])
+def test_damaged_sound_that_a_container_refuses_costs_no_more_than_that_sound(tmp_path, damaged, name):
+    """Their muxers read the packets of AC-3: one that they do not take ended the work at its end, or was left out unsaid."""
     source = write_clip(tmp_path / "a.mkv", audio="ac3", frames=50)
     with av.open(str(source)) as container:
         packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
-    broken = packets[len(packets) // 2]
-    (tmp_path / "b.mkv").write_bytes(source.read_bytes().replace(broken, b"\x55" * len(broken)))
+    written, broken = source.read_bytes(), {packets[index] for index in damaged}
+    for packet in broken:
+        written = written.replace(packet, b"\x55" * len(packet))
+    (tmp_path / "b.mkv").write_bytes(written)
     reader = read_frames(tmp_path / "b.mkv")
-    with VideoWriter(tmp_path / "c.mp4", tmp_path / "b.mkv") as writer:
+    with VideoWriter(tmp_path / name, tmp_path / "b.mkv") as writer:
         for frame in reader:
             writer.write(frame)
-    assert writer.notices == ["The audio is damaged: MP4 does not take 1 packet of it, left out."]
-    with av.open(str(tmp_path / "c.mp4")) as container:
+    count = "1 packet" if len(broken) == 1 else f"{len(broken)} packets"
+    format = {"c.mp4": "MP4", "c.mov": "QuickTime"}[name]
+    assert writer.notices == [f"The audio is damaged: {format} does not take {count} of it, left out."]
+    with av.open(str(tmp_path / name)) as container:
         copied = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
-    assert copied == [packet for packet in packets if packet != broken] and len(read_clip(tmp_path / "c.mp4")) == 50
+    assert copied == [packet for packet in packets if packet not in broken] and len(read_clip(tmp_path / name)) == 50
