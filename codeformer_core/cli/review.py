@@ -59,4 +59,4 @@ def _read(path: Path | None, parse: Any) -> Any:
 
 def _write(path: Path, text: str) -> None:
     make_folder(path.parent)
-    write_bytes(path, text.encode(), overwrite=True)
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), overwrite=True)  # on Linux a name need not be UTF-8

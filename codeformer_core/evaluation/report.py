@@ -82,7 +82,7 @@ def write_csv(sets: Mapping[str, Scores], path: Path) -> None:
         for image, row in scores.items():
             values = [row.get(one, math.nan) for one in names]
             writer.writerow([name, image, *("" if math.isnan(value) else f"{value:.6g}" for value in values)])
-    write_bytes(path, text.getvalue().encode(), overwrite=True)
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"), overwrite=True)
 
 
 def write_json(

@@ -1,6 +1,7 @@
 """Vector quantisation: nearest codebook entry, k-means initialisation, and what cached codes depend on."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def fingerprint(files: Iterable[Path], side: int, weights: Iterable[Tensor]) -> 
     digest = hashlib.sha256(str(side).encode())
     for file in files:
         stat = file.stat()
-        digest.update(f"\n{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"\n{file.name} {stat.st_size} {stat.st_mtime_ns}"))
     for weight in weights:
         digest.update(weight.detach().float().cpu().contiguous().numpy().data)
     return digest.hexdigest()

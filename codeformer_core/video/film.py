@@ -7,6 +7,7 @@ was interrupted or by whom it was done.
 """
 
 import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -173,7 +174,7 @@ class Film:
 
     @property
     def _folders(self) -> str:
-        return f".codeformer-{hashlib.sha256(self.path.name.encode()).hexdigest()[:8]}-"
+        return f".codeformer-{hashlib.sha256(os.fsencode(self.path.name)).hexdigest()[:8]}-"
 
     @property
     def _range(self) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The command line and the system around it: threads, closed and full streams, pipes, names of files, masks that do not fit."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -7,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawn import draw
+from drawn import draw, files
 from PIL import Image
 from small_clips import write_clip
 
 from codeformer_core.cli import main
+from codeformer_core.evaluation.report import write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,6 +142,38 @@ def test_a_name_that_becomes_too_long_is_said_before_the_work(
     said = capsys.readouterr().err
     assert "the disk takes no name as long as" in said and "Errno" not in said
     assert len(list((tmp_path / "out").glob("b*"))) in (1, 2) and not list((tmp_path / "out").glob("a*"))
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A folder with a name that is not UTF-8, as copied from an old disk."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("needs a file system that takes names of any bytes")
+    return folder
+
+
+def test_a_name_that_is_not_utf8_is_reported_and_found_again(odd: Path, without_faces: list[str]) -> None:
+    image = draw(odd / f"{odd.name}.png")
+    review = ["--report", str(odd / "report.json"), "--gallery", str(odd / "gallery.html")]
+    for status in ("done", "done before"):
+        assert main(["fix", str(image), "-o", str(odd / "out"), *without_faces, *review]) == 0
+        (item,) = json.loads((odd / "report.json").read_text("utf-8"))["items"]
+        assert (item["source"], item["status"]) == (str(image), status)
+        assert "<h2>" in (odd / "gallery.html").read_text("utf-8")
+
+
+def test_a_video_with_a_name_that_is_not_utf8(odd: Path, without_faces: list[str]) -> None:
+    clip = write_clip(odd / f"{odd.name}.mp4")
+    assert main(["video", str(clip), "-o", str(odd / "out"), *without_faces]) == 0
+    assert files(odd / "out") == [clip.name]
+
+
+def test_scores_of_an_image_with_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    write_csv({"set": {os.fsdecode(b"caf\xe9.png"): {"PSNR": 30.0}}}, tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").read_text("utf-8") == "set,image,PSNR\nset,caf\\udce9.png,30\n"
 
 
 def test_a_mask_of_other_proportions_is_refused_before_networks_are_loaded(
