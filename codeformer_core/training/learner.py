@@ -79,24 +79,25 @@ class Run:
     def state(self) -> dict[str, Any]:
         """What `resume` needs; the keys are a file format."""
         parts = {name: part.state_dict() if part else None for name, part in self.parts.items()}
-        held = self.config.faces.hold_out
-        return {"same": self.identity, "step": self.step, "used": self.stage.used, "hold_out": held} | parts
+        return {"same": self.identity, "step": self.step, "used": self.stage.used, "held_out": self._held_names()} | parts
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from a `state`. A discriminator that it lacks, since the run had no adversarial loss then, begins anew.
 
         Raises:
-            ValueError: it belongs to another run, or to one that held other faces out: it was trained on some of those that it
-                would be evaluated on now.
+            ValueError: it belongs to another run, or to one that held other faces out: it may have been trained on some of
+                those that it would be evaluated on now.
         """
         if (same := state.get("same", "of another kind")) != self.identity:
             raise ValueError(
                 f"{self.config.out} holds another run ({same}); this one is {self.identity}. Choose another `out`."
             )
-        if (held := state.get("hold_out", now := self.config.faces.hold_out)) != now:
+        held_out = set(state.get("held_out", self._held_names()))  # version 0.1.0 did not keep them
+        if others := [name for name in self._held_names() if name not in held_out]:
             raise ValueError(
-                f"{self.config.out} was trained with hold_out = {held}; with {now} it would be evaluated on faces that it was "
-                f"trained on. Keep hold_out = {held}, or choose another `out`."
+                f"{self.config.out} held other faces out; now it would be evaluated on {len(others)} that it may have been "
+                f"trained on, such as {others[0]}. Keep hold_out and the files of the folder, say hold_out = 0, or choose "
+                "another `out`."
             )
         self.step = state["step"]
         self.ema.n_averaged.fill_(self.step + 1)
@@ -105,6 +106,9 @@ class Run:
         for name, part in self.parts.items():
             if part and state[name]:
                 part.load_state_dict(state[name])
+
+    def _held_names(self) -> list[str]:
+        return [file.name for file in self.held_out]
 
     def _table(self, files: list[Path]) -> Tensor:
         """The true codes of the faces and their mirror images, (F, 2, T), cached in a file; each process encodes its share."""

@@ -223,11 +223,25 @@ def test_the_state_of_another_run_is_refused(faces, tmp_path):
         train(told(faces, tmp_path, seed=1), quiet=True)
 
 
-def test_a_run_that_held_other_faces_out_is_refused(faces, tmp_path):
-    first = told(faces, tmp_path)
-    train(first, quiet=True)
-    with pytest.raises(ValueError, match=r"trained with hold_out = 0; with 2 .* Keep hold_out = 0"):
-        train(replace(first, faces=replace(first.faces, hold_out=2), optimiser=replace(first.optimiser, steps=8)), quiet=True)
+def test_a_run_is_not_resumed_with_faces_held_out_that_it_may_have_been_trained_on(faces, tmp_path):
+    """Another hold_out makes them so, and another number of files in the folder."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(5):
+        shutil.copy(faces / "0.png", folder / f"{number}.png")
+
+    def trained(hold_out: int, steps: int) -> int:
+        config = told(folder, tmp_path / "run", optimiser=replace(told(folder, tmp_path).optimiser, steps=steps))
+        return train(replace(config, faces=TrainingFaces(folder, hold_out=hold_out)), quiet=True)
+
+    assert trained(2, 2) == 2  # 0, 2 and 4 are held out
+    with pytest.raises(ValueError, match=r"evaluated on 1 that it may have been trained on, such as 3.png. Keep hold_out and"):
+        trained(3, 4)
+    assert trained(4, 4) == 4, "0 and 4 were held out before"
+    shutil.copy(faces / "0.png", folder / "!.png")
+    with pytest.raises(ValueError, match="evaluated on 2 that it may have been trained on, such as !.png"):
+        trained(4, 6)
+    assert trained(0, 6) == 6, "on none"
 
 
 def test_an_adversarial_loss_can_join_a_run_and_leave_it(faces, tmp_path):
@@ -261,12 +275,12 @@ def test_the_ema_decay_warms_up():
 
 
 def test_the_state_file_keeps_its_layout_and_the_ema_resumes(faces, tmp_path):
-    """Version 0.1.0 wrote the EMA as named parameters, without a count, which follows from the step; and not `hold_out`."""
+    """Version 0.1.0 wrote the EMA as named parameters, without a count, which follows from the step; and not `held_out`."""
     first = Run(told(faces, tmp_path), ALONE)
     for step in range(3):
         first.learn(first.sampler(step))
     state = first.state()
-    assert state.pop("hold_out") == 0
+    assert state.pop("held_out") == []
     keys = {"same", "step", "network", "average", "used", "optimiser", "discriminator", "critic"}
     assert state.keys() == keys and state["average"].keys() == dict(first.stage.network.named_parameters()).keys()
     saving.save(state, tmp_path / "state.pt")
