@@ -73,8 +73,6 @@ def fix_stream(
     check_fidelity(*fidelities)
     if options.likeness != "off":
         raise ValueError("The likeness is measured in images only, not in a sequence of frames: turn it off.")
-    if options.chunk < 1:
-        raise ValueError(f"Found {options.chunk} frames at once. Expected 1 or more.")
     for name, mask in extras.masks():
         if len(mask) != 1:
             raise ValueError(f"Found {len(mask)} masks as {name} for a sequence. Expected one, for all frames.")
