@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .precision import check_dtype
 from .spandrel_restorer import MALFORMED, describe, import_spandrel
 
 #: Network -> how the name of a parameter ends that only it has, and its task.
@@ -112,6 +113,7 @@ class BackgroundInpainter(_Background):
     @torch.no_grad()
     def fill(self, images: Tensor, holes: Tensor) -> Tensor:
         """Images (N, 3, h, w) RGB in [0, 1] and holes (N, 1, h, w) of 0 and 1 -> images with something in the holes."""
+        check_dtype(self)
         known = images * (1 - holes)
         with _seeded(images.device) if self.kind == "MAT" else nullcontext():
             return torch.cat([self.descriptor(*pair) for pair in zip(known.split(1), holes.split(1), strict=True)])
@@ -129,4 +131,5 @@ class BackgroundColorizer(_Background):
     @torch.no_grad()
     def chroma(self, grey: Tensor) -> Tensor:
         """Photos (N, 1, side, side) in [0, 1], stretched to squares -> the a and b of CIE Lab (N, 2, side, side)."""
+        check_dtype(self)
         return self.network(grey.expand(-1, 3, -1, -1))

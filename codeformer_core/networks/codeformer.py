@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .encoded import EncodedFaces
 from .fusion import ControllableFeatureTransform, Fidelity, adain, check_fidelity, over_map
-from .precision import PRECISIONS, Precision, check_float32
+from .precision import PRECISIONS, Precision, check_dtype
 from .transformer import TransformerLayer
 from .vqgan import Architecture, Codebook, Encoder, Generator
 
@@ -142,7 +142,7 @@ class CodeFormer(nn.Module):
         return self._decode(self._encode(x, fidelity), fidelity, match_style)
 
     def _encode(self, x: Tensor, fidelity: Fidelity) -> EncodedFaces:
-        check_float32(self)
+        check_dtype(self)
         check_side(x, self.side)
         check_fidelity(fidelity, x.shape[0])
         fuses = bool((torch.as_tensor(fidelity) > 0).any())

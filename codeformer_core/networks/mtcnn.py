@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..faces import DetectionOptions, Face
 from ..runtime.finite import check_finite, without_nan
-from .precision import check_float32
+from .precision import check_dtype
 from .retinaface import IMAGES_PER_CALL, detection_scale, resized
 
 #: The smallest face that is searched, in pixels of the searched image, and the step of the image pyramid (the defaults of
@@ -57,7 +57,7 @@ class MTCNN(nn.Module):
         from facenet_pytorch.models.utils.detect_face import detect_face
         from torchvision.ops import nms
 
-        check_float32(self)
+        check_dtype(self)
         height, width = images.shape[-2:]
         scale = min(1.0, detection_scale(height, width, options.side))
         size = max(1, int(height * scale)), max(1, int(width * scale))

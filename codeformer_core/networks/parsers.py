@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from ..runtime.finite import check_finite
-from .precision import Precision
+from .precision import Precision, check_dtype
 
 #: ParseNet's classes in the order of its output (facexlib, inference/inference_parsing_parsenet.py).
 CLASSES = (
@@ -43,9 +43,10 @@ class FaceParser(nn.Module, ABC):
         role: "parser".
         network: facexlib's module.
         bytes_per_pixel: of activations in fp32, at the network's own size.
+        dtype: of its weights.
     """
 
-    role = "parser"
+    role, dtype = "parser", torch.float32
     bytes_per_pixel: int
 
     def __init__(self, network: nn.Module) -> None:
@@ -59,6 +60,7 @@ class FaceParser(nn.Module, ABC):
     @torch.no_grad()
     def parse(self, crops: Tensor) -> Tensor:
         """Crops (N, 3, S, S) RGB in [0, 1] -> labels (N, 512, 512), indices into `CLASSES`."""
+        check_dtype(self, self.dtype)
         if crops.shape[-2:] != (SIDE, SIDE):
             crops = F.interpolate(crops, size=(SIDE, SIDE), mode="bilinear", antialias=crops.shape[-1] > SIDE)
         best, labels = self.scores(crops).max(dim=1)  # which a NaN always is
@@ -83,7 +85,6 @@ class ParseNet(FaceParser):
         from facexlib.parsing import parsenet
 
         super().__init__(parsenet.ParseNet(in_size=SIDE, out_size=SIDE, parsing_ch=len(CLASSES)))
-        self.dtype = torch.float32
 
     def with_precision(self, precision: Precision) -> "ParseNet":
         """Fold batch normalisation into the convolutions before it, and cast to the generator's dtype. Returns itself."""

@@ -44,13 +44,13 @@ def suited(choice: str, device: torch.device) -> str:
     return "balanced" if _gains(device) else "exact"
 
 
-def check_float32(network: nn.Module) -> None:
+def check_dtype(network: nn.Module, expected: torch.dtype = torch.float32) -> None:
     """A ValueError for a network that was cast as a whole: what must stay exact does so only by a row of `PRECISIONS`."""
     dtype = next(network.parameters()).dtype
-    if dtype != torch.float32:
+    if dtype != expected:
         raise ValueError(
-            f"Found a {type(network).__name__} with weights of {dtype}. Expected those of float32, as they are loaded: leave "
-            'out .half() or .to(dtype). A CodeFormer in bfloat16 is load(name, precision="fast").'
+            f"Found a {type(network).__name__} with weights of {dtype}. Expected those of {expected}, as they are loaded: "
+            'leave out .half() or .to(dtype). A CodeFormer in bfloat16 is load(name, precision="fast").'
         )
 
 

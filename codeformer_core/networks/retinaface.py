@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..faces import DetectionOptions, Face
 from ..runtime.finite import check_finite, without_nan
-from .precision import check_float32
+from .precision import check_dtype
 
 #: Anchors of the released files: their sides by stride, the scales of the box code, and the mean BGR value of the training
 #: images (Pytorch_Retinaface, data/config.py and detect.py).
@@ -126,7 +126,7 @@ class RetinaFace(nn.Module):
     @torch.no_grad()
     def detect(self, images: Tensor, options: DetectionOptions = DetectionOptions()) -> list[Face]:
         """The faces of images (B, 3, H, W) RGB in [0, 1] on the network's device, best first within each image."""
-        check_float32(self)
+        check_dtype(self)
         height, width = images.shape[-2:]
         scale = detection_scale(height, width, options.side)
         faces: list[Face] = []

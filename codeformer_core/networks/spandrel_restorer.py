@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .codeless import CodelessRestorer
-from .precision import check_float32
+from .precision import check_dtype
 
 #: Network -> how names of its parameters begin, and how it is called beside the crops: GFPGAN with its stored noise, since with
 #: fresh noise a face would be another one in every run and flicker in a video.
@@ -97,5 +97,5 @@ class SpandrelRestorer(CodelessRestorer):
 
     def restored(self, crops: Tensor) -> Tensor:
         """See `CodelessRestorer`."""
-        check_float32(self)
+        check_dtype(self)
         return self.network(crops, **KINDS[self.kind][1])[0]

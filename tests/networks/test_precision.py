@@ -234,12 +234,18 @@ def test_confident_codes_survive_tf32_rounding(data, filled):
     assert (chosen == codes).mean() >= 0.99
 
 
+CALLS = {"restorer": "restore", "detector": "detect", "parser": "parse", "background": "fill"}
+
+
 @pytest.mark.parametrize("cast", ["half", "bfloat16", "double"])
-@pytest.mark.parametrize("kind", ["CodeFormer", "RestoreFormer", "RetinaFace", "MTCNN"])
-def test_a_network_that_was_cast_as_a_whole_says_how_it_is_done(tiny_checkpoint, restoreformer_checkpoint, kind, cast):
-    files = {"CodeFormer": tiny_checkpoint, "RestoreFormer": restoreformer_checkpoint, "MTCNN": "mtcnn"}
-    network = getattr(load(files[kind]) if kind in files else RetinaFace(resnet=False), cast)()
+@pytest.mark.parametrize("kind", ["CodeFormer", "RestoreFormer", "RetinaFace", "MTCNN", "ParseNet", "BiSeNet", "LaMa"])
+def test_a_network_that_was_cast_as_a_whole_says_how_it_is_done(
+    tiny_checkpoint, restoreformer_checkpoint, lama_checkpoint, kind, cast
+):
+    files = {"CodeFormer": tiny_checkpoint, "RestoreFormer": restoreformer_checkpoint, "LaMa": lama_checkpoint}
+    made = {"RetinaFace": lambda: RetinaFace(resnet=False), "ParseNet": parsers.ParseNet, "BiSeNet": parsers.BiSeNet}
+    network = getattr(made[kind]() if kind in made else load(files.get(kind, "mtcnn")), cast)()
+    side = getattr(network, "side", 64)
+    given = [torch.zeros(1, 3, side, side), torch.zeros(1, 1, side, side)][: 2 if kind == "LaMa" else 1]
     with pytest.raises(ValueError, match=r'with weights of torch.* leave out .half.* load\(name, precision="fast"\)'):
-        call = network.restore if network.role == "restorer" else network.detect
-        side = getattr(network, "side", 64)
-        call(torch.zeros(1, 3, side, side))
+        getattr(network, CALLS[network.role])(*given)
