@@ -186,7 +186,8 @@ class StreamCopier:
         with open_video(self._source) as again:
             data = next((bytes(packet) for packet in again.demux(again.streams[stream.index]) if packet.size), b"")
         kind = "jpeg" if stream.codec_context is None else stream.codec_context.name.replace("mjpeg", "jpeg")
-        name, mime = stream.metadata.get("filename", f"cover.{kind}"), stream.metadata.get("mimetype", f"image/{kind}")
+        named = f"cover.{kind.replace('jpeg', 'jpg')}"  # which players look for (RFC 9559)
+        name, mime = stream.metadata.get("filename", named), stream.metadata.get("mimetype", f"image/{kind}")
         self._output.add_attachment(name, mime, data)
 
     def _copy_tags(self, old: Stream, new: Stream) -> None:

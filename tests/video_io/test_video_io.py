@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.stream import Disposition
 from PIL import Image
 from small_clips import stripes, write_clip
 
@@ -376,6 +377,26 @@ def test_a_cover_picture_is_kept_by_matroska_and_said_by_the_others(tmp_path):
             (packet,) = (packet for packet in container.demux(container.streams[1]) if packet.size)
             assert bytes(packet) == cover.getvalue() and container.streams[1].metadata["filename"] == "cover.jpg"
     assert rewrite(source, tmp_path / "b.mp4") == ["The cover picture (mjpeg): not supported by MP4, left out."]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("JPEG", "cover.jpg"), ("PNG", "cover.png")])
+def test_a_cover_picture_without_a_name_gets_the_one_that_players_look_for(tmp_path, kind, name):
+    source, cover = tmp_path / "a.mp4", tmp_path / "cover"
+    Image.fromarray(stripes(3)).save(cover, kind)
+    with (
+        av.open(str(write_clip(tmp_path / "plain.mp4"))) as old,
+        av.open(str(cover)) as picture,
+        av.open(str(source), "w") as new,
+    ):
+        streams = [new.add_stream_from_template(one.streams.video[0]) for one in (old, picture)]
+        streams[1].disposition = Disposition.attached_pic
+        for one, stream in zip((old, picture), streams, strict=True):
+            for packet in one.demux(video=0):
+                packet.stream = stream
+                new.mux([packet] if packet.size else [])
+    assert not rewrite(source, tmp_path / "b.mkv")
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        assert container.streams[1].metadata["filename"] == name
 
 
 def test_streams_languages_chapters_and_tags_are_kept(videos, tmp_path):
