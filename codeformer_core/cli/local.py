@@ -1,6 +1,5 @@
 """The tasks of a job on this machine: several images at a time in threads, or one after the other."""
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ import torch
 
 from ..extras import Extras
 from ..faces import Size
+from ..runtime.memory_limit import memory_limit
 from ..runtime.prefetch import in_threads
 from ..runtime.sharing import SharedNetwork
 from .context import RunContext
@@ -31,7 +31,7 @@ FAILURES = (OSError, ValueError, RuntimeError, MemoryError, cv2.error)
 #: before and after, the paste mask, and what decoders and encoders take. Measured on Linux: docs/performance.md.
 PIXEL_BYTES = 64
 
-#: What the images at work may take together: five of 12 megapixels, and never more than half of the machine's memory.
+#: What the images at work may take together: five of 12 megapixels, and never more than half of what there is.
 MOST_BYTES = 4 << 30
 
 #: The size that is assumed of an image of which it cannot be told.
@@ -118,7 +118,7 @@ def side_by_side(
         stop.set()
         stopping()
 
-    cores, budget = torch.get_num_threads(), _budget()
+    cores, budget = torch.get_num_threads(), min(MOST_BYTES, memory_limit() // 2)
     at_once = max(1, min(cores, len(together), MOST_AT_ONCE, budget // max(1, needed(together[0]))))
     with (
         _threads_each(cores // at_once),
@@ -168,9 +168,3 @@ def _shared(context: RunContext) -> RunContext:
 def _stop_if(stop: Event, done: int, total: int) -> None:
     if stop.is_set():
         raise Stopped
-
-
-def _budget() -> int:
-    if hasattr(os, "sysconf"):  # not on Windows
-        return min(MOST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    return MOST_BYTES

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from threading import Barrier, Lock
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,8 +137,9 @@ def test_a_program_fault_is_raised_and_not_a_failed_image(
         main(["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces])
 
 
+@pytest.mark.parametrize("limit", [{"MOST_BYTES": 50_000_000}, {"memory_limit": lambda: 100_000_000}], ids=["own", "of half"])
 def test_images_at_work_need_no_more_memory_than_there_is_for_all(
-    tmp_path: Path, without_faces: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, without_faces: list[str], monkeypatch: pytest.MonkeyPatch, limit: dict[str, Any]
 ) -> None:
     """What an image needs is told by the head of its file, and by how much it is enlarged; one is always at work."""
     sizes = [(40, 30), (40, 30), (400, 300), (400, 300), (800, 600), (40, 30)]
@@ -158,7 +160,8 @@ def test_images_at_work_need_no_more_memory_than_there_is_for_all(
         return outcome
 
     monkeypatch.setattr(local, "attempt", watched)
-    monkeypatch.setattr(local, "MOST_BYTES", 50_000_000)
+    for name, value in limit.items():
+        monkeypatch.setattr(local, name, value)
     torch.set_num_threads(4)
     try:
         argv = ["fix", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *without_faces, "--upscale", "2"]
