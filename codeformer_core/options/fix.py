@@ -62,7 +62,7 @@ class FixOptions:
         "How many times larger the result is. Without an upscale model only the faces gain detail.",
         span=(1.0, 4.0, 0.5),
         advanced=False,
-        limits=(0.01, 8),
+        limits=(0.01, 16),  # as the largest upscale models
         group="size",
     )
     selection: Selection = Selection()

@@ -508,6 +508,20 @@ def test_the_background_is_enlarged_by_the_network(
     assert capsys.readouterr().out.count("faces: 2 found, 2 restored") == 2
 
 
+def test_an_image_is_enlarged_by_the_largest_networks(tmp_path: Path, networks: dict[str, Path]) -> None:
+    """They have 16x; more than 8 was refused as if somebody had asked for it."""
+    pytest.importorskip("spandrel", reason="upscaling needs the package spandrel")
+    from spandrel.architectures.ESRGAN import ESRGAN
+
+    torch.save({"params_ema": ESRGAN(num_filters=8, num_blocks=1, scale=16).state_dict()}, tmp_path / "x16.pth")
+    Image.new("RGB", (12, 10)).save(tmp_path / "photo.png")
+    (tmp_path / "faces.json").write_text(to_json([], (10, 12)))
+    argv = ["fix", tmp_path / "photo.png", "-o", tmp_path / "out", "--model", networks["fix"]]
+    argv += ["--faces-from", tmp_path / "faces.json", "--bg-upscaler", tmp_path / "x16.pth", "--device", "cpu"]
+    assert main([str(word) for word in argv]) == 0
+    assert image_io.read(tmp_path / "out" / "photo.png").image.shape == (1, 3, 160, 192)
+
+
 def test_faces_are_enlarged_by_the_network(tmp_path: Path, run: Run, upscaler: Path) -> None:
     plain = run("fix", "--upscale", 2)
     sharp = run("fix", "--upscale", 2, "--face-upscaler", upscaler, "--save-crops", tmp_path)

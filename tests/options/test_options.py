@@ -67,7 +67,7 @@ def test_a_value_of_another_type_is_refused_where_it_is_given(wrong, says):
         (fix.FixOptions, {"batch": 2.5}, "Found 2.5 as batch. Expected a whole number, as 0"),
         (fix.FixOptions, {"fidelity": ()}, "Found no number as fidelity. Expected one or more"),
         (fix.FixOptions, {"fidelity": (0.5, 1.5)}, "Found 1.5 as fidelity. Expected a number from 0 to 1"),
-        (fix.FixOptions, {"upscale": math.inf}, "Found inf as upscale. Expected a number from 0.01 to 8"),
+        (fix.FixOptions, {"upscale": math.inf}, "Found inf as upscale. Expected a number from 0.01 to 16"),
         (fix.FixOptions, {"blend": math.nan}, "Found nan as blend. Expected a number from 0 to 1"),
         (fix.FixOptions, {"fidelity": np.array([0.2, 0.8])}, "as fidelity. Expected a number, as 0.5; several in a tuple"),
         (fix.FixOptions, {"upscale": (1, 2)}, r"Found \(1, 2\) as upscale. Expected a number, as 1.0.$"),
