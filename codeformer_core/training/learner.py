@@ -118,7 +118,7 @@ class Run:
         entries = self.stage.network.quantize.embedding.weight
         key = codes.fingerprint(files, side, [*encoder.state_dict().values(), entries]) if process.is_main else ""
         table = torch.zeros(len(files), 2, self.config.network.code_side**2, dtype=torch.long, device=process.device)
-        stored = saving.load(cache, process.device) if process.is_main else None
+        stored = saving.load(cache) if process.is_main else None
         valid = process.any(stored is not None and stored.get("of") == key)
         if stored is not None and valid:
             table.copy_(stored["codes"])

@@ -34,7 +34,7 @@ def train(config: Config, quiet: bool = False) -> int:
     """
     with distributed.process_group() as process, _folder(config.out):
         run = Run(config, process)
-        if state := saving.load(config.out / "state.pt", process.device):
+        if state := saving.load(config.out / "state.pt"):
             run.resume(state)
         _loop(run, quiet or not process.is_main)
         run.save()

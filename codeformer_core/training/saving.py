@@ -14,6 +14,7 @@ from torchvision.utils import save_image
 from ..checkpoints.reading import UNREADABLE
 from ..networks.transformer import join_attention
 from ..runtime.atomic_write import atomic_write
+from ..runtime.out_of_memory import is_out_of_memory
 
 
 def save(content: Any, path: Path) -> None:
@@ -28,14 +29,15 @@ def save_network(parameters: Mapping[str, Tensor], parts: Sequence[str], path: P
     save({"params_ema": saved}, path)
 
 
-def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What `save` has written; None without such a file, and a ValueError for one that is damaged or holds something else."""
+def load(path: Path) -> dict[str, Any] | None:
+    """What `save` has written, on the CPU; None without such a file, and a ValueError for one that is damaged or another's."""
     if not path.is_file():
         return None
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)  # a full GPU would look like a damaged file
     except (*UNREADABLE, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is what a file gives that was cut off
+        refused = isinstance(error, OSError) and error.errno != errno.EINVAL  # which is what a file gives that was cut off
+        if refused or is_out_of_memory(error):
             raise
         raise ValueError(f"{path} is damaged, or no file of a run. Delete it to begin anew.") from error
     if not isinstance(content, dict):

@@ -187,7 +187,7 @@ def test_a_killed_run_resumes_bit_identically(faces, tmp_path):
     with child(command(endless, tmp_path / "run.toml"), stdout=None, stderr=None):  # killed when the log has three lines
         while not (log.is_file() and log.read_text().count("\n") >= 3) and time.monotonic() < deadline:
             time.sleep(0.01)
-    state = saving.load(tmp_path / "killed" / "state.pt", torch.device("cpu"))
+    state = saving.load(tmp_path / "killed" / "state.pt")
     assert state and state["step"] % 2 == 0
     for name in ("killed", "whole"):
         ends = replace(endless.optimiser, steps=state["step"] + 3)
@@ -207,7 +207,7 @@ def test_sigterm_saves_the_last_step(faces, tmp_path):
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
-    state = saving.load(tmp_path / "run" / "state.pt", torch.device("cpu"))
+    state = saving.load(tmp_path / "run" / "state.pt")
     assert state and 0 < state["step"] == history(tmp_path / "run")[-1]["step"] + 1
 
 
@@ -263,6 +263,19 @@ def test_a_damaged_state_is_named_with_what_to_do(faces, tmp_path, kind):
         train(told(faces, tmp_path, optimiser=replace(told(faces, tmp_path).optimiser, steps=8)), quiet=True)
 
 
+@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("CUDA out of memory."), RuntimeError("can't allocate memory")])
+def test_a_state_for_which_there_is_no_memory_is_not_called_damaged(tmp_path, monkeypatch, error):
+    """Whoever had followed the advice would have deleted the run."""
+
+    def fail(*_, **__):
+        raise error
+
+    saving.save({"a": torch.ones(3)}, tmp_path / "state.pt")
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(type(error), match=str(error)):
+        saving.load(tmp_path / "state.pt")
+
+
 def test_the_ema_decay_warms_up():
     network = torch.nn.Linear(2, 2)
     ema = ema_of(network, decay=0.3)
@@ -285,7 +298,7 @@ def test_the_state_file_keeps_its_layout_and_the_ema_resumes(faces, tmp_path):
     assert state.keys() == keys and state["average"].keys() == dict(first.stage.network.named_parameters()).keys()
     saving.save(state, tmp_path / "state.pt")
     second = Run(told(faces, tmp_path), ALONE)
-    second.resume(saving.load(tmp_path / "state.pt", ALONE.device))
+    second.resume(saving.load(tmp_path / "state.pt"))
     for run in (first, second):
         run.learn(run.sampler(3))
     assert second.ema.n_averaged == first.ema.n_averaged == 5
@@ -302,7 +315,7 @@ def test_files_are_written_atomically(tmp_path):
 
     with pytest.raises(RuntimeError, match="disk is full"):
         saving.save({"a": Unsaveable()}, tmp_path / "state.pt")
-    assert torch.equal(saving.load(tmp_path / "state.pt", torch.device("cpu"))["a"], torch.ones(3))
+    assert torch.equal(saving.load(tmp_path / "state.pt")["a"], torch.ones(3))
 
 
 def test_two_processes_train_like_one(faces, trained, tmp_path):
