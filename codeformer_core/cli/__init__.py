@@ -71,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     no_out = arguments.command in COMMANDS and "out" not in arguments.typed
     if sentence := expected_out(arguments.command, arguments.paths) if no_out else contradiction(arguments):
         return _refuse(f"codeformer {arguments.command}: {sentence}")
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # in which libraries end the process with a message that helps nobody
+        return _refuse("codeformer: the folder that the terminal is in has been removed: change to another one with `cd`.")
     with signals_interrupt() as received:
         try:
             status = import_module(f".{namespace.module}", __package__).run(arguments)

@@ -107,6 +107,23 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, without_faces: lis
 
 
 @POSIX
+def test_a_removed_current_folder_is_said(tmp_path: Path) -> None:
+    argv = shlex.join([sys.executable, *STARTS["module"], "fix", str(draw(tmp_path / "a.png")), "-o", str(tmp_path / "out")])
+    here = tmp_path / "here"
+    here.mkdir()
+    done = subprocess.run(
+        f"rmdir {shlex.quote(str(here))} && exec {argv}",
+        shell=True,
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2 and "has been removed: change to another one with `cd`" in done.stderr
+
+
+@POSIX
 def test_a_user_who_is_only_a_number_and_has_no_home(tmp_path: Path, close_up: Image.Image) -> None:
     """As in a container with `--user 4242`, where PyTorch failed, and with it every network, as if its file were damaged."""
     close_up.resize((128, 128)).save(tmp_path / "a.png")
