@@ -125,7 +125,7 @@ class CodeFormerOldReActor(io.ComfyNode):
             DETECTOR,
             io.Combo.Input(
                 "model",
-                options=["none", *model_files.names_in_workflows("restorer")],
+                options=["none", *model_files.model_names("restorer"), *model_files.other_names("restorer")],
                 tooltip="The file of the network; none changes nothing. CodeFormer, GFPGAN, RestoreFormer and GPEN files run.",
             ),
             _share_input("visibility", 1.0, "How visible the restored face is: 1 shows it fully, 0 shows the image as it was."),

@@ -31,12 +31,16 @@ class _Loader(io.ComfyNode):
             options=names,
             tooltip=tooltip
             + " A published file that is not on this computer yet is downloaded and checked when the node runs.",
-            extra_dict={"about": about, "missing": model_files.missing(cls.ROLE)},
+            extra_dict={
+                "about": about,
+                "missing": model_files.missing(cls.ROLE),
+                "other_names": model_files.other_names(cls.ROLE),
+            },
         )
 
     @classmethod
     def validate_inputs(cls, model_name: str) -> bool | str:
-        """Old workflows may name a published file as other packs call it, which the list does not repeat."""
+        """Old workflows may name a published file as other packs call it; in the browser the loader then gets its own name."""
         return model_files.accept_name(cls.ROLE, model_name)
 
     @classmethod

@@ -75,12 +75,13 @@ def model_names(role: str) -> list[str]:
     return list(dict.fromkeys([*_published(role), *sorted(_on_disk(role))]))
 
 
-def names_in_workflows(role: str) -> list[str]:
-    """What a loader offers, and the names that workflows of other packs have for published files: the host marks a node in red
-    whose file its list does not have.
+def other_names(role: str) -> dict[str, str]:
+    """Names that workflows of other packs have for published files -> what a loader offers. The host marks a node in red whose
+    file its list does not have.
     """
-    others = (name for model in _published(role).values() for name in (*model.aliases, *model.stand_ins))
-    return list(dict.fromkeys([*model_names(role), *others]))
+    offered = model_names(role)
+    published = _published(role).values()
+    return {name: model.file for model in published for name in (*model.aliases, *model.stand_ins) if name not in offered}
 
 
 def missing(role: str) -> dict[str, dict[str, Any]]:

@@ -42,6 +42,11 @@ class Notice {
     after(this.file, "callback", () => this.draw())
   }
 
+  /** The file under the name that the list has, where a workflow has that of another pack: the host would call it missing. */
+  rename() {
+    this.file.value = this.files.other_names[this.file.value] ?? this.file.value
+  }
+
   draw() {
     const about = this.files.about[this.file.value]?.[language()]
     const missing = this.files.missing[this.file.value]
@@ -110,7 +115,10 @@ app.registerExtension({
     const notice = (node.codeformerNotice = new Notice(node, files))
     notices.add(notice)
     notice.draw()
-    after(node, "onConfigure", () => notice.draw()) // its widget has the value of the workflow, or of the node it is a copy of
+    after(node, "onConfigure", () => {
+      notice.rename() // its widget has the value of the workflow, or of the node it is a copy of
+      notice.draw()
+    })
     after(node, "onRemoved", () => notices.delete(notice))
   },
 })

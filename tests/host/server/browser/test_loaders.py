@@ -75,3 +75,14 @@ def test_a_copy_of_a_loader_says_what_its_own_file_draws(frontend, renderer):
         return copy.codeformerNotice.root.textContent
     }"""
     assert "Draws faces of 128 px." in frontend.page.evaluate(copy) and not frontend.errors
+
+
+def test_a_file_under_the_name_of_another_pack_is_not_called_missing(frontend, renderer):
+    """As ReActor names it, in a workflow of somebody who has that file."""
+    graph = json.loads((ROOT / "workflows" / "Fix faces.json").read_text(encoding="utf-8"))
+    loader = next(node for node in graph["nodes"] if node["type"] == "CodeFormerModelLoader")
+    loader["widgets_values"][0], loader["properties"] = "codeformer-v0.1.0.pth", {}
+    frontend.open(graph)
+    frontend.page.wait_for_timeout(2000)  # in which the host looks for what is missing
+    assert not frontend.complaints() and not frontend.page.get_by_text("is missing").count() and not frontend.errors
+    assert frontend.widget("CodeFormerModelLoader", "model_name") == "codeformer.pth"
