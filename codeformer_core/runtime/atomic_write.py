@@ -1,5 +1,6 @@
 """Atomic writes: a file appears under its name complete, by a rename, or not at all."""
 
+import errno
 import os
 import platform
 import re
@@ -18,6 +19,16 @@ _in_use: set[str] = set()
 
 #: What another computer's process has not touched for this many seconds is taken for abandoned.
 ABANDONED = 24 * 3600
+
+NOTHING_LEFT = "no part of the file is left."
+
+_ADVICE = {
+    errno.ENOSPC: "Make room, or choose another disk",
+    errno.EDQUOT: "Make room, or choose another disk",
+    errno.EFBIG: "Choose another disk, or a shorter part",
+    errno.ENOENT: "Choose a folder that exists",
+    errno.ENOTDIR: "Choose a folder that exists",
+}
 
 
 @contextmanager
@@ -96,15 +107,32 @@ def _host() -> str:
 
 
 def write_bytes(path: Path, data: bytes, overwrite: bool = False) -> None:
-    """`path.write_bytes(data)`, atomically; errors as in `atomic_write`, but a file with these very bytes is no error."""
+    """`path.write_bytes(data)`, atomically. A file with these very bytes is no error.
+
+    Raises:
+        FileExistsError: see `atomic_write`.
+        OSError: see `cannot_be_written`.
+    """
     if not overwrite and path.is_file() and read_bytes(path) == data:
         return
     if is_remote(path):
         if not overwrite:
             refuse_existing(path)
         return put_bytes(path, data)
-    with atomic_write(path, overwrite) as temporary:
-        temporary.write_bytes(data)
+    try:
+        with atomic_write(path, overwrite) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        if error.errno is None:  # a sentence already
+            raise
+        raise cannot_be_written(path, error) from error
+
+
+def cannot_be_written(path: Path, error: OSError, left: str = NOTHING_LEFT) -> OSError:
+    """The error to raise instead of one of the system while `path` was written: a sentence that says what to do."""
+    kind = type(OSError(error.errno, ""))  # PermissionError and the like
+    advice = _ADVICE.get(error.errno or 0, "Choose a folder that can be written to")
+    return kind(f"{path} cannot be written: {error.strerror}. {advice}; {left}")
 
 
 def refuse_existing(path: Path) -> None:

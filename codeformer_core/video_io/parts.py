@@ -134,6 +134,11 @@ class PartsWriter(VideoWriter):
         except Exception as error:
             raise self._explained(error) from error
 
+    def _explained(self, error: BaseException) -> BaseException:
+        if isinstance(error, FileNotFoundError) and self.path.exists():  # whoever joins the parts removes them
+            return FileExistsError(f"{self.path} was made by another run in the meantime, and is left as that made it.")
+        return super()._explained(error)
+
     def _write_all(self, items: Iterator[Any]) -> None:
         for first in items:
             with atomic_write(self.folder / f"{self._next:09}.part", overwrite=True, durable=True) as temporary:

@@ -1,6 +1,5 @@
 """Write a video from its source and new pixels: everything else is kept."""
 
-import errno
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from torch import Tensor
 
-from ..runtime.atomic_write import atomic_write, refuse_existing
+from ..runtime.atomic_write import NOTHING_LEFT, atomic_write, cannot_be_written, refuse_existing
 from .codecs import CONTAINERS, PRESETS, Encoder, opens
 from .compose import FrameComposer
 from .encode import VideoEncoder
@@ -28,14 +27,6 @@ from .source import Source
 from .time_range import time_range
 
 _QUEUE_SIZE = 4  # frames in the encoder's queue: enough to even out its pace, little memory when they are enlarged
-
-_ADVICE = {
-    errno.ENOSPC: "Make room, or choose another disk",
-    errno.EDQUOT: "Make room, or choose another disk",
-    errno.EFBIG: "Choose another disk, or a shorter part",
-    errno.ENOENT: "Choose a folder that exists",
-    errno.ENOTDIR: "Choose a folder that exists",
-}
 
 _Item = tuple[Frame, Tensor | None, Tensor | None]
 
@@ -52,7 +43,7 @@ class VideoWriter:
         notices: sentences on what could not be kept; complete on exit.
     """
 
-    _left = "no part of the file is left."
+    _left = NOTHING_LEFT
 
     def __init__(
         self,
@@ -239,9 +230,7 @@ class VideoWriter:
     def _explained(self, error: BaseException) -> BaseException:
         """The error to raise, with a message that says what to do."""
         if isinstance(error, OSError) and error.errno is not None:
-            kind = type(OSError(error.errno, ""))  # PermissionError and the like
-            advice = _ADVICE.get(error.errno, "Choose a folder that can be written to")
-            return kind(f"{self.path} cannot be written: {error.strerror}. {advice}; {self._left}")
+            return cannot_be_written(self.path, error, self._left)
         if isinstance(error, FFmpegError):
             if (composer := self._composer) is None or opens(self._encoder, *composer.kind):
                 return ValueError(f"{self.path.name} cannot be written ({error.strerror}). Write a .mkv, which holds the most.")

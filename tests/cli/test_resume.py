@@ -106,6 +106,23 @@ def test_killed_it_goes_on_with_what_was_finished(source, options, tmp_path, cap
     assert out.read_bytes() == expected and [path.name for path in out.parent.iterdir()] == ["out.mp4"]
 
 
+def test_the_slower_of_two_runs_says_that_the_other_has_made_the_film(source, options, tmp_path, capsys):
+    out, add = tmp_path / "out.mp4", film_parts.PartLog.add
+    argv = ["video", str(source), "-o", str(out), *options]
+    with pytest.MonkeyPatch.context() as patch:
+
+        def overtaken(log: film_parts.PartLog, *more: Any) -> None:
+            add(log, *more)
+            if log.number + log.frames == FRAMES // 2:
+                patch.undo()
+                assert main(argv) == 0
+
+        patch.setattr(film_parts.PartLog, "add", overtaken)
+        assert main(argv) == 1
+    assert "was made by another run in the meantime" in capsys.readouterr().err
+    assert out.read_bytes() == made(source, tmp_path / "alone.mp4", options)
+
+
 @pytest.mark.parametrize("changed", ["options", "input", "weights", "faces", "codec"])
 def test_parts_of_something_else_are_never_used(source, options, tmp_path, tiny_checkpoint, changed):
     out = tmp_path / "out.mp4"

@@ -1,5 +1,6 @@
 """Atomic writes: the complete file under its name or none, and an existing file is kept until it can be replaced."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -111,6 +112,21 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path, permissions):
     path.chmod(permissions)
     write(path, b"newer", overwrite=True)
     assert (path.read_bytes(), mode(path)) == (b"newer", permissions)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "Make room, or choose another disk"), (errno.EACCES, "Choose a folder that can be written to")],
+)
+def test_an_error_of_the_system_names_the_file_and_says_what_to_do(target, monkeypatch, number, advice):
+    def fail(*_):
+        raise OSError(number, "reason")
+
+    before = state(target)
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(type(OSError(number, "")), match=f"a.bin cannot be written: reason. {advice}; no part of the file"):
+        write_bytes(target, b"new", overwrite=True)
+    assert state(target) == before
 
 
 def test_the_same_bytes_again_are_no_error(tmp_path):

@@ -32,8 +32,7 @@ INTERNAL = {
 NOT_MET = {
     "{} cannot be opened as numbered frames ({}). Save them as PNG, JPEG or TIFF files.",
     "A VideoWriter writes inside its `with` statement.",
-    "{} is a file, so nothing can be written into it: name another folder.",
-    "nothing can be written into {} ({}): name another folder.",
+    "There is no home folder to download into. Set {} or CODEFORMER_WEIGHTS to a folder of yours.",
     "Found {} of shape {}. Expected a tensor (B, 3, H, W) of floats in [0, 1]: see `fix`.",
     "Found a {} as a frame. Expected an object whose image(device) gives (1, 3, H, W); `fix_frames` takes a tensor of frames.",
     "The rest of the frames does not come: the file is removed.",
