@@ -68,6 +68,9 @@ def _check_mask(name: str, mask: object) -> None:
             f"Found a {kind} of shape {shape} as {name}. Expected a tensor (1 or B, 1, h, w) of floats in [0, 1]: of one array "
             "(h, w) make it by torch.from_numpy(mask)[None, None]."
         )
-    low, high = (float(value) for value in mask.aminmax())
+    low, high = (float(value) for value in mask.detach().aminmax())
     if not (low >= 0 and high <= 1):  # NaN neither
-        raise ValueError(f"Found values from {low:g} to {high:g} in {name}. Expected [0, 1]: divide values of 8 bits by 255.")
+        raise ValueError(
+            f"Found values from {low:.9g} to {high:.9g} in {name}. Expected [0, 1]: divide values of 8 bits by 255, and clamp "
+            "those of a mask that was blurred or resized, which rounding takes beyond."
+        )

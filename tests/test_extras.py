@@ -26,9 +26,10 @@ class Unused:
         (torch.zeros(60, 90), r"Found a Tensor of shape \(60, 90\) as {}.* torch.from_numpy\(mask\)\[None, None\]"),
         (torch.zeros(1, 3, 60, 90), r"shape \(1, 3, 60, 90\) as {}"),
         (torch.full((1, 1, 60, 90), 255.0), "Found values from 255 to 255 in {}. Expected"),
+        (torch.full((1, 1, 60, 90), 1 + 2**-20), "Found values from 1.00000095 to 1.00000095 in {}. Expected .* clamp"),
         (torch.full((1, 1, 60, 90), torch.nan), "Found values from nan to nan in {}"),
     ],
-    ids=["NumPy", "2-D", "colours", "8 bits", "NaN"],
+    ids=["NumPy", "2-D", "colours", "8 bits", "rounded", "NaN"],
 )
 def test_what_is_no_mask_is_refused_where_it_is_given(name, mask, says):
     with pytest.raises(ValueError, match=says.format(name)):
