@@ -170,7 +170,7 @@ def fix(image: P, detector: Detector, restorer: Restorer, options: FixOptions = 
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("Found pixels that are not finite (NaN or infinity). Expected [0, 1]: look at what made the image.")
     if not (low >= 0 and high <= 1):
-        raise ValueError(f"Found values from {low:g} to {high:g}. Expected [0, 1]: divide by the largest, or give uint8.")
+        raise ValueError(f"Found values from {low:.9g} to {high:.9g}. Expected [0, 1]: divide by the largest, or give uint8.")
     colours, alpha = pixels[:, :3], pixels[:, 3:]
     with torch.inference_mode():
         images = colours.to(_device(detector, restorer) or pixels.device)

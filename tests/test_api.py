@@ -236,10 +236,11 @@ def test_mtcnn_finds_the_same_faces_under_autocast(data):
     [
         (torch.full((1, 3, 8, 8), torch.nan), "pixels that are not finite .* look at what made the image"),
         (np.full((8, 8, 3), np.inf, np.float32), "pixels that are not finite"),
+        (torch.full((1, 3, 8, 8), 1 + 2**-20), r"Found values from 1.00000095 to 1.00000095. Expected \[0, 1\]"),
         (torch.zeros(0, 3, 8, 8), r"without pixels, of the shape \(0, 3, 8, 8\)"),
         (np.zeros((0, 5, 3), np.uint8), r"of shape \(0, 5, 3\). Expected"),
     ],
 )
-def test_images_without_values_are_refused_with_advice_that_fits(networks, image, says):
+def test_images_of_other_values_are_refused_with_advice_that_fits(networks, image, says):
     with pytest.raises(ValueError, match=says):
         fix(image, *networks)
