@@ -11,7 +11,7 @@ from importlib import import_module
 from .commands import COMMANDS
 from .contradictions import contradiction
 from .parser import build_parser, parsed_arguments
-from .process import let_threads_sleep, name_user, open_closed_streams
+from .process import let_threads_sleep, missing_folder, name_user, open_closed_streams
 from .signals import interrupted_status, signals_interrupt
 from .values import did_you_mean
 from .words import Parsers, expected_out, in_order, options_of, subparsers, without_command
@@ -71,10 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     no_out = arguments.command in COMMANDS and "out" not in arguments.typed
     if sentence := expected_out(arguments.command, arguments.paths) if no_out else contradiction(arguments):
         return _refuse(f"codeformer {arguments.command}: {sentence}")
-    try:
-        os.getcwd()
-    except FileNotFoundError:  # in which libraries end the process with a message that helps nobody
-        return _refuse("codeformer: the folder that the terminal is in has been removed: change to another one with `cd`.")
+    if sentence := missing_folder(temporary=arguments.command != "models"):
+        return _refuse(f"codeformer: {sentence}")
     with signals_interrupt() as received:
         try:
             status = import_module(f".{namespace.module}", __package__).run(arguments)

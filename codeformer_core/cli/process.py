@@ -5,6 +5,7 @@ import getpass
 import os
 import platform
 import sys
+import tempfile
 
 #: How often a thread of GNU OpenMP looks for work before it sleeps. By default it keeps a core from other programs and from
 #: OpenCV's threads for milliseconds: docs/performance.md has what was measured.
@@ -26,6 +27,19 @@ def name_user() -> None:
         getpass.getuser()
     except (KeyError, OSError, ImportError):  # of Python up to 3.12, from 3.13 on, on Windows
         os.environ["USER"] = str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def missing_folder(temporary: bool) -> str | None:
+    """Which folder is missing that libraries cannot do without, in a sentence: MKL the current one, PyTorch a `temporary` one."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the folder that the terminal is in has been removed: change to another one with `cd`."
+    try:
+        _ = tempfile.gettempdir() if temporary else None
+    except FileNotFoundError:
+        return "there is no folder for temporary files that can be written to. Name one in the environment, as TMPDIR."
+    return None
 
 
 def open_closed_streams() -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,15 @@ def test_a_removed_current_folder_is_said(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 2 and "has been removed: change to another one with `cd`" in done.stderr
+
+
+def test_no_folder_for_temporary_files_is_said(tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a read-only container without /tmp."""
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "absent")])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert main(["fix", str(draw(tmp_path / "a.png")), "-o", str(tmp_path / "out")]) == 2
+    assert "Name one in the environment, as TMPDIR." in capsys.readouterr().err
+    assert main(["models", "where"]) == 0
 
 
 @POSIX
