@@ -30,7 +30,7 @@ def name_user() -> None:
 
 
 def missing_folder(temporary: bool) -> str | None:
-    """Which folder is missing that libraries cannot do without, in a sentence: MKL the current one, PyTorch a `temporary` one."""
+    """Which folder is missing that libraries need, in a sentence: MKL the current one, PyTorch one for `temporary` files."""
     try:
         os.getcwd()
     except FileNotFoundError:
