@@ -46,7 +46,7 @@ def suited(choice: str, device: torch.device) -> str:
 
 def check_dtype(network: nn.Module, expected: torch.dtype = torch.float32) -> None:
     """A ValueError for a network that was cast as a whole: what must stay exact does so only by a row of `PRECISIONS`."""
-    dtype = next(network.parameters()).dtype
+    dtype = next((weights.dtype for weights in network.parameters()), expected)
     if dtype != expected:
         raise ValueError(
             f"Found a {type(network).__name__} with weights of {dtype}. Expected those of {expected}, as they are loaded: "
