@@ -36,7 +36,8 @@ def missing_folder(temporary: bool) -> str | None:
     except FileNotFoundError:
         return "the folder that the terminal is in has been removed: change to another one with `cd`."
     try:
-        _ = tempfile.gettempdir() if temporary else None
+        if temporary:
+            tempfile.gettempdir()
     except FileNotFoundError:
         return "there is no folder for temporary files that can be written to. Name one in the environment, as TMPDIR."
     return None

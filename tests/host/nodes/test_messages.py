@@ -107,8 +107,8 @@ def test_a_report_on_faces_is_whole(pack, zh, picture):
         mask = torch.zeros(1, 1, 9, 9) if "inside" in wanted else None
         kept, skipped = select.select(found, (90, 120), options.Selection(**wanted), mask=mask, sharpness=[0.2, 0.4] * 2)
         said += [report.report(kept, skipped), report.summarize(len(kept), skipped)]
-    reasons = "larger than this model draws (128 px)", "sharper than this model's result"
-    harmed = [faces.Harmed(found[0], reasons[index]) for index in (0, 1, 0)]
+    larger, sharper = "larger than this model draws (128 px)", "sharper than this model's result"
+    harmed = [faces.Harmed(found[0], reason) for reason in (larger, sharper, larger)]
     said += [report.summarize(4, harmed), report.summarize(0, harmed[:1]), report.summarize(0, []), report.report([], [])]
     said += [report.report(found * 20, [])]
     for text in said:
