@@ -28,7 +28,7 @@ _ATTEMPTS = 5  # at one URL, as long as each adds to the file
 
 _POLL_INTERVAL = 0.5  # seconds between two attempts to take the lock of another fetch of the same file
 
-_FULL = "There is not enough room in {}: {}. Make room, or choose another folder, and fetch again."
+_FULL = "There is not enough space in {}: {}. Free disk space, or choose another folder, and fetch again."
 
 
 def verify(path: Path, model: ModelFile) -> None:

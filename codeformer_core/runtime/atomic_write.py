@@ -23,8 +23,8 @@ ABANDONED = 24 * 3600
 NOTHING_LEFT = "no part of the file is left."
 
 _ADVICE = {
-    errno.ENOSPC: "Make room, or choose another disk",
-    errno.EDQUOT: "Make room, or choose another disk",
+    errno.ENOSPC: "Free disk space, or choose another disk",
+    errno.EDQUOT: "Free disk space, or choose another disk",
     errno.EFBIG: "Choose another disk, or a shorter part",
     errno.ENOENT: "Choose a folder that exists",
     errno.ENOTDIR: "Choose a folder that exists",

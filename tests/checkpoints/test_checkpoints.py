@@ -412,7 +412,7 @@ def test_fetch_on_a_full_disk_removes_the_part_and_says_why(
 ) -> None:
     part_of(model, tmp_path).touch()
     monkeypatch.setattr(fetching, "_opened", lambda part, mode: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
-    with pytest.raises(OSError, match="ran full.*Make room"):
+    with pytest.raises(OSError, match="ran full.*Free disk space"):
         fetch(model, tmp_path)
     assert os.listdir(tmp_path) == []
 

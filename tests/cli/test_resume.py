@@ -209,7 +209,7 @@ def test_a_full_disk_keeps_what_is_finished(source, options, tmp_path, small_dis
     for ends in ("in a part", "at the join"):
         assert main(argv) == 1
         said = capsys.readouterr().err
-        assert "No space left on device. Make room, or choose another disk; what is finished is kept" in said, ends
+        assert "No space left on device. Free disk space, or choose another disk; what is finished is kept" in said, ends
         assert not out.exists() and parts(small_disk) and len(list(small_disk.iterdir())) == 2
         if ends == "in a part":
             assert len(parts(small_disk)) < 5

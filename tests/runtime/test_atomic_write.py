@@ -116,7 +116,7 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path, permissions):
 
 @pytest.mark.parametrize(
     ("number", "advice"),
-    [(errno.ENOSPC, "Make room, or choose another disk"), (errno.EACCES, "Choose a folder that can be written to")],
+    [(errno.ENOSPC, "Free disk space, or choose another disk"), (errno.EACCES, "Choose a folder that can be written to")],
 )
 def test_an_error_of_the_system_names_the_file_and_says_what_to_do(target, monkeypatch, number, advice):
     def fail(*_):
